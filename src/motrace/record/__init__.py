@@ -1,0 +1,1 @@
+"""Runs inside the measured process. Imports the standard library, and nvtx when a profiler is attached."""

@@ -1,0 +1,121 @@
+"""The run folder and its manifest. Standard library only: the measured process writes it too.
+
+    <experiment>/experiment.json        what was asked, and the runs
+    <experiment>/<run>/run.json         manifest of a run
+    <experiment>/<run>/spans-*.bin      span logs;  cpu-*.bin  CPU clock logs
+    <experiment>/<run>/play_video.mp4   the video;  log.txt    what the process printed
+
+A manifest has one writer at a time: the launcher before the process starts and after it ended, the
+process in between. Every write goes to a temporary name first, so a reader never sees half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import MotraceError
+
+SCHEMA_VERSION = "1.0"
+EXPERIMENT_FILE = "experiment.json"
+RUN_FILE = "run.json"
+ANALYSIS_DIR = "analysis"
+VIDEO_FILE = "play_video.mp4"
+LOG_FILE = "log.txt"
+CHECKPOINT_FILE = "policy.pt"
+
+RUNNING, COMPLETED, INTERRUPTED, CRASHED = "running", "completed", "interrupted", "crashed"
+
+Json = dict[str, Any]
+
+
+def write_json(path: Path, data: Json) -> None:
+    """Write ``data`` atomically. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON object. Raises MotraceError where there is none that can be read."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MotraceError(f"{path} can't be read ({error}): restore it or remove its folder") from error
+    if not isinstance(data, dict):
+        raise MotraceError(f"{path} does not hold a JSON object: restore it or remove its folder")
+    return data
+
+
+def update_run(run_dir: Path, **fields: Any) -> Json:
+    """Set fields of a run's manifest; a dict is merged into a dict that is there already."""
+    path = run_dir / RUN_FILE
+    manifest: Json = read_json(path) if path.exists() else {"schema_version": SCHEMA_VERSION, "run_id": run_dir.name}
+    for key, value in fields.items():
+        if isinstance(value, dict) and isinstance(manifest.get(key), dict):
+            manifest[key] = {**manifest[key], **value}
+        else:
+            manifest[key] = value
+    write_json(path, manifest)
+    return manifest
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    import hashlib  # takes 10 ms to load, and the measured process does not need it
+
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def artifacts(run_dir: Path) -> list[Json]:
+    """Every file of a run but its manifest: path, bytes, sha256, sorted by path."""
+    files = sorted(path for path in run_dir.rglob("*") if path.is_file() and path.name != RUN_FILE)
+    return [
+        {"path": str(path.relative_to(run_dir)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in files
+        if ".tmp" not in path.suffixes
+    ]
+
+
+def find_runs(root: Path) -> Iterator[Path]:
+    """Run folders at or below ``root``, sorted: those with a manifest or with span logs."""
+    for directory, subdirectories, files in os.walk(root):
+        subdirectories[:] = sorted(name for name in subdirectories if name != ANALYSIS_DIR and not name.startswith("."))
+        if RUN_FILE in files or any(name.startswith("spans-") and name.endswith(".bin") for name in files):
+            yield Path(directory)
+
+
+def find_experiments(root: Path) -> dict[Path, list[Path]]:
+    """Experiments at or below ``root``: their folder, and the folders of their runs.
+
+    The experiment of a run is the nearest folder at or above it that holds experiment.json (``root`` may itself
+    be a run of one), else the run's parent folder, or the run's own where that is ``root``.
+    """
+    experiments: dict[Path, list[Path]] = {}
+    for run_dir in find_runs(root):
+        home = next((path for path in (run_dir, *run_dir.parents) if (path / EXPERIMENT_FILE).exists()), None)
+        if home is None:
+            home = run_dir if run_dir == root else run_dir.parent
+        experiments.setdefault(home, []).append(run_dir)
+    return experiments
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process with this id runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

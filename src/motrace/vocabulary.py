@@ -1,0 +1,207 @@
+"""The words every other module uses: segments, phases, roles, causes, buckets.
+
+Everything here is data; the only code looks things up in it. ``docs/vocabulary.md`` prints these
+tables, and a test keeps the page true. Standard library only: the recorder imports this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+SEGMENTS = ("startup", "warmup", "loop", "drain", "shutdown")
+"""Parts of a run, one after the other; their wall times add up to the run's wall time."""
+
+FRAMED_SEGMENTS = ("warmup", "loop")
+"""Segments whose time belongs to frames."""
+
+RECORDING_SEGMENTS = ("loop", "drain")
+"""Segments that make ``effective_fps``: the frames, and what is left to do after the last one."""
+
+STATES = ("running", "runnable", "blocked", "unknown")
+"""States of the loop thread. ``unknown`` is time for which no CPU clock was recorded."""
+
+BUCKETS: dict[str, str] = {
+    "renderer_gpu": "Renderer GPU",
+    "renderer_cpu": "Renderer CPU",
+    "renderer_stall": "Renderer stall",
+    "python_overhead": "Python overhead",
+    "encoder": "Encoder",
+    "simulation": "Simulation",
+    "policy": "Policy",
+    "system": "System",
+    "unexplained": "Unexplained",
+}
+"""Headline buckets and their labels, in the order in which reports list them."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is known of a phase before anything is measured.
+
+    ``running`` is the bucket of the loop thread's own CPU time, ``waiting`` the bucket of blocked
+    time in which nobody on our side worked, ``waits_for`` the role group whose work explains
+    blocked time first when several worked at once.
+    """
+
+    name: str
+    parent: str | None
+    running: str
+    waiting: str
+    waits_for: str
+
+
+_PHASES = (
+    Phase("policy", None, "policy", "policy", "policy"),
+    Phase("step", None, "simulation", "simulation", "simulation"),
+    Phase("reset", None, "simulation", "simulation", "simulation"),
+    Phase("capture", None, "python_overhead", "renderer_stall", "renderer"),
+    Phase("submit", "capture", "renderer_cpu", "renderer_stall", "renderer"),
+    Phase("wait", "capture", "renderer_cpu", "renderer_stall", "renderer"),
+    Phase("take", "capture", "python_overhead", "renderer_stall", "renderer"),
+    Phase("copy", None, "python_overhead", "system", "encoder"),
+    Phase("encode", None, "python_overhead", "encoder", "encoder"),
+    Phase("encode.write", "encode", "python_overhead", "encoder", "encoder"),
+    Phase("encode.finish", "encode", "python_overhead", "encoder", "encoder"),
+    Phase("glue", None, "python_overhead", "system", "encoder"),
+    # Outside the loop: start-up and shutdown, which users feel too.
+    Phase("imports", None, "python_overhead", "system", "other"),
+    Phase("environment", None, "simulation", "simulation", "simulation"),
+    Phase("checkpoint", None, "policy", "policy", "policy"),
+    Phase("encoder", None, "python_overhead", "encoder", "encoder"),
+    Phase("renderer", None, "renderer_cpu", "renderer_stall", "renderer"),
+    Phase("close", None, "renderer_cpu", "renderer_stall", "renderer"),
+)
+PHASES: dict[str, Phase] = {phase.name: phase for phase in _PHASES}
+
+LOOP_LEAVES = ("policy", "step", "submit", "wait", "take", "copy", "encode.write", "encode.finish")
+"""The leaf spans of a recorded frame, in the order in which they happen."""
+
+
+def phase_info(name: str) -> Phase:
+    """The phase called ``name``; a span name of the user's own becomes a Python phase."""
+    return PHASES.get(name) or Phase(name, None, "python_overhead", "system", "encoder")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An exclusive reason for a piece of the loop thread's time.
+
+    ``bucket`` is the headline bucket; ``running`` and ``waiting`` mean that the phase decides.
+    """
+
+    name: str
+    state: str
+    bucket: str
+    meaning: str
+
+
+_CAUSES = (
+    Cause("interpreter", "running", "python_overhead", "bytecode of the CPython interpreter"),
+    Cause("native", "running", "running", "compiled code called by the loop thread"),
+    Cause("copying", "running", "python_overhead", "memory copies made by the loop thread"),
+    Cause("native_or_python", "running", "running", "the loop thread's own CPU time, not yet split by samples"),
+    Cause("run_queue", "runnable", "system", "the loop thread was ready and waited for a core"),
+    Cause("gpu_only", "blocked", "renderer_gpu", "only the GPU worked"),
+    Cause("raster", "blocked", "renderer_gpu", "a software rasterizer's threads, in the GPU's place, worked alone"),
+    Cause(
+        "renderer_both", "blocked", "renderer_gpu", "GPU or rasterizer and the renderer's CPU threads worked at once"
+    ),
+    Cause("renderer_cpu_only", "blocked", "renderer_cpu", "only the renderer's CPU threads worked"),
+    Cause("encoder", "blocked", "encoder", "the video encoder's process worked"),
+    Cause("sim_pool", "blocked", "simulation", "the simulation's thread pool worked"),
+    Cause("policy_pool", "blocked", "policy", "the policy's thread pool worked"),
+    Cause("cuda", "blocked", "policy", "waiting for CUDA work"),
+    Cause("gil", "blocked", "python_overhead", "waiting for the interpreter lock"),
+    Cause("io", "blocked", "system", "waiting for a file or a pipe"),
+    Cause("pacing", "blocked", "system", "sleeping on purpose"),
+    Cause("other_threads", "blocked", "system", "other threads of the process worked"),
+    Cause("other_processes", "blocked", "system", "a child process other than the encoder worked"),
+    Cause("nobody", "blocked", "waiting", "nobody on our side worked: pure latency"),
+    Cause("unexplained", "unknown", "unexplained", "no evidence says"),
+)
+CAUSES: dict[str, Cause] = {cause.name: cause for cause in _CAUSES}
+
+
+def bucket_of(cause: str, phase: str) -> str:
+    """The bucket that a cause inside a phase counts for."""
+    bucket = CAUSES[cause].bucket
+    if bucket == "running":
+        return phase_info(phase).running
+    if bucket == "waiting":
+        return phase_info(phase).waiting
+    return bucket
+
+
+ROLE_GROUPS: dict[str, tuple[str, ...]] = {
+    "renderer": ("raster", "renderer", "task_pool"),
+    "simulation": ("sim_pool",),
+    "policy": ("policy_pool",),
+    "encoder": ("encoder",),
+    "other": ("child", "other"),
+}
+"""Who can explain blocked time, in the order in which overlaps are settled after ``waits_for``."""
+
+ROLE_CAUSES: dict[str, str] = {
+    "encoder": "encoder",
+    "sim_pool": "sim_pool",
+    "policy_pool": "policy_pool",
+    "child": "other_processes",
+    "other": "other_threads",
+}
+"""The cause that a role's work gives to blocked time (the renderer's three are set by overlap)."""
+
+ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
+
+_ROLE_BY_NAME = (
+    ("llvmpipe-*", "raster"),
+    ("*:disk$*", "raster"),  # Mesa's shader-cache thread
+    ("IO Task Pool*", "task_pool"),
+    ("Async Compute T*", "task_pool"),
+    ("Compute Task Po*", "task_pool"),
+    ("ffmpeg*", "encoder"),
+)
+_ROLE_BY_LIBRARY = (
+    ("libvulkan_lvp*", "raster"),  # Mesa's software Vulkan: queue, rasterizer, compute and cache threads
+    ("swrast_dri*", "raster"),
+    ("libgallium*", "raster"),
+    ("libnvidia*", "renderer"),  # NVIDIA's graphics driver
+    ("libGLX_nvidia*", "renderer"),
+    ("libgomp*", "policy_pool"),
+    ("libiomp*", "policy_pool"),
+    ("libtorch*", "policy_pool"),
+    ("libc10*", "policy_pool"),
+    ("libcuda*", "policy_pool"),
+    ("libpython*", "other"),
+    ("python*", "other"),
+    ("*openblas*", "other"),
+)
+_ROLE_BY_ORIGIN = {
+    "renderer": "renderer",
+    "capture": "renderer",
+    "submit": "renderer",
+    "wait": "renderer",
+    "take": "renderer",
+    "environment": "sim_pool",
+    "step": "sim_pool",
+    "reset": "sim_pool",
+    "checkpoint": "policy_pool",
+    "policy": "policy_pool",
+}
+
+
+def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
+    """The role of a thread or child process.
+
+    ``name`` is the kernel's name of it (15 characters at most), ``library`` the one that started
+    the thread (empty where that could not be told), ``origin`` the span in which it was first
+    seen. The kernel's name decides first, then the library, then the origin, which tells apart
+    the pools that one engine makes for simulation and for rendering.
+    """
+    for text, rules in ((name, _ROLE_BY_NAME), (library, _ROLE_BY_LIBRARY)):
+        for pattern, role in rules:
+            if fnmatchcase(text, pattern):
+                return role
+    if is_child:
+        return "child"
+    return _ROLE_BY_ORIGIN.get(origin or "", "other")
