@@ -1,0 +1,264 @@
+"""``run_record``: record an experiment."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from .. import environment, runs
+from ..adapter import is_software
+from ..errors import MotraceError, UsageError
+from ..workloads.launch import Ended, Interrupts, launch
+from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, Options
+from ..workloads.probe import probe_adapter
+from . import Parser, execute
+
+STALL_TIMEOUT_S = 300.0
+FIRST_MODE = "record"
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
+    made.add_argument(
+        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, or MODULE:CLASS of your own (default: humanoid)"
+    )
+    made.add_argument(
+        "--mode", default="both", choices=("both", *MODES), help="record, none (no renderer), or both (default)"
+    )
+    made.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        help="sizes that belong together; chosen by the Vulkan adapter if not given",
+    )
+    made.add_argument("--frames", type=int, help="frames of the loop, warm-up not counted")
+    made.add_argument("--warmup", type=int, help="warm-up frames, at least")
+    made.add_argument("--num-envs", type=int, help="environments in the batch")
+    made.add_argument("--size", help="WxH of the picture in pixels, both even")
+    made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
+    made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
+    made.add_argument(
+        "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
+    )
+    made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
+    made.add_argument("--name", help="name of the experiment (default: workload and time)")
+    made.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_TIMEOUT_S,
+        help="end a run that begins no span for so many seconds (default: 300)",
+    )
+    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
+    return made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment is to do, and why its sizes are what they are."""
+
+    options: Options
+    runs: tuple[tuple[str, str], ...]  # run id, mode
+    preset: str | None
+    chosen: tuple[str, ...]
+    adapter: dict[str, str] | None
+
+
+def order(mode: str, repeat: int) -> list[str]:
+    """Modes in the order of running: A B B A A B B A ..., so that drift cancels."""
+    if mode != "both":
+        return [mode] * repeat
+    pair = (FIRST_MODE, "none")
+    return [mode for index in range(repeat) for mode in (pair if index % 2 == 0 else pair[::-1])]
+
+
+def make_plan(args: argparse.Namespace) -> Plan:
+    """Check the options, ask for the adapter, choose a preset. Raises MotraceError."""
+    if args.repeat < 1:
+        raise UsageError(f"--repeat {args.repeat}: must be at least 1")
+    if args.stall_timeout <= 0:
+        raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
+    given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
+    if args.size is not None:
+        given["width"], given["height"] = _size(args.size)
+    base = Options(
+        workload=args.workload,
+        seed=args.seed,
+        checkpoint=args.checkpoint,
+        workload_args=tuple(args.workload_args),
+        **given,
+    )  # checks what was given before anything is started
+    modes = order(args.mode, args.repeat)
+    adapter, chosen = None, []
+    if args.workload == DEFAULT_WORKLOAD and "record" in modes:
+        adapter = probe_adapter()
+        chosen.append(f"Vulkan adapter: {adapter['name']} ({adapter['device_type']})")
+    preset_name = args.preset
+    if preset_name is None and args.workload == DEFAULT_WORKLOAD:
+        software = adapter is None or is_software(adapter)
+        preset_name = "quick" if software else "unilab"
+        why = "no renderer in mode none" if adapter is None else "a software adapter" if software else "a GPU"
+        chosen.append(f"preset {preset_name}: {why}")
+    if preset_name is not None:
+        preset = PRESETS[preset_name]
+        values = {name: getattr(preset, name) for name in ("frames", "warmup", "num_envs", "width", "height")}
+        base = replace(base, **{**values, **given})
+    numbered = tuple((f"{index:02d}-{mode}", mode) for index, mode in enumerate(modes, 1))
+    return Plan(base, numbered, preset_name, tuple(chosen), adapter)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    if match is None:
+        raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def make_folder(out: Path, name: str) -> Path:
+    """The experiment's new folder. Raises MotraceError."""
+    if not re.fullmatch(r"[\w][\w.+-]*", name):
+        raise UsageError(f"--name {name}: use letters, digits, '.', '_', '+' and '-' alone")
+    home = out / name
+    if home.exists():
+        raise UsageError(f"--name {name}: {home} is there already; choose another name or remove it")
+    try:
+        home.mkdir(parents=True)
+    except OSError as error:
+        raise MotraceError(f"{home} can't be made ({error.strerror}): choose another folder with --out") from error
+    return home
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record the experiment that ``args`` ask for."""
+    plan = make_plan(args)
+    now = datetime.now(timezone.utc)
+    name = args.name or f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
+    home = make_folder(Path(args.out), name)
+    console = Console(highlight=False, stderr=False)
+    for line in plan.chosen:
+        console.print(line)
+    facts: dict[str, Any] = {
+        "schema_version": runs.SCHEMA_VERSION,
+        "experiment": name,
+        "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "status": runs.RUNNING,
+        "command": {
+            "argv": command_line(),
+            "options": {key: value for key, value in plan.options.as_json().items() if key != "mode"},
+            "mode": args.mode,
+            "repeat": args.repeat,
+            "preset": plan.preset,
+            "chosen": list(plan.chosen),
+        },
+        "adapter": plan.adapter,
+        "environment": environment.collect(home),
+        "runs": [{"run_id": run_id, "mode": mode} for run_id, mode in plan.runs],
+    }
+    try:
+        runs.write_json(home / runs.EXPERIMENT_FILE, facts)
+    except OSError as error:
+        raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
+    _warn_of_space(console, plan.options, facts["environment"])
+    ended = _run_all(home, plan, args.stall_timeout, console)
+    return _finish(home, facts, plan, ended, console)
+
+
+def command_line() -> list[str]:
+    """The command as it was typed, without the machine's own paths."""
+    program = Path(sys.argv[0])
+    module = {"run_record.py": ["python", "-m", "tools.run_record"]}.get(program.name, [program.name])
+    return [*module, *sys.argv[1:]]
+
+
+def _warn_of_space(console: Console, options: Options, facts: dict[str, Any]) -> None:
+    needed = options.frames * options.width * options.height * 3
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > free // 2:
+        console.print(
+            f"warning: all frames are held until the end: {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB of memory are free"
+        )
+    disk = facts.get("disk_free_bytes")
+    if disk is not None and disk < 1 << 30:
+        console.print(f"warning: low disk: {disk / 1e6:.0f} MB are free")
+
+
+def _run_all(home: Path, plan: Plan, stall_timeout_s: float, console: Console) -> list[Ended]:
+    """Run one after the other; stops at the first that does not complete."""
+    ended: list[Ended] = []
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with Interrupts().handled() as interrupts, progress:
+        for run_id, mode in plan.runs:
+            began = time.monotonic()
+            total = plan.options.frames + plan.options.warmup
+            task = progress.add_task(f"{run_id}", total=total)
+            if not console.is_terminal:
+                console.print(f"{run_id}: started")
+            manifest = {"schema_version": runs.SCHEMA_VERSION, "run_id": run_id}
+            one = launch(
+                home / run_id,
+                plan.options.with_mode(mode),
+                manifest,
+                interrupts,
+                partial(_show, progress, task, total),
+                stall_timeout_s,
+            )
+            ended.append(one)
+            console.print(f"{run_id}: {one.status} in {time.monotonic() - began:.1f} s")
+            if one.status != runs.COMPLETED or interrupts.count:
+                break
+    return ended
+
+
+def _show(progress: Progress, task: TaskID, total: int, frames: int) -> None:
+    progress.update(task, completed=min(frames, total))
+
+
+def _finish(home: Path, facts: dict[str, Any], plan: Plan, ended: list[Ended], console: Console) -> int:
+    """Complete the experiment's manifest, say what to do next, choose the exit status."""
+    last = ended[-1]
+    complete = len(ended) == len(plan.runs) and all(one.status == runs.COMPLETED for one in ended)
+    facts["status"] = runs.COMPLETED if complete else last.status if last.status != runs.COMPLETED else runs.INTERRUPTED
+    facts["runs"] = [
+        {
+            "run_id": run_id,
+            "mode": mode,
+            "status": next((one.status for one in ended if one.run_id == run_id), "not started"),
+        }
+        for run_id, mode in plan.runs
+    ]
+    try:
+        runs.write_json(home / runs.EXPERIMENT_FILE, facts)
+    except OSError as error:
+        console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
+    console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
+    if complete:
+        return 0
+    if facts["status"] == runs.INTERRUPTED:
+        print("run_record: interrupted; what was recorded is kept", file=sys.stderr)
+        return 130
+    print(f"run_record: {last.run_id} crashed: {last.reason}", file=sys.stderr)
+    return last.exit_status or 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return execute(parser(), run, argv)

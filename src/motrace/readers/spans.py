@@ -1,0 +1,112 @@
+"""Span logs (``spans-<pid>-<tid>.bin``) as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import MotraceError
+from ..record.spans import DEFINITION, END, KIND_FRAME, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
+from ..record.wordlog import (
+    CREATED_NS,
+    CREATED_UTC_NS,
+    DROPPED,
+    FORMAT,
+    HEADER_WORDS,
+    MAGIC,
+    MAGIC_SPANS,
+    NAME,
+    NAME_BYTES,
+    PID,
+    TID,
+    VERSION,
+)
+
+WORD = 8
+Array = np.ndarray[Any, Any]
+
+
+def read_words(path: Path, magic: int, kind: str) -> Array:
+    """The words of a log of ours, header included. Raises MotraceError where it is something else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MotraceError(f"{path.name} can't be read: {error.strerror}") from error
+    words = np.frombuffer(data[: len(data) // WORD * WORD], np.int64)
+    if len(words) < HEADER_WORDS:
+        raise MotraceError(f"{path.name} is cut off in its header ({len(data)} bytes): nothing in it can be read")
+    if words[MAGIC] != magic:
+        raise MotraceError(f"{path.name} is no {kind} of motrace")
+    if words[FORMAT] != VERSION:
+        raise MotraceError(
+            f"{path.name} has format {words[FORMAT]}, this motrace reads {VERSION}: use the motrace that wrote it"
+        )
+    return words
+
+
+def parse_records(words: Array) -> tuple[Array, dict[int, str], int]:
+    """Records (n, 4), names by id, and how many words were consumed, from words after the header."""
+    rows = words[: len(words) // RECORD_WORDS * RECORD_WORDS].reshape(-1, RECORD_WORDS)
+    kept: list[Array] = []
+    names: dict[int, str] = {}
+    position = 0
+    while position < len(rows):
+        special = np.flatnonzero(rows[position:, START] <= 0)
+        stop = position + int(special[0]) if len(special) else len(rows)
+        kept.append(rows[position:stop])
+        position = stop
+        if stop == len(rows) or rows[stop, START] != DEFINITION:
+            break
+        length = int(rows[stop, END])
+        body = -(-length // (WORD * RECORD_WORDS))
+        if stop + 1 + body > len(rows):
+            break  # cut off
+        raw = rows[stop + 1 : stop + 1 + body].tobytes()[:length]
+        names[int(rows[stop, WHAT])] = raw.decode(errors="replace")
+        position = stop + 1 + body
+    records = np.concatenate(kept) if kept else np.empty((0, RECORD_WORDS), np.int64)
+    return records, names, position * RECORD_WORDS
+
+
+@dataclass
+class SpanLogFile:
+    """One thread's span log. ``records`` is (n, 4): kind and name id, start_ns, end_ns, value."""
+
+    path: Path
+    pid: int
+    tid: int
+    thread_name: str
+    created_ns: int
+    created_utc_ns: int
+    dropped: int
+    records: Array
+    names: dict[int, str] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> SpanLogFile:
+        """Read a log, up to where it was written or cut off. Raises MotraceError."""
+        words = read_words(path, MAGIC_SPANS, "span log")
+        records, names, _ = parse_records(words[HEADER_WORDS:])
+        return cls(
+            path=path,
+            pid=int(words[PID]),
+            tid=int(words[TID]),
+            thread_name=words[NAME : NAME + NAME_BYTES // WORD].tobytes().rstrip(b"\0").decode(errors="replace"),
+            created_ns=int(words[CREATED_NS]),
+            created_utc_ns=int(words[CREATED_UTC_NS]),
+            dropped=int(words[DROPPED]),
+            records=records,
+            names=names,
+        )
+
+    def of_kind(self, *kinds: int) -> Array:
+        """The records of some kinds."""
+        return self.records[np.isin(self.records[:, WHAT] & ~NAME_ID_MASK, kinds)]
+
+    def open_names(self) -> list[str]:
+        """Names of the spans that are open at the end of the log, the outermost first."""
+        spans = self.of_kind(KIND_SPAN, KIND_FRAME)
+        return [self.names.get(int(what) & NAME_ID_MASK, "?") for what in spans[spans[:, END] == 0, WHAT]]

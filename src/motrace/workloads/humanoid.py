@@ -1,0 +1,93 @@
+"""The embedded default workload: humanoids on motrixsim, recorded by the Motrix renderer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mediapy  # noqa: F401  (imported here so that its time counts as imports, not as encoding)
+import numpy as np
+
+from ..record.annotate import segment, span
+from ..runs import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
+from ..video import use_bundled_ffmpeg
+from .humanoid_env import HumanoidEnv
+from .loop import Context, run_loop, warmup_rule
+from .motrix_camera import MotrixCamera
+from .policy import MlpPolicy, load_policy, seeded_policy
+
+
+class HumanoidWorkload:
+    """Spans of the start-up: ``environment``, ``checkpoint``, ``encoder``, ``renderer``; of the end: ``close``."""
+
+    def __init__(self, context: Context) -> None:
+        self.options = context.options
+        self.run_dir = context.run_dir
+        self.fps = float(HumanoidEnv.fps)
+        self.camera: MotrixCamera | None = None
+
+    def run(self) -> dict[str, Any]:
+        """The whole run; see ``Workload.run``."""
+        with span("environment"):
+            self.env = HumanoidEnv(self.options.num_envs, self.options.seed)
+        with span("checkpoint"):
+            policy, checkpoint = self._policy()
+            self.policy = policy.to_device()
+        if self.options.mode == "record":
+            with span("encoder"):
+                use_bundled_ffmpeg()
+            with span("renderer"):
+                self.camera = MotrixCamera(
+                    self.env.model, self.options.num_envs, self.options.width, self.options.height
+                )
+        try:
+            facts = run_loop(self, self.options, self.run_dir / VIDEO_FILE)
+            segment("shutdown")
+            return {
+                **asdict(facts),
+                "checkpoint": checkpoint,
+                "device": self.policy.device,
+                "falls": self.env.falls,
+                "state_sha256": self.env.state_sha256(),
+                "warmup_rule": warmup_rule(self.options),
+            }
+        finally:
+            if self.camera is not None:
+                with span("close"):
+                    self.camera.close()
+
+    def _policy(self) -> tuple[MlpPolicy, dict[str, Any]]:
+        given = self.options.checkpoint
+        path = Path(given) if given else self.run_dir / CHECKPOINT_FILE
+        if given:
+            policy = load_policy(path)
+        else:
+            policy = seeded_policy(self.options.seed)
+            policy.save(path)
+        name = given or os.path.relpath(path, self.run_dir)
+        return policy, {
+            "path": name,
+            "sha256": sha256_of(path),
+            "origin": "given" if given else f"seed {self.options.seed}",
+        }
+
+    # -- what the loop drives (loop.Stage) ------------------------------------------------------
+
+    def reset(self) -> None:
+        """Back to the seed's state."""
+        self.env.reset_all()
+
+    def act(self) -> np.ndarray[Any, Any]:
+        """Observe, and ask the policy."""
+        return self.policy.act(self.env.observe())
+
+    def step(self, actions: np.ndarray[Any, Any]) -> None:
+        """One control step."""
+        self.env.step(actions)
+
+    def capture(self) -> np.ndarray[Any, Any]:
+        """One picture of all environments."""
+        assert self.camera is not None, "capture is only called in mode record"
+        return self.camera.capture(self.env.data)

@@ -1,0 +1,130 @@
+"""The simulate-render-record loop, with its spans: what UniLab's playback does, made measurable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..record.annotate import frame, segment, span
+from ..video import BufferedSink, is_blank
+from .options import Options
+
+MAX_EXTRA_WARMUP = 120
+"""Warm-up ends here even if the picture is still blank."""
+
+
+class Context(Protocol):
+    """What a workload is given."""
+
+    options: Options
+    run_dir: Path
+
+
+class Workload(Protocol):
+    """A class named by ``--workload MODULE:CLASS``: called with the context, then run once.
+
+    ``run`` marks its segments, frames and spans with ``motrace`` and returns facts for the
+    manifest: JSON values, of which ``interrupted`` (bool) says that Ctrl-C ended the loop early.
+    """
+
+    def __init__(self, context: Context) -> None: ...
+
+    def run(self) -> dict[str, Any]: ...
+
+
+class Stage(Protocol):
+    """What the loop drives."""
+
+    fps: float
+
+    def reset(self) -> None:
+        """Back to the seed's state."""
+
+    def act(self) -> Any:
+        """The policy's actions."""
+
+    def step(self, actions: Any) -> None:
+        """One control step."""
+
+    def capture(self) -> np.ndarray[Any, Any]:
+        """A picture of the state, (height, width, 4) of uint8; only called in mode record."""
+
+
+@dataclass
+class LoopFacts:
+    """What happened; a part of run.json."""
+
+    warmup_frames: int = 0
+    blank_warmup_frames: int = 0
+    frames: int = 0
+    video_frames: int = 0
+    interrupted: bool = False
+
+
+def warmup_rule(options: Options) -> str:
+    """The rule that says which frames are warm-up, as the report prints it."""
+    if not options.warmup:
+        return "no warm-up frames (--warmup 0): the first frames, blank or compiling shaders, count"
+    if options.mode == "none":
+        return f"the first {options.warmup} frames; then the state goes back to the seed's"
+    return (
+        f"the first {options.warmup} frames, and further ones while the picture is blank (at most {MAX_EXTRA_WARMUP}); "
+        "then the state goes back to the seed's"
+    )
+
+
+def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
+    """Warm up, run the frames, encode. Segments: warmup, loop, drain.
+
+    Ctrl-C ends the frames early; what was captured is encoded all the same.
+    """
+    facts = LoopFacts()
+    sink = BufferedSink(video, stage.fps) if options.mode == "record" else None
+    segment("warmup")
+    try:
+        _warm_up(stage, options, facts)
+        segment("loop")
+        for _ in range(options.frames):
+            _turn(stage, sink, keep=True)
+            facts.frames += 1
+    except KeyboardInterrupt:
+        facts.interrupted = True
+    segment("drain")
+    if sink is not None:
+        facts.video_frames = sink.close()
+    return facts
+
+
+def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
+    blank = options.mode == "record"
+    while facts.warmup_frames < options.warmup or (
+        options.warmup and blank and facts.warmup_frames < options.warmup + MAX_EXTRA_WARMUP
+    ):
+        picture = _turn(stage, BufferedSink(Path(), stage.fps) if options.mode == "record" else None, keep=False)
+        facts.warmup_frames += 1
+        blank = picture is not None and is_blank(picture)
+        facts.blank_warmup_frames += blank
+    if options.warmup:
+        with span("reset"):
+            stage.reset()
+
+
+def _turn(stage: Stage, sink: BufferedSink | None, keep: bool) -> np.ndarray[Any, Any] | None:
+    """One turn of the loop; returns the picture if it is not to be kept."""
+    with frame():
+        with span("policy"):
+            actions = stage.act()
+        with span("step"):
+            stage.step(actions)
+        if sink is None:
+            return None
+        with span("capture"):
+            rgba = stage.capture()
+        with span("copy"):
+            # As UniLab does it: drop alpha, make it contiguous, and copy once more into the list.
+            rgb = np.ascontiguousarray(rgba[..., :3])
+            sink.add(rgb.copy())
+    return None if keep else rgb

@@ -1,0 +1,81 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..errors import UsageError
+
+MODES = ("record", "none")
+DEFAULT_WORKLOAD = "humanoid"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of one run; the same for every run of an experiment, but for ``mode``."""
+
+    workload: str = DEFAULT_WORKLOAD
+    mode: str = "record"
+    frames: int = 60
+    warmup: int = 5
+    num_envs: int = 4
+    width: int = 320
+    height: int = 180
+    seed: int = 0
+    checkpoint: str | None = None
+    workload_args: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(f"--mode {self.mode}: choose both, record or none")
+        for name, least in (("frames", 1), ("warmup", 0), ("num_envs", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least {least}")
+        if min(self.width, self.height) < 16 or max(self.width, self.height) > 8192:
+            raise UsageError(f"--size {self.width}x{self.height}: each side must be between 16 and 8192 pixels")
+        if self.width % 2 or self.height % 2:
+            even = f"{self.width + self.width % 2}x{self.height + self.height % 2}"
+            raise UsageError(
+                f"--size {self.width}x{self.height}: H.264 needs an even width and height; use --size {even}"
+            )
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: must not be negative")
+
+    def with_mode(self, mode: str) -> Options:
+        """The same options in another mode."""
+        return replace(self, mode=mode)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which manifests hold them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Options:
+        """Options as a manifest holds them; unknown keys are ignored."""
+        known = {field.name for field in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        values["workload_args"] = tuple(values.get("workload_args", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options that belong together."""
+
+    name: str
+    about: str
+    num_envs: int
+    width: int
+    height: int
+    frames: int
+    warmup: int
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("quick", "for a software adapter: minutes on two cores", 4, 320, 180, 60, 5),
+        Preset("unilab", "UniLab's own defaults for the G1 dance", 16, 1280, 720, 1000, 10),
+    )
+}

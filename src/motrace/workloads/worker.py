@@ -1,0 +1,120 @@
+"""The process of one run: ``python -m motrace.workloads.worker RUN_DIR``.
+
+The launcher has written what to do into RUN_DIR/run.json. This process records itself, runs the
+workload and writes what it found out; whatever goes wrong becomes one line in ``status_reason``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .. import runs
+from ..errors import MotraceError, UsageError
+from ..record import annotate
+from .options import DEFAULT_WORKLOAD, Options
+
+BUILT_IN = {DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload"}
+EXIT_INTERRUPTED = 130
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """See ``loop.Context``."""
+
+    options: Options
+    run_dir: Path
+
+
+def load_workload(name: str) -> Any:
+    """The class of a workload: a built-in name, or MODULE:CLASS (the current folder is searched too)."""
+    module_name, colon, class_name = BUILT_IN.get(name, name).partition(":")
+    if not colon or not class_name:
+        raise UsageError(f"--workload {name}: give {', '.join(BUILT_IN)} or MODULE:CLASS")
+    sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--workload {name}: {error}; install it or run from its folder") from error
+    except AttributeError as error:
+        raise UsageError(f"--workload {name}: module {module_name} has no {class_name}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+
+
+def main(run_dir: Path) -> int:
+    """Run it; returns the exit status."""
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    manifest = runs.read_json(run_dir / runs.RUN_FILE)
+    options = Options.from_json(manifest["options"])
+    annotate.start(run_dir, manifest["run_id"])
+    runs.update_run(run_dir, process={"pid": os.getpid()})
+    status, reason, exit_status = runs.COMPLETED, None, 0
+    facts: dict[str, Any] = {}
+    try:
+        with annotate.span("imports"):
+            workload_class = load_workload(options.workload)
+        facts = workload_class(RunContext(options, run_dir)).run() or {}
+        if facts.get("interrupted"):
+            status, reason, exit_status = runs.INTERRUPTED, "Ctrl-C during the frames", EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        status, reason, exit_status = runs.INTERRUPTED, "Ctrl-C", EXIT_INTERRUPTED
+    except BaseException as error:  # noqa: BLE001  (pyo3's PanicException is not an Exception)
+        status, exit_status = runs.CRASHED, getattr(error, "exit_status", 1)
+        reason = one_line(error)
+        if not isinstance(error, MotraceError):
+            traceback.print_exc()
+    annotate.segment("shutdown")
+    _finish(run_dir, status, reason, facts)
+    return exit_status
+
+
+def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
+    try:
+        runs.update_run(run_dir, status=status, status_reason=reason, workload=facts)
+    except OSError as error:  # a full disk; the launcher tells the user, the recording stays
+        print(f"motrace: the manifest could not be written: {error}", file=sys.stderr)
+    dropped = annotate.stop()
+    if dropped:
+        try:
+            runs.update_run(run_dir, dropped_records=dropped)
+        except OSError as error:
+            print(f"motrace: {dropped} records dropped, and {error}", file=sys.stderr)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, and what to do, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    kind = type(error).__name__
+    if isinstance(error, MotraceError):
+        return text
+    if kind == "PanicException":
+        return f"the renderer panicked: {text[:300]} (its own words are in {runs.LOG_FILE})"
+    if kind == "RenderClosedError":
+        return f"the renderer closed in mid-run: {text[:300]} (its own words are in {runs.LOG_FILE})"
+    if isinstance(error, SystemExit):
+        return f"the workload called sys.exit({error.code!r})"
+    return f"{kind}: {text[:300]} (the traceback is in {runs.LOG_FILE})"
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _die_with_parent() -> None:
+    """End with the launcher, even if that is killed: no run may linger and disturb the next."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

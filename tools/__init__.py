@@ -1,0 +1,1 @@
+"""Thin commands: ``python -m tools.NAME``."""
