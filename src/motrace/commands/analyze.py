@@ -1,0 +1,118 @@
+"""``analyze``: recordings to tables and a report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .. import analysis, runs
+from ..errors import MotraceError, UsageError
+from ..report.format import ms, number, percent, seconds, signed_ms
+from ..vocabulary import BUCKETS
+from . import Parser, execute
+
+
+def parser() -> Parser:
+    """The command line."""
+    made = Parser(prog="analyze", description="Read every recording below PATH and say where the time went.")
+    made.add_argument("paths", nargs="+", metavar="PATH", help="a run, an experiment, or a folder above them")
+    made.add_argument("--out", help="folder for the results (default: `analysis` in each experiment's folder)")
+    made.add_argument("--jobs", type=int, default=1, help="runs analysed at once (default: 1)")
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Analyse every experiment; one that fails does not stop the others."""
+    if args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs}: must be at least 1")
+    found = analysis.find([Path(path) for path in args.paths])
+    console = Console(highlight=False)
+    failures: list[MotraceError] = []
+    outputs = _outputs(sorted(found), args.out)
+    for home in sorted(found):
+        try:
+            one = analysis.analyse(home, found[home], args.jobs)
+            analysis.write(one, outputs[home])
+        except MotraceError as error:
+            failures.append(error)
+            print(f"analyze: {home}: {error}", file=sys.stderr)
+            continue
+        show(one.report, console)
+        console.print(f"report: {outputs[home] / 'report.html'}", soft_wrap=True)
+    if failures:
+        return max(error.exit_status for error in failures)
+    return 0
+
+
+def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
+    """Where each experiment's results go: one folder each, even if two have one name."""
+    if out is None:
+        return {home: home / runs.ANALYSIS_DIR for home in homes}
+    if len(homes) == 1:
+        return {homes[0]: Path(out)}
+    outputs: dict[Path, Path] = {}
+    for home in homes:
+        name, count = home.resolve().name, 1
+        while Path(out) / name in outputs.values():
+            count += 1
+            name = f"{home.resolve().name}-{count}"
+        outputs[home] = Path(out) / name
+    return outputs
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    """The short form of a report."""
+    console.rule(report["experiment"])
+    for text in report["warnings"]:
+        console.print(f"[yellow]warning:[/] {text}", soft_wrap=True)
+    for mode, pool in report["modes"].items():
+        console.print(
+            f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "
+            f"{number(pool['effective_fps'])} with the drain, {ms(pool['frame']['mean_ns'])} ms per frame",
+            soft_wrap=True,
+        )
+        console.print(_buckets(pool))
+    comparison = report["comparison"]
+    if comparison["unknown"]:
+        console.print(f"record against none: {comparison['unknown']}", soft_wrap=True)
+    else:
+        entry = comparison["frame_with_drain_ns"]
+        doubt = "no interval" if entry["lo"] is None else f"95 %: {signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
+        console.print(
+            f"recording adds {signed_ms(entry['difference'])} ms per frame ({doubt}), drain included", soft_wrap=True
+        )
+    console.print(verdict_line(report["verdict"]), soft_wrap=True)
+
+
+def _buckets(pool: dict[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("bucket")
+    for title in ("s", "share", "at least", "at most"):
+        table.add_column(title, justify="right")
+    for bucket, label in BUCKETS.items():
+        entry = pool["buckets"][bucket]
+        if entry["hi_ns"]:
+            table.add_row(
+                label, seconds(entry["ns"]), percent(entry["share"]), percent(entry["lo"]), percent(entry["hi"])
+            )
+    return table
+
+
+def verdict_line(verdict: dict[str, Any]) -> str:
+    """The verdict in one line."""
+    if verdict["bucket"] is None:
+        return f"no verdict: {verdict['why']}; next: {verdict['next']}"
+    lead = "no certain verdict, most likely " if verdict["abstains"] else "verdict: "
+    bounds = f"{percent(verdict['share'])} ({percent(verdict['lo'])} to {percent(verdict['hi'])})"
+    return f"{lead}{verdict['label']}, {bounds}: {verdict['sentence']}; next: {verdict['next'] or verdict['action']}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    return execute(parser(), run, argv)

@@ -1,0 +1,1 @@
+"""Pure computation on what was read: no input, no output, nothing drawn."""

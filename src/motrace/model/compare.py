@@ -1,0 +1,95 @@
+"""Runs of one mode against runs of another: what recording adds to a frame, and what changed between two experiments.
+
+The unit is the run: each gives one mean per quantity, and intervals come from the repeats, since
+frames of one run are not independent. Only completed runs count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .stats import difference
+
+Json = dict[str, Any]
+
+
+def per_frame(run: Json, ns: float) -> float:
+    """``ns`` of a run, per kept frame."""
+    return ns / float(run["frames"])
+
+
+def usable(runs: list[Json], mode: str) -> list[Json]:
+    """Completed runs of a mode that have frames."""
+    return [run for run in runs if run["mode"] == mode and run["status"] == "completed" and run["frames"]]
+
+
+def contrast(new: list[Json], base: list[Json], quantity: Callable[[Json], float]) -> Json:
+    """Means of a quantity in two groups of runs, and their difference with its 95 % interval."""
+    news, bases = (np.array([quantity(run) for run in group]) for group in (new, base))
+    interval = difference(news, bases)
+    base_mean = float(bases.mean())
+    return {
+        "new": float(news.mean()),
+        "base": base_mean,
+        "difference": interval.mean,
+        "lo": interval.lo,
+        "hi": interval.hi,
+        "ratio": float(news.mean()) / base_mean if base_mean else None,
+    }
+
+
+def phase_mean(run: Json, phase: str) -> float:
+    """Mean time per frame of a phase, ns; 0 where the run has it not."""
+    return float(run["phases"].get(phase, {}).get("mean_ns", 0))
+
+
+def contrast_runs(new: list[Json], base: list[Json]) -> Json:
+    """Everything that is compared between two groups of runs."""
+    phases = dict.fromkeys(phase for run in (*new, *base) for phase in run["phases"])
+    return {
+        "repeats": [len(new), len(base)],
+        "frame_ns": contrast(new, base, lambda run: per_frame(run, run["loop_wall_ns"])),
+        "frame_with_drain_ns": contrast(new, base, lambda run: per_frame(run, run["recording_wall_ns"])),
+        "run_wall_ns": contrast(new, base, lambda run: run["run_wall_ns"]),
+        "phases": {phase: contrast(new, base, lambda run, phase=phase: phase_mean(run, phase)) for phase in phases},  # type: ignore[misc]
+    }
+
+
+def record_against_none(runs: list[Json]) -> Json:
+    """What recording adds per frame: runs of mode record against runs of mode none."""
+    new, base = usable(runs, "record"), usable(runs, "none")
+    if not new or not base:
+        missing = " and ".join(mode for mode, group in (("record", new), ("none", base)) if not group)
+        return {"new": "record", "base": "none", "unknown": f"no completed run of mode {missing}; use --mode both"}
+    result = {"new": "record", "base": "none", "unknown": None, **contrast_runs(new, base)}
+    if min(result["repeats"]) < 2:
+        result["no_interval"] = "one run of a mode has no spread: use --repeat 2 or more for intervals"
+    return result
+
+
+def same_states(runs: list[Json]) -> bool | None:
+    """Whether all completed runs ended in the same simulation state; None if fewer than two tell."""
+    digests = [run["workload"].get("state_sha256") for run in runs if run["status"] == "completed"]
+    digests = [digest for digest in digests if digest]
+    return None if len(digests) < 2 else len(set(digests)) == 1
+
+
+def regression(comparison: Json, fail_over: float) -> list[Json]:
+    """Quantities that got slower by more than ``fail_over`` (a fraction), beyond their interval's doubt.
+
+    With an interval the whole of it must lie above the threshold's midpoint 0, and the mean above
+    the threshold; without one the mean alone decides, and the entry says so.
+    """
+    found = []
+    for name in ("frame_ns", "frame_with_drain_ns"):
+        entry = comparison[name]
+        if not entry["base"]:
+            continue
+        change = entry["difference"] / entry["base"]
+        certain = entry["lo"] is None or entry["lo"] > 0
+        if change > fail_over and certain:
+            found.append({"quantity": name, "change": change, "has_interval": entry["lo"] is not None, **entry})
+    return found

@@ -1,0 +1,210 @@
+"""The loop thread's time, cut into pieces that belong to exactly one leaf each.
+
+A piece lasts from one cut (a span or a segment begins or ends) to the next. It belongs to the
+span that began last of those that are open: the time of a span outside its children is a leaf of
+its own that bears the span's name, time inside a frame but outside any span is ``glue``, and time
+outside frames and spans bears the name of its segment (``glue`` in the loop and in the warm-up).
+
+    frame   |-----------------------|
+    capture   |------------------|
+    wait          |---------|
+    piece   |g|-c-|----w----|-c--|g|
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..readers.run import RunRecording
+from ..record.spans import END, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, WHAT
+from ..vocabulary import FRAMED_SEGMENTS, SEGMENTS
+
+Array = np.ndarray[Any, Any]
+NO_FRAME = -1
+GLUE = "glue"
+
+
+@dataclass
+class Spans:
+    """Spans of one run, as parallel arrays in order of begin; times absolute, in ns."""
+
+    pid: Array
+    tid: Array
+    name: list[str]
+    is_frame: Array
+    value: Array
+    start_ns: Array
+    end_ns: Array
+    closed: Array
+    parent: Array
+    depth: Array
+    frame: Array
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the run."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass
+class Pieces:
+    """Pieces of the loop thread's time, as parallel arrays in order of time.
+
+    ``span`` indexes ``Spans`` (-1 outside any), ``frame`` is a frame number or NO_FRAME,
+    ``segment`` indexes the segments. They tile the run: each begins where the last one ended.
+    """
+
+    start_ns: Array
+    end_ns: Array
+    span: Array
+    frame: Array
+    segment: Array
+    phase: list[str]
+
+    def __len__(self) -> int:
+        return len(self.phase)
+
+
+def collect_spans(recording: RunRecording) -> Spans:
+    """The spans of every thread of a run, nested, with open ones ended where their parent ends."""
+    _, run_end = recording.bounds_ns()
+    rows: list[tuple[int, ...]] = []
+    names: list[str] = []
+    for log in recording.span_logs:
+        first = len(rows)
+        records = log.of_kind(KIND_SPAN, KIND_FRAME)
+        names += [recording.name_of(log.pid, what) for what in records[:, WHAT].tolist()]
+        rows += _nested(records, log.pid, log.tid, first, run_end)
+    columns = np.array(rows, np.int64).reshape(-1, 10)
+    return Spans(
+        pid=columns[:, 0],
+        tid=columns[:, 1],
+        name=names,
+        is_frame=columns[:, 2].astype(bool),
+        value=columns[:, 3],
+        start_ns=columns[:, 4],
+        end_ns=columns[:, 5],
+        closed=columns[:, 6].astype(bool),
+        parent=columns[:, 7],
+        depth=columns[:, 8],
+        frame=columns[:, 9],
+    )
+
+
+def _nested(records: Array, pid: int, tid: int, first: int, run_end: int) -> list[tuple[int, ...]]:
+    """Rows of one thread's spans, which come in order of begin."""
+    rows: list[list[int]] = []
+    stack: list[int] = []
+    for what, start, end, value in records.tolist():
+        while stack and rows[stack[-1]][5] <= start:
+            stack.pop()
+        parent = stack[-1] if stack else -1
+        closed = end != 0
+        if not closed:
+            end = rows[parent][5] if parent >= 0 else max(run_end, start)
+        is_frame = what & ~NAME_ID_MASK == KIND_FRAME
+        frame = value if is_frame else rows[parent][9] if parent >= 0 else NO_FRAME
+        stack.append(len(rows))
+        rows.append([pid, tid, is_frame, value, start, max(end, start), closed, parent, len(stack) - 1, frame])
+    for row in rows:
+        row[7] += first if row[7] >= 0 else 0
+    return [tuple(row) for row in rows]
+
+
+def collect_segments(recording: RunRecording) -> list[Segment]:
+    """The segments of a run, adding up to its wall time.
+
+    They begin where the program said so; what comes before the first is start-up. A program that
+    named none has start-up until its first frame, a loop, and a shutdown after its last frame.
+    """
+    run_start, run_end = recording.bounds_ns()
+    log = recording.loop_log
+    if log is None:
+        return [Segment("startup", run_start, run_end)]
+    marks = [(int(row[START]), recording.name_of(log.pid, int(row[WHAT]))) for row in log.of_kind(KIND_SEGMENT)]
+    if not marks:
+        frames = log.of_kind(KIND_FRAME)
+        if len(frames):
+            ends = frames[:, END]
+            marks = [(int(frames[0, START]), "loop")]
+            if ends[-1] > 0:
+                marks.append((int(ends[-1]), "shutdown"))
+    if not marks or marks[0][0] > run_start:
+        marks.insert(0, (run_start, "startup"))
+    merged: list[tuple[int, str]] = []
+    for start, name in marks:
+        if not merged or merged[-1][1] != name:
+            merged.append((min(max(start, run_start), run_end), name))
+    ends_ns = [start for start, _ in merged[1:]] + [run_end]
+    return [Segment(name, start, end) for (start, name), end in zip(merged, ends_ns)]
+
+
+def cut(spans: Spans, segments: list[Segment], loop: tuple[int, int]) -> Pieces:
+    """Cut the run into pieces; ``loop`` is (pid, tid) of the loop thread."""
+    mine = np.flatnonzero((spans.pid == loop[0]) & (spans.tid == loop[1]))
+    run_start, run_end = segments[0].start_ns, segments[-1].end_ns
+    starts = np.clip(spans.start_ns[mine], run_start, run_end)
+    ends = np.clip(spans.end_ns[mine], run_start, run_end)
+    edges = np.array([segment.start_ns for segment in segments] + [run_end])
+    cuts = np.unique(np.concatenate((starts, ends, edges)))
+    begin_at = np.searchsorted(cuts, starts)
+    end_at = np.searchsorted(cuts, ends)
+    owner = _innermost(begin_at.tolist(), end_at.tolist(), len(cuts) - 1)
+    span = np.where(owner >= 0, mine[np.maximum(owner, 0)], -1) if len(mine) else np.full(len(cuts) - 1, -1)
+    segment = np.searchsorted(edges[:-1], cuts[:-1], side="right") - 1
+    frame = (
+        np.where(span >= 0, spans.frame[np.maximum(span, 0)], NO_FRAME) if len(spans) else np.full(len(span), NO_FRAME)
+    )
+    phase = [_phase(spans, int(s), segments[int(g)].name) for s, g in zip(span, segment)]
+    return Pieces(cuts[:-1], cuts[1:], span, frame, segment, phase)
+
+
+def _innermost(begin_at: list[int], end_at: list[int], count: int) -> Array:
+    """For each piece, which span covers it that began last (-1 for none). Spans come in order of begin."""
+    owner = np.full(count, -1, np.int64)
+    ending: dict[int, list[int]] = {}
+    position = 0
+    open_spans: list[int] = []
+    for piece in range(count):
+        for gone in ending.pop(piece, ()):
+            open_spans.remove(gone)
+        while position < len(begin_at) and begin_at[position] <= piece:
+            if end_at[position] > piece:
+                open_spans.append(position)
+                ending.setdefault(end_at[position], []).append(position)
+            position += 1
+        if open_spans:
+            owner[piece] = open_spans[-1]
+    return owner
+
+
+def _phase(spans: Spans, span: int, segment: str) -> str:
+    if span < 0:
+        return GLUE if segment in FRAMED_SEGMENTS or segment not in SEGMENTS else segment
+    return GLUE if spans.is_frame[span] else spans.name[span]
+
+
+def self_check(pieces: Pieces, segments: list[Segment]) -> None:
+    """Raise ValueError unless the pieces tile the segments, and these the run."""
+    if (pieces.end_ns <= pieces.start_ns).any():
+        raise ValueError("a piece has no duration")
+    if (pieces.start_ns[1:] != pieces.end_ns[:-1]).any():
+        raise ValueError("pieces leave a gap or overlap")
+    for before, after in pairwise(segments):
+        if before.end_ns != after.start_ns:
+            raise ValueError(f"segment {after.name} does not begin where {before.name} ends")
+    walls = np.bincount(pieces.segment, pieces.end_ns - pieces.start_ns, len(segments)).astype(np.int64)
+    expected = [segment.end_ns - segment.start_ns for segment in segments]
+    if walls.tolist() != expected:
+        raise ValueError(f"pieces of the segments last {walls.tolist()} ns, the segments {expected} ns")

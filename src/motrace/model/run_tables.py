@@ -1,0 +1,251 @@
+"""The tables of one run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .. import tables
+from ..vocabulary import bucket_of
+from .counters import loop_states, usage
+from .pieces import NO_FRAME, Segment
+from .run import RunAnalysis
+
+Array = np.ndarray[Any, Any]
+
+
+def build_tables(analysis: RunAnalysis) -> dict[str, pa.Table]:
+    """Every table of a run, by name."""
+    return {
+        "spans": _spans_table(analysis),
+        "thread_cpu": _thread_cpu_table(analysis),
+        "threads": _threads_table(analysis),
+        "clocks": _clocks_table(analysis),
+        "segments": _segments_table(analysis),
+        "frames": _frames_table(analysis),
+        "attribution": _attribution_table(analysis),
+    }
+
+
+def _nullable(values: Array, missing: int = -1) -> pa.Array:
+    return pa.array(values, pa.int64(), mask=values == missing)
+
+
+def _words(run: str, count: int) -> list[str]:
+    return [run] * count
+
+
+def _spans_table(analysis: RunAnalysis) -> pa.Table:
+    spans, origin = analysis.spans, analysis.origin_ns
+    states = loop_states(analysis.recording.cpu_log, spans.start_ns, spans.end_ns, analysis.born_ns)
+    measured = states.known & (spans.tid == analysis.loop_tid)
+    return tables.make(
+        tables.SCHEMAS["spans"],
+        {
+            "run": _words(analysis.run_id, len(spans)),
+            "span_id": np.arange(len(spans)),
+            "parent_id": _nullable(spans.parent),
+            "frame": _nullable(spans.frame, NO_FRAME),
+            "depth": spans.depth,
+            "phase": spans.name,
+            "name": spans.name,
+            "pid": spans.pid,
+            "tid": spans.tid,
+            "start_ns": spans.start_ns - origin,
+            "end_ns": spans.end_ns - origin,
+            "cpu_ns": pa.array(states.running_ns, pa.int64(), mask=~measured),
+            "runq_ns": pa.array(states.runnable_ns, pa.int64(), mask=~measured),
+            "closed": spans.closed,
+        },
+    )
+
+
+def _thread_cpu_table(analysis: RunAnalysis) -> pa.Table:
+    """Point estimates of what every other thread and child used inside each span of the loop thread."""
+    spans, log = analysis.spans, analysis.recording.cpu_log
+    columns: dict[str, list[Array]] = {"span_id": [], "tid": [], "cpu_ns": []}
+    roles: list[str] = []
+    pids: list[Array] = []
+    if log is not None:
+        mine = np.flatnonzero(spans.tid == log.tid)
+        for member in log.members:
+            used = usage(member, spans.start_ns[mine], spans.end_ns[mine], log.cores, log.tick_ns)
+            cpu = np.round(used.est_ns).astype(np.int64)
+            rows = np.flatnonzero(cpu > 0)
+            columns["span_id"].append(mine[rows])
+            columns["cpu_ns"].append(cpu[rows])
+            columns["tid"].append(np.full(len(rows), 0 if member.is_child else member.id))
+            pids.append(np.full(len(rows), member.id if member.is_child else log.pid))
+            roles += [analysis.roles[member.slot]] * len(rows)
+    joined = {name: np.concatenate(parts) if parts else np.empty(0, np.int64) for name, parts in columns.items()}
+    return tables.make(
+        tables.SCHEMAS["thread_cpu"],
+        {
+            "run": _words(analysis.run_id, len(roles)),
+            **joined,
+            "pid": np.concatenate(pids) if pids else np.empty(0, np.int64),
+            "role": roles,
+            "runq_ns": pa.nulls(len(roles), pa.int64()),
+        },
+    )
+
+
+def _threads_table(analysis: RunAnalysis) -> pa.Table:
+    recording = analysis.recording
+    rows = {(log.pid, log.tid): (log.thread_name, "other") for log in recording.span_logs}
+    if recording.loop_log is not None:
+        loop = recording.loop_log
+        rows[(loop.pid, loop.tid)] = (loop.thread_name, "loop")
+    if recording.cpu_log is not None:
+        for member in recording.cpu_log.members:
+            key = (member.id, 0) if member.is_child else (recording.cpu_log.pid, member.id)
+            name = member.name or (
+                "children seen only when they had ended" if member.is_child else "threads that ended"
+            )
+            rows[key] = (name, analysis.roles[member.slot])
+    keys = sorted(rows)
+    return tables.make(
+        tables.SCHEMAS["threads"],
+        {
+            "run": _words(analysis.run_id, len(keys)),
+            "pid": [key[0] for key in keys],
+            "tid": [key[1] for key in keys],
+            "name": [rows[key][0] for key in keys],
+            "role": [rows[key][1] for key in keys],
+        },
+    )
+
+
+def _clocks_table(analysis: RunAnalysis) -> pa.Table:
+    """Spans and CPU clocks are read on the run's own clock; nothing needs aligning yet."""
+    values = {
+        "run": [analysis.run_id],
+        "source": ["spans"],
+        "offset_ns": [-analysis.origin_ns],
+        "drift_ppm": [0.0],
+        "error_ns": [0],
+        "pairs": [0],
+        "method": ["the run's own CLOCK_MONOTONIC"],
+    }
+    return tables.make(tables.SCHEMAS["clocks"], values)
+
+
+def _segments_table(analysis: RunAnalysis) -> pa.Table:
+    origin = analysis.origin_ns
+    return tables.make(
+        tables.SCHEMAS["segments"],
+        {
+            "run": _words(analysis.run_id, len(analysis.segments)),
+            "segment": [segment.name for segment in analysis.segments],
+            "start_ns": [segment.start_ns - origin for segment in analysis.segments],
+            "end_ns": [segment.end_ns - origin for segment in analysis.segments],
+        },
+    )
+
+
+def loop_frames(analysis: RunAnalysis) -> Array:
+    """Indices into the spans of the loop thread's frames that had ended, in order."""
+    spans = analysis.spans
+    return np.flatnonzero(spans.is_frame & spans.closed & (spans.tid == analysis.loop_tid))
+
+
+def inclusive_ns(analysis: RunAnalysis) -> dict[str, Array]:
+    """For each phase, the time in it per piece, its children's included (int64 ns, 0 outside it)."""
+    pieces, spans = analysis.pieces, analysis.spans
+    wall = pieces.end_ns - pieces.start_ns
+    totals: dict[str, Array] = {}
+
+    def add(phases: Array, rows: Array) -> None:
+        for phase in sorted(set(phases.tolist())):
+            target = totals.setdefault(phase, np.zeros(len(wall), np.int64))
+            chosen = rows[phases == phase]
+            target[chosen] = wall[chosen]  # assigned, not added: a span inside its like counts once
+
+    add(np.array(pieces.phase, object), np.arange(len(pieces)))
+    names = np.array(spans.name, object)
+    current = pieces.span.copy()
+    while len(spans):
+        current = np.where(current >= 0, spans.parent[np.maximum(current, 0)], -1)
+        rows = np.flatnonzero((current >= 0) & ~spans.is_frame[np.maximum(current, 0)])
+        if not (current >= 0).any():
+            break
+        add(names[current[rows]], rows)
+    return totals
+
+
+def _frames_table(analysis: RunAnalysis) -> pa.Table:
+    spans, pieces, origin = analysis.spans, analysis.pieces, analysis.origin_ns
+    frames = loop_frames(analysis)
+    numbers = spans.value[frames]
+    position = {int(number): row for row, number in enumerate(numbers)}
+    row_of_piece = np.array([position.get(int(number), -1) for number in pieces.frame], np.int64)
+    inside = row_of_piece >= 0
+    columns: dict[str, Array] = {}
+    for phase, ns in sorted(inclusive_ns(analysis).items()):
+        per_frame = np.zeros(len(frames), np.int64)
+        np.add.at(per_frame, row_of_piece[inside], ns[inside])
+        if per_frame.any():
+            columns[phase] = per_frame
+    segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
+    return tables.make(
+        tables.frames_schema(columns),
+        {
+            "run": _words(analysis.run_id, len(frames)),
+            "frame": numbers,
+            "start_ns": spans.start_ns[frames] - origin,
+            "end_ns": spans.end_ns[frames] - origin,
+            **columns,
+            "warmup": [analysis.segments[index].name == "warmup" for index in segment_of],
+        },
+    )
+
+
+def _segment_at(segments: list[Segment], times: Array) -> list[int]:
+    starts = np.array([segment.start_ns for segment in segments])
+    return [int(index) for index in np.searchsorted(starts, times, side="right") - 1]
+
+
+def _attribution_table(analysis: RunAnalysis) -> pa.Table:
+    """Shares of the pieces, summed by segment, frame, phase and cause."""
+    pieces, segments = analysis.pieces, analysis.segments
+    phases = sorted(set(pieces.phase))
+    phase_id = np.array([phases.index(phase) for phase in pieces.phase], np.int64)
+    keys, group = np.unique(np.column_stack((pieces.segment, pieces.frame, phase_id)), axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    columns: dict[str, list[Any]] = {name: [] for name in tables.SCHEMAS["attribution"].names}
+    for share in analysis.shares:
+        sums = np.zeros((3, len(keys)), np.int64)
+        for row, values in enumerate((share.ns, share.lo_ns, share.hi_ns)):
+            np.add.at(sums[row], group, values)
+        for index in np.flatnonzero(sums[2] > 0):
+            segment, number, phase = keys[index]
+            name = phases[phase]
+            columns["run"].append(analysis.run_id)
+            columns["segment"].append(segments[segment].name)
+            columns["frame"].append(None if number == NO_FRAME else int(number))
+            columns["phase"].append(name)
+            columns["state"].append(share.state)
+            columns["cause"].append(share.cause)
+            columns["bucket"].append(bucket_of(share.cause, name))
+            columns["ns"].append(int(sums[0, index]))
+            columns["lo_ns"].append(int(sums[1, index]))
+            columns["hi_ns"].append(int(sums[2, index]))
+            columns["evidence"].append(share.evidence)
+    return tables.make(tables.SCHEMAS["attribution"], columns)
+
+
+def residual_ns(parts: dict[str, pa.Table]) -> int:
+    """Largest difference between the wall time of a segment or frame and what is attributed to it; must be 0.
+
+    Taken from the tables alone, so that it checks everything that led to them.
+    """
+    rows = parts["attribution"].to_pandas()
+    segments, frames = parts["segments"].to_pandas(), parts["frames"].to_pandas()
+    worst = 0
+    for key, walls in (("segment", segments), ("frame", frames)):
+        wall = (walls["end_ns"] - walls["start_ns"]).groupby(walls[key], observed=True).sum()
+        attributed = rows.groupby(key, observed=True)["ns"].sum().reindex(wall.index, fill_value=0)
+        worst = max(worst, int((wall - attributed).abs().max()) if len(wall) else 0)
+    return worst

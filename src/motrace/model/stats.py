@@ -1,0 +1,75 @@
+"""Statistics of phases, buckets and repeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Of the per-frame times of a phase, in ns; percentiles interpolate linearly (NumPy's default)."""
+
+    total_ns: int
+    mean_ns: int
+    p50_ns: int
+    p95_ns: int
+    p99_ns: int
+    max_ns: int
+
+    @classmethod
+    def of(cls, values_ns: Array) -> Distribution:
+        """The distribution of per-frame times; all 0 where there are none."""
+        if not len(values_ns):
+            return cls(0, 0, 0, 0, 0, 0)
+        p50, p95, p99 = (round(float(value)) for value in np.percentile(values_ns, (50, 95, 99)))
+        return cls(int(values_ns.sum()), round(float(values_ns.mean())), p50, p95, p99, int(values_ns.max()))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95 % confidence interval; ``lo`` and ``hi`` are None with too few repeats."""
+
+    mean: float
+    lo: float | None
+    hi: float | None
+    repeats: tuple[int, ...]
+
+
+def mean_interval(values: Array) -> Interval:
+    """Mean of repeats with Student's t interval at 95 %."""
+    count = len(values)
+    mean = float(np.mean(values))
+    if count < 2:
+        return Interval(mean, None, None, (count,))
+    half = _t95(count - 1) * float(np.std(values, ddof=1)) / count**0.5
+    return Interval(mean, mean - half, mean + half, (count,))
+
+
+def difference(new: Array, base: Array) -> Interval:
+    """``mean(new) - mean(base)`` with Welch's t interval at 95 % (Welch 1947; unequal variances).
+
+    Needs two repeats of each; with fewer there is no interval.
+    """
+    mean = float(np.mean(new) - np.mean(base))
+    repeats = (len(new), len(base))
+    if min(repeats) < 2:
+        return Interval(mean, None, None, repeats)
+    parts = [float(np.var(values, ddof=1)) / len(values) for values in (new, base)]
+    variance = sum(parts)
+    if variance == 0.0:
+        return Interval(mean, mean, mean, repeats)
+    freedom = variance**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (new, base)))
+    half = _t95(freedom) * variance**0.5
+    return Interval(mean, mean - half, mean + half, repeats)
+
+
+def _t95(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t distribution."""
+    from scipy.special import stdtrit  # slow to import, and needed only where there are repeats
+
+    return float(stdtrit(freedom, 0.975))

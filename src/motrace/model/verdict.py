@@ -1,0 +1,150 @@
+"""The verdict: which bucket holds the recording's time, by what margin, and what to do about it.
+
+Rules are data. Findings that can make every number misleading come first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..adapter import is_software
+from ..vocabulary import BUCKETS
+from .compare import usable
+
+Json = dict[str, Any]
+
+RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
+    "Motrix renderer",
+    "the application",
+    "runtime set-up",
+    "encoder settings",
+    "no action",
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a bucket means when it leads. ``when`` is a condition on the adapter, or None for any."""
+
+    bucket: str
+    software: bool | None
+    sentence: str
+    owner: str
+    action: str
+
+
+RULES = (
+    Rule("renderer_gpu", True, "a software rasterizer draws the frames on the CPU", SETUP,
+         "run on a machine whose GPU has a Vulkan driver; on a CPU, fewer pixels or environments are all that helps"),
+    Rule("renderer_gpu", False, "the GPU draws while the loop waits", RENDERER,
+         "see which passes take the time: record once under Nsight Systems"),
+    Rule("renderer_cpu", None, "the renderer's own threads work while the loop waits", RENDERER,
+         "see what they do: record once with native stacks of those threads"),
+    Rule("renderer_stall", None, "the loop waits for a picture while nobody works", RENDERER,
+         "overlap capture with the next step instead of blocking on each frame"),
+    Rule("python_overhead", None, "the loop thread itself is busy handling frames", APPLICATION,
+         "look at copies and conversions between capture and encoder"),
+    Rule("encoder", None, "the loop waits for the video encoder", ENCODER,
+         "encode while the loop runs, or choose a faster preset"),
+    Rule("simulation", None, "the simulation step takes the time", APPLICATION,
+         "profile the step; rendering is not the cost"),
+    Rule("policy", None, "the policy takes the time", APPLICATION, "profile the policy; rendering is not the cost"),
+    Rule("system", None, "the loop waits for a core or for the system", SETUP,
+         "give the process more cores, or stop what competes with it"),
+    Rule("unexplained", None, "no evidence says what the loop waited for", NO_ACTION,
+         "record once under Nsight Systems, which sees the GPU"),
+)  # fmt: skip
+
+
+def preflight(runs: list[Json], environment: Json) -> list[Json]:
+    """Findings about the set-up that come before any number."""
+    findings: list[Json] = []
+    gpus = environment.get("gpus") or []
+    software = [run for run in runs if is_software(run["adapter"])]
+    if software and gpus:
+        findings.append(
+            {
+                "finding": "software adapter on a GPU machine",
+                "detail": f"the renderer drew with {software[0]['adapter']['name']} though {gpus[0]['name']} is there",
+                "owner": SETUP,
+                "action": "install the NVIDIA driver's Vulkan part (libnvidia-gl); "
+                "in a container: NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility",
+            }
+        )
+    elif software:
+        findings.append(
+            {
+                "finding": "software adapter",
+                "detail": f"no GPU here: the renderer drew with {software[0]['adapter']['name']}",
+                "owner": SETUP,
+                "action": "read shares, not milliseconds; a GPU's would be others",
+            }
+        )
+    if gpus and not any(gpu.get("nvenc") for gpu in gpus):
+        findings.append(
+            {
+                "finding": "no NVENC",
+                "detail": f"{gpus[0]['name']} has no video encoder: encoding is work of the CPU",
+                "owner": NO_ACTION,
+                "action": "plan cores for the encoder",
+            }
+        )
+    return findings
+
+
+def judge(runs: list[Json], environment: Json) -> Json:
+    """The verdict over the completed runs of mode record (of any mode, where there is none).
+
+    The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
+    verdict abstains and says what would settle it.
+    """
+    chosen = usable(runs, "record") or [run for run in runs if run["status"] == "completed" and run["frames"]]
+    findings = preflight(runs, environment)
+    if not chosen:
+        return {
+            "preflight": findings,
+            "bucket": None,
+            "abstains": True,
+            "why": "no completed run with frames",
+            "next": "record again",
+        }
+    base = sum(run["recording_wall_ns"] for run in chosen)
+    totals = {
+        bucket: [sum(run["buckets"][bucket][key] for run in chosen) / base for key in ("ns", "lo_ns", "hi_ns")]
+        for bucket in BUCKETS
+    }
+    order = sorted(totals, key=lambda bucket: (-totals[bucket][0], bucket))
+    first, second = order[:2]
+    software = any(is_software(run["adapter"]) for run in chosen)
+    rule = next(rule for rule in RULES if rule.bucket == first and rule.software in (None, software))
+    certain = totals[first][1] > totals[second][2]
+    return {
+        "preflight": findings,
+        "runs": [run["run_id"] for run in chosen],
+        "of": "loop and drain",
+        "bucket": first,
+        "label": BUCKETS[first],
+        "share": totals[first][0],
+        "lo": totals[first][1],
+        "hi": totals[first][2],
+        "runner_up": second,
+        "runner_up_label": BUCKETS[second],
+        "runner_up_share": totals[second][0],
+        "runner_up_lo": totals[second][1],
+        "runner_up_hi": totals[second][2],
+        "margin": totals[first][0] - totals[second][0],
+        "abstains": not certain,
+        "sentence": rule.sentence,
+        "owner": rule.owner,
+        "action": rule.action,
+        "why": None if certain else _why(first, second, totals),
+        "next": None if certain else "narrow the bounds: samples of thread states, or a recording under Nsight Systems",
+    }
+
+
+def _why(first: str, second: str, totals: dict[str, list[float]]) -> str:
+    return (
+        f"CPU counters alone can't tell {BUCKETS[first]} ({totals[first][1]:.0%} to {totals[first][2]:.0%}) "
+        f"from {BUCKETS[second]} ({totals[second][1]:.0%} to {totals[second][2]:.0%})"
+    )

@@ -1,0 +1,134 @@
+"""Everything that one run recorded, as read: manifest, span logs, CPU clock log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import runs
+from ..errors import MotraceError
+from ..record.spans import END, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
+from .cpu import CpuLogFile
+from .spans import SpanLogFile
+
+
+@dataclass
+class RunRecording:
+    """What a run folder holds. ``warnings`` says what could not be read, and what is missing."""
+
+    run_id: str
+    path: Path
+    manifest: dict[str, Any]
+    span_logs: list[SpanLogFile]
+    cpu_log: CpuLogFile | None
+    names: dict[tuple[int, int], str]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def loop_log(self) -> SpanLogFile | None:
+        """The span log of the loop thread: the one that has the segments, else the one with the most records."""
+        logs = [log for log in self.span_logs if self.cpu_log is None or log.tid == self.cpu_log.tid]
+        return max(
+            logs or self.span_logs, key=lambda log: (len(log.of_kind(KIND_SEGMENT)), len(log.records)), default=None
+        )
+
+    def name_of(self, pid: int, what: int) -> str:
+        """The name of a record's span."""
+        name_id = int(what) & NAME_ID_MASK
+        return self.names.get((pid, name_id), f"name#{name_id}")
+
+    def bounds_ns(self) -> tuple[int, int]:
+        """Begin and end of the run on CLOCK_MONOTONIC, ns.
+
+        From the launcher's clock where there was one, else from the first record to the last.
+        """
+        clocks = self.manifest.get("clocks") or {}
+        times = [log.created_ns for log in self.span_logs]
+        for log in self.span_logs:
+            if len(log.records):
+                times += [
+                    int(log.records[:, START].min()),
+                    int(log.records[:, START].max()),
+                    int(log.records[:, END].max()),
+                ]
+        if self.cpu_log is not None and len(self.cpu_log.boundaries):
+            times += [int(self.cpu_log.boundaries[0, 0]), int(self.cpu_log.boundaries[-1, 0])]
+        times = [time for time in times if time > 0]
+        start, end = clocks.get("spawn_monotonic_ns"), clocks.get("exit_monotonic_ns")
+        first, last = min(times), max(times)
+        return (start if start and start <= first else first), (end if end and end >= last else last)
+
+
+def load_run(path: Path) -> RunRecording:
+    """Read a run folder. What can't be read becomes a warning; raises MotraceError where nothing can."""
+    warnings: list[str] = []
+    manifest: dict[str, Any] = {}
+    try:
+        if (path / runs.RUN_FILE).exists():
+            manifest = runs.read_json(path / runs.RUN_FILE)
+        else:
+            warnings.append(f"no {runs.RUN_FILE}: what the run was asked to do and how it ended is not known")
+    except MotraceError as error:
+        warnings.append(str(error))
+    span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
+    span_logs = [log for log in span_logs if len(log.records)]
+    cpu_logs = _read_all(path, "cpu-*.bin", CpuLogFile.read, warnings)
+    if not span_logs:
+        raise MotraceError(f"{path.name}: no span was recorded" + "".join(f"; {text}" for text in warnings))
+    names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
+    recording = RunRecording(
+        run_id=str(manifest.get("run_id", path.name)),
+        path=path,
+        manifest=manifest,
+        span_logs=span_logs,
+        cpu_log=max(cpu_logs, key=lambda log: len(log.boundaries), default=None),
+        names=names,
+        warnings=warnings,
+    )
+    _note(recording)
+    return recording
+
+
+def _read_all(path: Path, pattern: str, read: Any, warnings: list[str]) -> list[Any]:
+    found = []
+    for file in sorted(path.glob(pattern)):
+        try:
+            found.append(read(file))
+        except MotraceError as error:
+            warnings.append(str(error))
+    return found
+
+
+def _note(recording: RunRecording) -> None:
+    """Warn about what is missing in a recording."""
+    warnings, manifest = recording.warnings, recording.manifest
+    if recording.cpu_log is None or not len(recording.cpu_log.boundaries):
+        warnings.append("no CPU clocks: what the loop thread did is not known, its time is unexplained")
+    elif not recording.cpu_log.has_run_delay:
+        warnings.append("this kernel has no schedstat: waiting for a core is counted as blocked")
+    dropped = sum(log.dropped for log in recording.span_logs) + (recording.cpu_log.dropped if recording.cpu_log else 0)
+    if dropped:
+        warnings.append(f"{dropped} records found no room (a full disk): the times after that are unexplained")
+    status, pid = manifest.get("status"), (manifest.get("process") or {}).get("pid")
+    if status == runs.RUNNING:
+        if pid and runs.process_alive(pid):
+            warnings.append("still running: analysed up to now")
+        else:
+            manifest["status"] = runs.CRASHED
+            manifest["status_reason"] = (
+                manifest.get("status_reason") or "it ended without a word, and so did its launcher"
+            )
+    if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
+        warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
+
+
+def open_spans(recording: RunRecording) -> list[str]:
+    """Names of the spans of the loop thread that were open when the recording ended."""
+    log = recording.loop_log
+    if log is None:
+        return []
+    spans = log.records[(log.records[:, END] == 0) & ((log.records[:, WHAT] & ~np.int64(NAME_ID_MASK)) < KIND_SEGMENT)]
+    return [recording.name_of(log.pid, int(what)) for what in spans[:, WHAT]]

@@ -1,0 +1,1 @@
+"""Shows what was computed; computes nothing."""

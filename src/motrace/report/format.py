@@ -1,0 +1,162 @@
+"""Numbers and words as people read them; shared by every form of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+from ..vocabulary import BUCKETS, CAUSES
+
+
+def ms(ns: float | None) -> str:
+    """Milliseconds, three decimals."""
+    return "–" if ns is None else f"{ns / 1e6:,.3f}"
+
+
+def seconds(ns: float | None) -> str:
+    """Seconds, two decimals."""
+    return "–" if ns is None else f"{ns / 1e9:,.2f}"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, one decimal."""
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A plain number."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def signed_ms(ns: float | None) -> str:
+    """Milliseconds with a sign."""
+    return "–" if ns is None else f"{ns / 1e6:+,.3f}"
+
+
+def size(count: float | None) -> str:
+    """Bytes, in a fitting unit."""
+    if count is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def indent(phase: str, phases: dict[str, Any]) -> int:
+    """How many phases stand around a phase."""
+    depth, seen = 0, {phase}
+    parent = phases.get(phase, {}).get("parent")
+    while parent in phases and parent not in seen:
+        depth += 1
+        seen.add(parent)
+        parent = phases[parent].get("parent")
+    return depth
+
+
+def nested(phases: dict[str, Any]) -> list[str]:
+    """Phases with each behind its parent, otherwise in their order."""
+
+    def below(parent: str | None) -> list[str]:
+        return [name for phase in phases if _parent(phase, phases) == parent for name in (phase, *below(phase))]
+
+    return below(None)
+
+
+def _parent(phase: str, phases: dict[str, Any]) -> str | None:
+    parent = phases[phase].get("parent")
+    return parent if parent in phases and parent != phase else None
+
+
+def environment_rows(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """The environment as label and value, what is not known with its reason."""
+    unknown = environment.get("unknown", {})
+    rows = []
+    for key, label, show in _ENVIRONMENT:
+        value = environment.get(key)
+        if value is not None:
+            rows.append((label, show(value)))
+        elif key in unknown:
+            rows.append((label, f"not known: {unknown[key]}"))
+    return rows or [("environment", f"not known: {unknown.get('environment', 'not recorded')}")]
+
+
+def _commit(project: dict[str, Any]) -> str:
+    if not project.get("commit"):
+        return f"{project['version']}, commit not known: {project.get('commit_unknown')}"
+    return (
+        f"{project['version']}, commit {project['commit'][:12]}{' with local changes' if project.get('dirty') else ''}"
+    )
+
+
+def _gpus(gpus: list[dict[str, Any]]) -> str:
+    return (
+        "; ".join(f"{gpu['name']}, {size(gpu['memory_bytes'])}, compute {gpu['compute_capability']}" for gpu in gpus)
+        or "none"
+    )
+
+
+_ENVIRONMENT: tuple[tuple[str, str, Any], ...] = (
+    ("os", "OS", str),
+    ("kernel", "Kernel", str),
+    ("architecture", "Architecture", str),
+    ("cpu_model", "CPU", str),
+    ("cpu_physical_cores", "Physical cores", str),
+    ("cpu_logical_cores", "Usable cores", str),
+    ("memory_bytes", "Memory", size),
+    ("gpus", "GPU", _gpus),
+    ("gpu_driver", "GPU driver", str),
+    ("cuda_driver", "CUDA (driver)", str),
+    ("python", "Python", str),
+    (
+        "motrixsim_build",
+        "Motrix",
+        lambda build: f"{build['version']}, build id {build['build_id']}, {size(build['library_bytes'])}",
+    ),
+    ("packages", "Packages", lambda packages: ", ".join(f"{name} {version}" for name, version in packages.items())),
+    ("ffmpeg", "ffmpeg", str),
+    ("h264_encoder", "H.264 encoder", str),
+    ("motrace", "motrace", _commit),
+    ("disk_free_bytes", "Free disk", size),
+)
+
+
+def adapter_line(adapter: dict[str, str] | None, unknown: str | None) -> str:
+    """The Vulkan adapter in one line."""
+    if adapter is None:
+        return f"not known: {unknown or 'not recorded'}"
+    driver = f"driver {adapter['driver']} {adapter['driver_info']}"
+    return f"{adapter['name']} ({adapter['device_type']}, {driver}, {adapter['backend']})"
+
+
+def templates() -> jinja2.Environment:
+    """The template engine with these functions as filters."""
+    engine = jinja2.Environment(
+        loader=jinja2.PackageLoader("motrace.report"),
+        autoescape=jinja2.select_autoescape(("html",)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    engine.filters.update(
+        ms=ms,
+        s=seconds,
+        percent=percent,
+        number=number,
+        signed_ms=signed_ms,
+        size=size,
+        nested=nested,
+        sentence=sentence,
+    )
+    engine.globals.update(
+        indent=indent, environment_rows=environment_rows, adapter_line=adapter_line, BUCKETS=BUCKETS, CAUSES=CAUSES
+    )
+    return engine

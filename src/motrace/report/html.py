@@ -1,0 +1,73 @@
+"""report.html: one self-contained file, no script, readable offline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from .format import templates
+
+COLOURS = {
+    "policy": "#8e6bbf",
+    "step": "#4f9d69",
+    "reset": "#2f6d45",
+    "capture": "#d9822b",
+    "copy": "#c04848",
+    "encode": "#3f7fbf",
+    "glue": "#9aa3ad",
+}
+OTHER_COLOUR = "#6b7280"
+STRIP_WIDTH, STRIP_HEIGHT = 900, 150
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A piece of a frame's bar in the strip, in pixels, with what to say when pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The frames of one run, one stacked bar each."""
+
+    run: str
+    bars: tuple[Bar, ...]
+    top_ms: float
+    frames: int
+
+
+def render_html(report: dict[str, Any], tables: dict[str, pa.Table]) -> str:
+    """The report as one HTML file."""
+    strips = [_strip(run, tables["frames"]) for run in report["runs"]]
+    page = templates().get_template("report.html")
+    return page.render(report=report, strips=strips, colours=COLOURS, strip=(STRIP_WIDTH, STRIP_HEIGHT))
+
+
+def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:
+    table = frames.to_pandas()
+    table = table[table["run"] == run["run_id"]]
+    phases = [name for name, phase in run["phases"].items() if phase["parent"] is None]
+    if not len(table):
+        return Strip(run["run_id"], (), 0.0, 0)
+    top_ns = max(1, int((table["end_ns"] - table["start_ns"]).max()))
+    width = STRIP_WIDTH / len(table)
+    bars: list[Bar] = []
+    for column, (_, row) in enumerate(table.iterrows()):
+        y = float(STRIP_HEIGHT)
+        for phase in phases:
+            height = row[phase] / top_ns * STRIP_HEIGHT
+            if height < 0.2:
+                continue
+            y -= height
+            note = " (warm-up)" if row["warmup"] else ""
+            title = f"frame {row['frame']}{note}, {phase}: {row[phase] / 1e6:.3f} ms"
+            bars.append(Bar(column * width, y, max(width - 0.5, 0.5), height, COLOURS.get(phase, OTHER_COLOUR), title))
+    return Strip(run["run_id"], tuple(bars), top_ns / 1e6, len(table))

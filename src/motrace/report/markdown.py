@@ -1,0 +1,12 @@
+"""report.md: what someone pastes into a bug report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .format import templates
+
+
+def render_markdown(report: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    return templates().get_template("report.md").render(report=report)

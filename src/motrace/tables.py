@@ -1,0 +1,141 @@
+"""The tables of an analysis: each schema is declared once, with its units, and checked at the write.
+
+Times are int64 ns on the run's CLOCK_MONOTONIC, minus the run's start. Strings that repeat are
+dictionary-encoded. ``docs/tables/`` has a page for each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+def _field(name: str, kind: pa.DataType, about: str, unit: str = "", nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable, {"about": about, "unit": unit})
+
+
+_RUN = _field("run", _WORD, "run id")
+_PID = _field("pid", pa.int64(), "process id")
+_TID = _field("tid", pa.int64(), "thread id of the kernel")
+_START = _field("start_ns", pa.int64(), "begin", "ns")
+_END = _field("end_ns", pa.int64(), "end", "ns")
+_FRAME = _field("frame", pa.int64(), "frame number from 0, warm-up included; null outside frames", nullable=True)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "spans": pa.schema(
+        [
+            _RUN,
+            _field("span_id", pa.int64(), "number of the span within the run, in order of begin"),
+            _field("parent_id", pa.int64(), "the span around it on its thread; null at the top", nullable=True),
+            _FRAME,
+            _field("depth", pa.int32(), "how many spans are around it"),
+            _field("phase", _WORD, "the phase it counts for"),
+            _field("name", _WORD, "its name"),
+            _PID,
+            _TID,
+            _START,
+            _END,
+            _field("cpu_ns", pa.int64(), "CPU time of its thread inside it; null where no clock was read", "ns", True),
+            _field(
+                "runq_ns", pa.int64(), "time its thread waited for a core; null where no clock was read", "ns", True
+            ),
+            _field("closed", pa.bool_(), "false if it was still open when the recording ended"),
+        ]
+    ),
+    "thread_cpu": pa.schema(
+        [
+            _RUN,
+            _field("span_id", pa.int64(), "a span on the loop thread"),
+            _PID,
+            _field("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
+            _field("role", _WORD, "its role"),
+            _field("cpu_ns", pa.int64(), "CPU time it used inside the span", "ns"),
+            _field("runq_ns", pa.int64(), "time it waited for a core; null where not measured", "ns", True),
+        ]
+    ),
+    "threads": pa.schema(
+        [
+            _RUN,
+            _PID,
+            _field("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
+            _field("name", _WORD, "the kernel's name of it, 15 characters at most"),
+            _field("role", _WORD, "its role"),
+        ]
+    ),
+    "clocks": pa.schema(
+        [
+            _RUN,
+            _field("source", _WORD, "whose clock"),
+            _field("offset_ns", pa.int64(), "to add to its times to get run times", "ns"),
+            _field("drift_ppm", pa.float64(), "how much faster it runs", "ppm"),
+            _field("error_ns", pa.int64(), "95 % of aligned times are this close", "ns"),
+            _field("pairs", pa.int64(), "pairs of readings that the alignment rests on"),
+            _field("method", _WORD, "how it was aligned"),
+        ]
+    ),
+    "segments": pa.schema([_RUN, _field("segment", _WORD, "startup, warmup, loop, drain or shutdown"), _START, _END]),
+    "attribution": pa.schema(
+        [
+            _RUN,
+            _field("segment", _WORD, "the segment of the run"),
+            _FRAME,
+            _field("phase", _WORD, "the leaf phase"),
+            _field("state", _WORD, "what the loop thread did: running, runnable, blocked, unknown"),
+            _field("cause", _WORD, "why, exclusive"),
+            _field("bucket", _WORD, "the headline bucket"),
+            _field("ns", pa.int64(), "the time; sums to the wall time exactly", "ns"),
+            _field("lo_ns", pa.int64(), "it was at least this", "ns"),
+            _field("hi_ns", pa.int64(), "it was at most this", "ns"),
+            _field("evidence", _WORD, "what it rests on"),
+        ]
+    ),
+}
+
+
+def frames_schema(phases: Iterable[str]) -> pa.Schema:
+    """The schema of ``frames``, which has one column for each phase that occurs."""
+    return pa.schema(
+        [
+            _RUN,
+            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
+            _START,
+            _END,
+            *(_field(phase, pa.int64(), f"time in the phase {phase}, its children included", "ns") for phase in phases),
+            _field("warmup", pa.bool_(), "true if the frame is kept out of the statistics"),
+        ]
+    )
+
+
+def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+    """A table of ``schema`` from columns. Raises ValueError where a column is missing, extra or null."""
+    if set(columns) != set(schema.names):
+        raise ValueError(f"columns {sorted(columns)} do not fit the schema's {sorted(schema.names)}")
+    table = pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema=schema)
+    check(table, schema)
+    return table
+
+
+def check(table: pa.Table, schema: pa.Schema) -> None:
+    """Raise ValueError unless ``table`` has exactly this schema and no null where none may be."""
+    if not table.schema.equals(schema):
+        raise ValueError(f"table schema {table.schema} is not {schema}")
+    for field in schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ValueError(f"column {field.name} holds nulls")
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a table to Parquet, atomically. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        pq.write_table(table, temporary, compression="zstd")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
