@@ -80,7 +80,7 @@ def _frame(leaf_ns: int) -> int:
     return time.thread_time_ns() - begin
 
 
-def bench_frame(threads: int, busy: bool, leaf_ns: int, rounds: int = 40, frames: int = 10) -> tuple[float, float]:
+def bench_frame(threads: int, busy: bool, leaf_ns: int, rounds: int = 8, frames: int = 80) -> tuple[float, float]:
     """Medians of the loop thread's CPU time per frame, recording on and off, ns.
 
     CPU time, not wall time: sleeping threads make wall time noisy on two cores, and reading clocks

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import mmap
 import os
 import platform
 import re
@@ -141,9 +142,9 @@ def _motrixsim_build() -> dict[str, Any]:
     spec = importlib.util.find_spec("motrixsim")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for library in sorted(Path(folder).glob("motrixsim.*.so")):
-            with library.open("rb") as file:
-                found = _BUILD_ID.search(file.read(1 << 16))
-            build_id = found[1].hex() if found else None
+            with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                found = _BUILD_ID.search(content)
+                build_id = content[found.start(1) : found.end(1)].hex() if found else None
             return {"version": version, "library_bytes": library.stat().st_size, "build_id": build_id}
     raise Unknown("motrixsim's library was not found beside the package")
 

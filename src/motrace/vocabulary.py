@@ -190,6 +190,11 @@ _ROLE_BY_ORIGIN = {
 }
 
 
+def role_rules() -> dict[str, tuple[tuple[str, str], ...]]:
+    """The rules of ``role_of``, for the docs."""
+    return {"name": _ROLE_BY_NAME, "library": _ROLE_BY_LIBRARY, "first seen in": tuple(_ROLE_BY_ORIGIN.items())}
+
+
 def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
     """The role of a thread or child process.
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     found = analysis.find([Path(path) for path in args.paths])
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     failures: list[MotraceError] = []
     outputs = _outputs(sorted(found), args.out)
     for home in sorted(found):
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"analyze: {home}: {error}", file=sys.stderr)
             continue
         show(one.report, console)
-        console.print(f"report: {outputs[home] / 'report.html'}", soft_wrap=True)
+        console.print(f"report: {outputs[home] / 'report.html'}")
     if failures:
         return max(error.exit_status for error in failures)
     return 0
@@ -70,7 +70,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     """The short form of a report."""
     console.rule(report["experiment"])
     for text in report["warnings"]:
-        console.print(f"[yellow]warning:[/] {text}", soft_wrap=True)
+        console.print(f"[yellow]warning:[/] {text}")
     for mode, pool in report["modes"].items():
         console.print(
             f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "
@@ -80,14 +80,14 @@ def show(report: dict[str, Any], console: Console) -> None:
         console.print(_buckets(pool))
     comparison = report["comparison"]
     if comparison["unknown"]:
-        console.print(f"record against none: {comparison['unknown']}", soft_wrap=True)
+        console.print(f"record against none: {comparison['unknown']}")
     else:
         entry = comparison["frame_with_drain_ns"]
         doubt = "no interval" if entry["lo"] is None else f"95 %: {signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
         console.print(
             f"recording adds {signed_ms(entry['difference'])} ms per frame ({doubt}), drain included", soft_wrap=True
         )
-    console.print(verdict_line(report["verdict"]), soft_wrap=True)
+    console.print(verdict_line(report["verdict"]))
 
 
 def _buckets(pool: dict[str, Any]) -> Table:

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare; the exit status is 1 where a mode got slower by more than allowed."""
     limit = None if args.fail_over is None else fraction(args.fail_over)
     base, new = (analysis.load(Path(path)).report for path in (args.base, args.new))
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     modes = [mode for mode in new["modes"] if usable(new["runs"], mode) and usable(base["runs"], mode)]
     if not modes:
         raise MotraceError(f"{args.base} and {args.new} have no mode with completed runs in common: nothing to compare")

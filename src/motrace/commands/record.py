@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     now = datetime.now(timezone.utc)
     name = args.name or f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
     home = make_folder(Path(args.out), name)
-    console = Console(highlight=False, stderr=False)
+    console = Console(highlight=False, soft_wrap=True)
     for line in plan.chosen:
         console.print(line)
     facts: dict[str, Any] = {
@@ -203,6 +203,7 @@ def _run_all(home: Path, plan: Plan, stall_timeout_s: float, console: Console) -
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
+        refresh_per_second=2,  # it must not take a core from what is measured
         disable=not console.is_terminal,
     )
     with Interrupts().handled() as interrupts, progress:

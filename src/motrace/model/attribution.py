@@ -218,6 +218,9 @@ class _Split:
         hi = np.array([np.minimum(np.ceil(self.causes[name].hi_ns), blocked_ns) for name in names])
         lo = np.minimum(lo, hi)
         est = np.clip(np.array([self.causes[name].est_ns for name in names]), lo, hi)
+        if "unexplained" in names:  # what clipping left over is no evidence for anybody else
+            row = names.index("unexplained")
+            est[row] = np.clip(est[row] + self.blocked - est.sum(axis=0), est[row], hi[row])
         est = _fit(est, lo, hi, self.blocked)
         ns = np.floor(est).astype(np.int64)
         left = blocked_ns - ns.sum(axis=0)

@@ -3,16 +3,18 @@
 Loop thread (exact): running C and runnable D are differences of its clocks between the boundaries
 at the interval's ends; blocked B = W - C - D.
 
-Anyone else's clock is read near the interval's ends, not at them. With readings r(t), the CPU time
-used inside [a, b] lies between
+Anyone else's clock is read near the interval's ends, not at them. A reading of v, taken at some
+moment between s0 and s1, of a worker with k threads whose clock may lag by l, bounds the CPU time
+T(t) that it had used by the time t:
 
-    lo = max(r(last in [a, b]) - r(first in [a, b]),
-             r(first after b) - r(last before a) - cores * (time between those readings outside [a, b]))
-    hi = min(cores * W, r(first after b) - r(last before a))
+    T(t) >= v - k max(0, s1 - t)
+    T(t) <= v + k l + k max(0, t - s0)
+    T(t) <= v                             if s0 >= t + l
 
-and its point estimate is the difference of r, interpolated. A child process has several threads
-(``cores`` > 1), and its clock may lag by one timer tick per core, so for the upper end "after b"
-means a tick after b, and for the lower end the earlier reading is taken a tick after a.
+Of the readings around t the best are taken, and the CPU time inside [a, b] lies between
+T_lo(b) - T_hi(a) and T_hi(b) - T_lo(a). Its point estimate is the difference of the readings,
+interpolated. For a thread k is 1 and l is 0; a child may have as many threads as there are cores,
+and its clock lags by a timer tick at most.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import numpy as np
 from ..readers.cpu import CpuLogFile, Member
 
 Array = np.ndarray[Any, Any]
+
+_EVER, _NEVER = -(1 << 62), 1 << 62
 
 
 @dataclass
@@ -96,28 +100,34 @@ def usage(member: Member, start_ns: Array, end_ns: Array, cores: int, lag_ns: in
     wall = (end_ns - start_ns).astype(float)
     if not len(member.cpu_ns):
         return Usage.nothing(len(wall))
-    begins = np.concatenate(([np.iinfo(np.int64).min], member.begin_ns))
-    ends = np.concatenate(([np.iinfo(np.int64).min], member.end_ns))
-    values = np.concatenate(([0], member.cpu_ns)).astype(float)
-    final = len(values) - 1
-
-    before_a = np.searchsorted(ends, start_ns, side="right") - 1
-    after_b = np.minimum(np.searchsorted(begins, end_ns), final)
-    after_b_lag = np.minimum(np.searchsorted(begins, end_ns + lag_ns), final)
-    first_in = np.minimum(np.searchsorted(begins, start_ns + lag_ns), final)
-    last_in = np.searchsorted(ends, end_ns, side="right") - 1
-
-    hi = np.minimum(cores * wall, values[after_b_lag] - values[before_a])
-    inside = np.where(last_in > first_in, values[last_in] - values[first_in], 0.0)
-    outside = (
-        np.maximum(ends[after_b] - end_ns, 0) + (start_ns - np.maximum(begins[before_a], start_ns - 10**12)) + lag_ns
-    )
-    lo = np.maximum(inside, values[after_b] - values[before_a] - cores * outside.astype(float))
-    lo = np.clip(lo, 0.0, hi)
+    lowest_a, highest_a = _used_by(start_ns, member, cores, lag_ns)
+    lowest_b, highest_b = _used_by(end_ns, member, cores, lag_ns)
+    hi = np.clip(highest_b - lowest_a, 0.0, cores * wall)
+    lo = np.clip(lowest_b - highest_a, 0.0, hi)
 
     middles = (member.begin_ns + member.end_ns) / 2.0
     est = np.interp(end_ns, middles, member.cpu_ns) - np.interp(start_ns, middles, member.cpu_ns)
     return Usage(lo, np.clip(est, lo, hi), hi, lo)
+
+
+def _used_by(times: Array, member: Member, cores: int, lag_ns: int) -> tuple[Array, Array]:
+    """Bounds on the CPU time that a member had used by each time; see the module's formulas."""
+    # One more reading at each end: nothing had been used ever before, anything may be ever after.
+    begins = np.concatenate(([_EVER], member.begin_ns, [_NEVER]))
+    ends = np.concatenate(([_EVER], member.end_ns, [_NEVER]))
+    values = np.concatenate(([0.0], member.cpu_ns, [float(_NEVER)]))
+    last = len(values) - 1
+    before = np.searchsorted(ends, times, side="right") - 1
+    around = np.minimum(before + 1, last)
+    after = np.searchsorted(begins, times)
+    lowest = np.zeros(len(times))
+    highest = values[np.searchsorted(begins, times + lag_ns)]
+    for reading in (before, around, after):
+        late = cores * np.maximum(0, ends[reading] - times).astype(float)
+        lowest = np.where(reading < last, np.maximum(lowest, values[reading] - late), lowest)
+        early = cores * (lag_ns + np.maximum(0, times - begins[reading])).astype(float)
+        highest = np.where(reading > 0, np.minimum(highest, values[reading] + early), highest)
+    return lowest, highest
 
 
 def role_busy(usages: list[Usage], cores_of: list[int], wall: Array, cores: int) -> Usage:

@@ -114,7 +114,9 @@ def _nested(records: Array, pid: int, tid: int, first: int, run_end: int) -> lis
         if not closed:
             end = rows[parent][5] if parent >= 0 else max(run_end, start)
         is_frame = what & ~NAME_ID_MASK == KIND_FRAME
-        frame = value if is_frame else rows[parent][9] if parent >= 0 else NO_FRAME
+        frame = rows[parent][9] if parent >= 0 else NO_FRAME
+        if is_frame and frame == NO_FRAME:  # a frame inside a frame belongs to the outer one
+            frame = value
         stack.append(len(rows))
         rows.append([pid, tid, is_frame, value, start, max(end, start), closed, parent, len(stack) - 1, frame])
     for row in rows:
@@ -204,7 +206,8 @@ def self_check(pieces: Pieces, segments: list[Segment]) -> None:
     for before, after in pairwise(segments):
         if before.end_ns != after.start_ns:
             raise ValueError(f"segment {after.name} does not begin where {before.name} ends")
-    walls = np.bincount(pieces.segment, pieces.end_ns - pieces.start_ns, len(segments)).astype(np.int64)
+    walls = np.zeros(len(segments), np.int64)
+    np.add.at(walls, pieces.segment, pieces.end_ns - pieces.start_ns)
     expected = [segment.end_ns - segment.start_ns for segment in segments]
     if walls.tolist() != expected:
         raise ValueError(f"pieces of the segments last {walls.tolist()} ns, the segments {expected} ns")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..adapter import is_software
+from ..errors import MotraceError
 from ..readers.cpu import Member
 from ..readers.run import RunRecording
 from ..vocabulary import role_of
@@ -63,12 +64,14 @@ class RunAnalysis:
 
 
 def analyse_run(recording: RunRecording) -> RunAnalysis:
-    """Cut a run into pieces and attribute them."""
+    """Cut a run into pieces and attribute them. Raises MotraceError where no time passed in it."""
     spans = collect_spans(recording)
     segments = collect_segments(recording)
     log = recording.loop_log
     loop = (log.pid, log.tid) if log is not None else (0, 0)
     pieces = cut(spans, segments, loop)
+    if not len(pieces):
+        raise MotraceError(f"{recording.run_id}: its recording lasts no time at all; remove it, or record again")
     self_check(pieces, segments)
     cpu_log = recording.cpu_log
     members = cpu_log.members if cpu_log is not None else []

@@ -146,9 +146,10 @@ def _segments_table(analysis: RunAnalysis) -> pa.Table:
 
 
 def loop_frames(analysis: RunAnalysis) -> Array:
-    """Indices into the spans of the loop thread's frames that had ended, in order."""
+    """Indices into the spans of the loop thread's frames that had ended, in order; of nested ones the outer."""
     spans = analysis.spans
-    return np.flatnonzero(spans.is_frame & spans.closed & (spans.tid == analysis.loop_tid))
+    outermost = spans.is_frame & (spans.frame == spans.value)
+    return np.flatnonzero(outermost & spans.closed & (spans.tid == analysis.loop_tid))
 
 
 def inclusive_ns(analysis: RunAnalysis) -> dict[str, Array]:

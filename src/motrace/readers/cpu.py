@@ -28,6 +28,10 @@ from .spans import read_words
 
 Array = np.ndarray[Any, Any]
 
+_LENGTHS = {BOUNDARY: BOUNDARY_WORDS, MEMBER: MEMBER_WORDS, GONE: GONE_WORDS}
+_KINDS = (BOUNDARY, PARTIAL, FULL, MEMBER, GONE)
+_LATEST = 1 << 60  # ns; 36 years after boot
+
 
 @dataclass
 class Member:
@@ -68,12 +72,13 @@ class CpuLogFile:
     snapshots: Array
     boundaries: Array
     members: list[Member]
+    damaged: bool = False
 
     @classmethod
     def read(cls, path: Path) -> CpuLogFile:
         """Read a log, up to where it was written or cut off. Raises MotraceError."""
         words = read_words(path, MAGIC_CPU, "CPU clock log")
-        boundaries, members, snapshots = _records(words[HEADER_WORDS:].tolist())
+        parsed = _parse(words[HEADER_WORDS:].tolist())
         return cls(
             path=path,
             pid=int(words[PID]),
@@ -83,43 +88,75 @@ class CpuLogFile:
             tick_ns=int(words[TICK_NS]),
             cores=max(1, int(words[CORES])),
             boundary_cost_ns=int(words[BOUNDARY_COST_NS]),
-            snapshots=np.array(snapshots, np.int64).reshape(-1, 2),
-            boundaries=np.array(boundaries, np.int64).reshape(-1, 3),
-            members=members,
+            snapshots=np.array(parsed.snapshots, np.int64).reshape(-1, 2),
+            boundaries=np.array(parsed.boundaries, np.int64).reshape(-1, 3),
+            members=list(parsed.members.values()),
+            damaged=parsed.damaged,
         )
 
 
-def _records(words: list[int]) -> tuple[list[list[int]], list[Member], list[tuple[int, int]]]:
-    boundaries: list[list[int]] = []
-    members: dict[int, Member] = {}
-    readings: dict[int, list[tuple[int, int, int]]] = {}
-    full: list[tuple[int, int]] = []
-    snapshots: list[tuple[int, int]] = []
+@dataclass
+class _Parsed:
+    """What the words of a log hold, up to where they make no sense any more."""
+
+    boundaries: list[list[int]] = field(default_factory=list)
+    snapshots: list[tuple[int, int]] = field(default_factory=list)
+    full: list[tuple[int, int]] = field(default_factory=list)
+    members: dict[int, Member] = field(default_factory=dict)
+    readings: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    damaged: bool = False
+
+    def take(self, kind: int, body: list[int]) -> bool:
+        """Take in a record; False if it makes no sense."""
+        if kind == BOUNDARY:
+            last = self.boundaries[-1] if self.boundaries else [0, 0, 0]
+            if any(now < before for now, before in zip(body, last)) or body[0] > _LATEST:
+                return False
+            self.boundaries.append(body)
+        elif kind == MEMBER:
+            _define(body, self.members)
+        elif kind == GONE:
+            if body[0] not in self.members:
+                return False
+            self.members[body[0]].gone_ns = body[1]
+        else:
+            return self._take_snapshot(kind, body)
+        return True
+
+    def _take_snapshot(self, kind: int, body: list[int]) -> bool:
+        begin, end = body[0], body[1]
+        entries = [(body[index], body[index + 1]) for index in range(2, len(body), 2)]
+        last = self.snapshots[-1][0] if self.snapshots else 0
+        if not last <= begin <= end <= _LATEST or any(
+            slot not in self.members or not 0 <= cpu <= _LATEST for slot, cpu in entries
+        ):
+            return False
+        self.snapshots.append((begin, end))
+        if kind == FULL:
+            self.full.append((begin, end))
+        for slot, cpu in entries:
+            readings = self.readings.setdefault(slot, [])
+            if readings and cpu < readings[-1][2]:
+                return False
+            readings.append((begin, end, cpu))
+        return True
+
+
+def _parse(words: list[int]) -> _Parsed:
+    parsed = _Parsed()
     position, end = 0, len(words)
     while position < end and words[position]:
         kind, count = words[position] & ((1 << COUNT_SHIFT) - 1), words[position] >> COUNT_SHIFT
-        length = {BOUNDARY: BOUNDARY_WORDS, MEMBER: MEMBER_WORDS, GONE: GONE_WORDS}.get(
-            kind, SNAPSHOT_WORDS + 2 * count
-        )
-        if position + length > end or kind not in (BOUNDARY, PARTIAL, FULL, MEMBER, GONE):
-            break  # cut off, or torn
-        body = words[position + 1 : position + length]
-        if kind == BOUNDARY:
-            boundaries.append(body)
-        elif kind == MEMBER:
-            _define(body, members)
-        elif kind == GONE:
-            members[body[0]].gone_ns = body[1]
-        else:
-            snapshots.append((body[0], body[1]))
-            if kind == FULL:
-                full.append((body[0], body[1]))
-            for entry in range(2, len(body), 2):
-                readings.setdefault(body[entry], []).append((body[0], body[1], body[entry + 1]))
+        length = _LENGTHS.get(kind, SNAPSHOT_WORDS + 2 * count)
+        if position + length > end:
+            break  # cut off
+        if kind not in _KINDS or count < 0 or not parsed.take(kind, words[position + 1 : position + length]):
+            parsed.damaged = True
+            break
         position += length
-    for slot, member in members.items():
-        _fill(member, readings.get(slot, []), full)
-    return boundaries, list(members.values()), snapshots
+    for slot, member in parsed.members.items():
+        _fill(member, parsed.readings.get(slot, []), parsed.full)
+    return parsed
 
 
 def _define(body: list[int], members: dict[int, Member]) -> None:

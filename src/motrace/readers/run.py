@@ -109,6 +109,10 @@ def _note(recording: RunRecording) -> None:
         warnings.append("no CPU clocks: what the loop thread did is not known, its time is unexplained")
     elif not recording.cpu_log.has_run_delay:
         warnings.append("this kernel has no schedstat: waiting for a core is counted as blocked")
+    damaged = [log.path.name for log in recording.span_logs if log.damaged]
+    if recording.cpu_log is not None and recording.cpu_log.damaged:
+        damaged.append(recording.cpu_log.path.name)
+    warnings += [f"{name} is damaged: read up to there" for name in damaged]
     dropped = sum(log.dropped for log in recording.span_logs) + (recording.cpu_log.dropped if recording.cpu_log else 0)
     if dropped:
         warnings.append(f"{dropped} records found no room (a full disk): the times after that are unexplained")

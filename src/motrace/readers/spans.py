@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MotraceError
-from ..record.spans import DEFINITION, END, KIND_FRAME, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
+from ..record.spans import DEFINITION, END, KIND_CLOCK, KIND_FRAME, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
 from ..record.wordlog import (
     CREATED_NS,
     CREATED_UTC_NS,
@@ -26,6 +26,7 @@ from ..record.wordlog import (
 )
 
 WORD = 8
+AGE_NS = 10**9 * 3600 * 24 * 366  # no recording is longer than a year
 Array = np.ndarray[Any, Any]
 
 
@@ -62,18 +63,35 @@ def parse_records(words: Array) -> tuple[Array, dict[int, str], int]:
             break
         length = int(rows[stop, END])
         body = -(-length // (WORD * RECORD_WORDS))
-        if stop + 1 + body > len(rows):
-            break  # cut off
+        if length < 0 or stop + 1 + body > len(rows):
+            break  # damaged, or cut off
         raw = rows[stop + 1 : stop + 1 + body].tobytes()[:length]
-        names[int(rows[stop, WHAT])] = raw.decode(errors="replace")
+        name = raw.decode(errors="replace").replace("\0", "")  # NumPy takes strings that differ in it for equal
+        names[int(rows[stop, WHAT])] = name or "?"
         position = stop + 1 + body
     records = np.concatenate(kept) if kept else np.empty((0, RECORD_WORDS), np.int64)
     return records, names, position * RECORD_WORDS
 
 
+def sound_records(records: Array, created_ns: int) -> int:
+    """How many records from the first on make sense: in order of begin, not from another age, ends after begins."""
+    if not len(records):
+        return 0
+    start, end = records[:, START], records[:, END]
+    begins_ok = (start >= created_ns - AGE_NS) & (start <= created_ns + AGE_NS)
+    ends_ok = (end == 0) | ((end >= start) & (end <= created_ns + AGE_NS))
+    kind_ok = (records[:, WHAT] >= 0) & (records[:, WHAT] <= KIND_CLOCK | NAME_ID_MASK)
+    order_ok = np.concatenate(([True], start[1:] >= start[:-1]))
+    wrong = np.flatnonzero(~(begins_ok & ends_ok & kind_ok & order_ok))
+    return int(wrong[0]) if len(wrong) else len(records)
+
+
 @dataclass
 class SpanLogFile:
-    """One thread's span log. ``records`` is (n, 4): kind and name id, start_ns, end_ns, value."""
+    """One thread's span log. ``records`` is (n, 4): kind and name id, start_ns, end_ns, value.
+
+    ``damaged`` records at the end make no sense and were left out.
+    """
 
     path: Path
     pid: int
@@ -83,6 +101,7 @@ class SpanLogFile:
     created_utc_ns: int
     dropped: int
     records: Array
+    damaged: int
     names: dict[int, str] = field(repr=False)
 
     @classmethod
@@ -90,6 +109,7 @@ class SpanLogFile:
         """Read a log, up to where it was written or cut off. Raises MotraceError."""
         words = read_words(path, MAGIC_SPANS, "span log")
         records, names, _ = parse_records(words[HEADER_WORDS:])
+        sound = sound_records(records, int(words[CREATED_NS]))
         return cls(
             path=path,
             pid=int(words[PID]),
@@ -98,7 +118,8 @@ class SpanLogFile:
             created_ns=int(words[CREATED_NS]),
             created_utc_ns=int(words[CREATED_UTC_NS]),
             dropped=int(words[DROPPED]),
-            records=records,
+            records=records[:sound],
+            damaged=len(records) - sound,
             names=names,
         )
 

@@ -1,9 +1,9 @@
 """CPU clocks of everyone but the loop thread: the other threads of the process, and its children.
 
-The busy ones are read each time (a *partial* snapshot), all of them every 10 ms (a *full* one, in
+The busy ones are read each time (a *partial* snapshot), all of them every 20 ms (a *full* one, in
 which an unlisted thread has not moved). New threads show as CPU time of the process that no known
-thread explains, or in the count of threads; new children in the kernel's list of them, or when
-they are reaped.
+thread explains, and in the count of threads, which is cheap to ask for; new children in the
+kernel's list of them, or when they are reaped.
 
 A thread's clock is exact at any moment. The clock of a *process* is not: a thread that is running
 right now counts only up to its last timer tick, which is why threads are read one by one, and why
@@ -20,56 +20,19 @@ from array import array
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, process_time_ns
 
 from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
-from .procfile import ProcFile
+from .member import Member
+from .procfile import ProcFile, ThreadCount
 from .startlib import start_libraries
 
 ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what was never seen alive
 
-FULL_EVERY_NS = 10_000_000
+FULL_EVERY_NS = 20_000_000
+CHILDREN_EVERY_NS = 5_000_000
 FULL_EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
 BUSY_SHIFT = 6  # a thread is busy that used more than 1/64 of a core since the last full reading
+WATCHED_READINGS = 300
 SCAN_EVERY_NS = 250_000_000
-FIRST_LOOK_NS = 100_000_000
 UNEXPLAINED_NS = 100_000  # CPU time of the process that no known thread explains
-
-
-def thread_clock(tid: int) -> int:
-    """Clock id of the CPU time of a thread of this process (posix-timers.h: SCHED | PERTHREAD)."""
-    return (~tid << 3) | 6
-
-
-def process_clock(pid: int) -> int:
-    """Clock id of the CPU time of any process (posix-timers.h: SCHED)."""
-    return (~pid << 3) | 2
-
-
-class _Member:
-    """A thread or a child that is being followed."""
-
-    __slots__ = ("slot", "id", "clock", "cpu_ns", "name", "library", "is_child", "look_again_ns", "_age_ns")
-
-    def __init__(self, slot: int, id: int, is_child: bool) -> None:
-        self.slot = slot
-        self.id = id
-        self.is_child = is_child
-        self.clock = process_clock(id) if is_child else thread_clock(id)
-        self.cpu_ns = 0
-        self.name = b""
-        self.library = ""
-        self.look_again_ns = 0
-        self._age_ns = FIRST_LOOK_NS
-
-    def looked(self, now: int) -> None:
-        """Set the next look: after 0.1 s, then ten times later each time."""
-        self.look_again_ns = now + self._age_ns
-        self._age_ns *= 10
-
-    def read_name(self) -> bytes:
-        try:
-            with open(f"/proc/{self.id}/comm" if self.is_child else f"/proc/self/task/{self.id}/comm", "rb") as file:
-                return file.read(16).rstrip(b"\n")
-        except OSError:  # it ended between being listed and being read
-            return b""
 
 
 class Others:
@@ -78,31 +41,43 @@ class Others:
     def __init__(self, log: CpuLog) -> None:
         self._log = log
         self._tid = tid = threading.get_native_id()
-        self._threads: list[_Member] = []
+        self._threads: list[Member] = []
         self._clocks: list[int] = []  # of self._threads, and their last values
         self._values: list[int] = []
         self._busy: list[int] = []  # indices of those that worked at the last full reading
-        self._children: list[_Member] = []
+        self._children: list[Member] = []
         self._known: set[tuple[bool, int]] = set()
         self._slots = 0
         self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
         self._reaped_ns = 0
         self._reaped_ns = self._reaped()  # before recording began: nobody's
-        self._last_scan = self._last_full = 0
+        self._last_scan = self._last_full = self._last_children = 0
         self._full_every = FULL_EVERY_NS
         # Without CONFIG_PROC_CHILDREN a child shows only when it is reaped.
         self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
         self._children_seen = b""
+        self._thread_count = ThreadCount.open()
         self._ended = self._stand_in(ENDED_THREADS, False)
         self._unseen = self._stand_in(UNSEEN_CHILDREN, True)
-        self._scan(perf_counter_ns())
-        self._read_all(perf_counter_ns())
+        now = perf_counter_ns()
+        self._scan(now)
+        self._read_threads(now, [])
+        self._ended_ns = max(0, self._unexplained())  # of threads that ended before recording began: nobody's
+        self._values = [0] * len(self._values)
+        self._read_all(now)
 
     def read(self, now: int) -> None:
         """Read whoever may have worked since the last reading."""
         if now - self._last_full > self._full_every:
             self._read_all(now)
-        elif self._busy or self._children:
+            return
+        if self._watch:  # pools are made at first use: in the beginning each new thread is to be seen at once
+            self._watch -= 1
+            if self._threads_changed():
+                self._read_all(now)
+                return
+        news = now - self._last_children > CHILDREN_EVERY_NS and self._children_changed(now)
+        if self._busy or self._children or news:
             self._read_busy(now)
 
     def close(self) -> None:
@@ -110,8 +85,9 @@ class Others:
         now = perf_counter_ns()
         self._scan(now, describe_all=True)
         self._read_all(now)
-        if self._children_file is not None:
-            self._children_file.close()
+        for file in (self._children_file, self._thread_count):
+            if file is not None:
+                file.close()
 
     def _read_busy(self, now: int) -> None:
         entries: list[int] = []
@@ -135,7 +111,7 @@ class Others:
         entries: list[int] = []
         self._read_threads(now, entries)
         rest = self._unexplained()
-        if rest > UNEXPLAINED_NS or (now - self._last_scan > SCAN_EVERY_NS and self._may_be_news(now)):
+        if rest > UNEXPLAINED_NS or self._may_be_news(now):
             self._scan(now)
             self._read_threads(now, entries)
             rest = self._unexplained()
@@ -179,7 +155,7 @@ class Others:
 
     def _drop_ended(self) -> None:
         """Forget threads that ended; what they used stays in the sum."""
-        alive: list[tuple[_Member, int]] = []
+        alive: list[tuple[Member, int]] = []
         for member, value in zip(self._threads, self._values):
             try:
                 clock_gettime_ns(member.clock)
@@ -210,7 +186,7 @@ class Others:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return max(0, int((usage.ru_utime + usage.ru_stime) * 1e9) - self._reaped_ns - already_ns)
 
-    def _gone(self, member: _Member) -> None:
+    def _gone(self, member: Member) -> None:
         self._known.discard((member.is_child, member.id))
         self._log.put(GONE, member.slot, perf_counter_ns())
 
@@ -218,13 +194,20 @@ class Others:
 
     def _may_be_news(self, now: int) -> bool:
         """Whether the number of threads changed, or a young one is to be looked at again."""
+        if self._threads_changed():
+            return True
+        if now - self._last_scan < SCAN_EVERY_NS:
+            return False
         self._last_scan = now
-        threads = os.stat("/proc/self/task").st_nlink - 2  # the folder's links count them: no listing
-        return threads != len(self._threads) + 1 or any(now >= member.look_again_ns for member in self._threads)
+        return self._thread_count is None or any(now >= member.look_again_ns for member in self._threads)
+
+    def _threads_changed(self) -> bool:
+        return self._thread_count is not None and self._thread_count() != len(self._threads) + 1
 
     def _scan(self, now: int, describe_all: bool = False) -> None:
         """Find new threads. What a thread is called is looked up again a few times while it is young."""
         self._last_scan = now
+        self._watch = WATCHED_READINGS
         for name in os.listdir("/proc/self/task"):
             tid = int(name)
             if tid != self._tid and (False, tid) not in self._known:
@@ -237,15 +220,21 @@ class Others:
         for member in due:
             self._describe(member, now, libraries.get(member.id, member.library))
 
+    def _children_changed(self, now: int) -> bool:
+        """Look for new children in the kernel's list; whether the list changed."""
+        self._last_children = now
+        seen = self._children_file() if self._children_file is not None else b""
+        if seen == self._children_seen:
+            return False
+        self._children_seen = seen
+        for word in seen.split():
+            if (True, int(word)) not in self._known:
+                self._children.append(self._new(int(word), True))
+                self._describe(self._children[-1], now)
+        return True
+
     def _find_children(self, now: int, entries: list[int]) -> None:
-        if self._children_file is not None:
-            seen = self._children_file()
-            if seen != self._children_seen:
-                self._children_seen = seen
-                for word in seen.split():
-                    if (True, int(word)) not in self._known:
-                        self._children.append(self._new(int(word), True))
-                        self._describe(self._children[-1], now)
+        self._children_changed(now)
         if not self._children:  # one may have come and gone between two readings
             extra = self._reaped()
             if extra:
@@ -253,13 +242,13 @@ class Others:
                 self._unseen.cpu_ns += extra
                 entries += (self._unseen.slot, self._unseen.cpu_ns)
 
-    def _new(self, id: int, is_child: bool) -> _Member:
-        member = _Member(self._slots, id, is_child)
+    def _new(self, id: int, is_child: bool) -> Member:
+        member = Member(self._slots, id, is_child)
         self._slots += 1
         self._known.add((is_child, id))
         return member
 
-    def _describe(self, member: _Member, now: int, library: str = "") -> None:
+    def _describe(self, member: Member, now: int, library: str = "") -> None:
         """Log what a member is, if that is new."""
         name = member.read_name()
         member.looked(now)
@@ -267,12 +256,12 @@ class Others:
             member.name, member.library = name, library
             self._define(member, now)
 
-    def _stand_in(self, id: int, is_child: bool) -> _Member:
+    def _stand_in(self, id: int, is_child: bool) -> Member:
         member = self._new(id, is_child)
         self._define(member, perf_counter_ns())
         return member
 
-    def _define(self, member: _Member, now: int) -> None:
+    def _define(self, member: Member, now: int) -> None:
         texts = member.name.ljust(NAME_BYTES, b"\0") + member.library.encode()[:LIBRARY_BYTES].ljust(
             LIBRARY_BYTES, b"\0"
         )

@@ -20,6 +20,7 @@ COLOURS = {
 }
 OTHER_COLOUR = "#6b7280"
 STRIP_WIDTH, STRIP_HEIGHT = 900, 150
+WARMUP_OPACITY = 0.4
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Bar:
     width: float
     height: float
     colour: str
+    opacity: float
     title: str
 
 
@@ -69,5 +71,6 @@ def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:
             y -= height
             note = " (warm-up)" if row["warmup"] else ""
             title = f"frame {row['frame']}{note}, {phase}: {row[phase] / 1e6:.3f} ms"
-            bars.append(Bar(column * width, y, max(width - 0.5, 0.5), height, COLOURS.get(phase, OTHER_COLOUR), title))
+            colour, opacity = COLOURS.get(phase, OTHER_COLOUR), WARMUP_OPACITY if row["warmup"] else 1.0
+            bars.append(Bar(column * width, y, max(width - 0.5, 0.5), height, colour, opacity, title))
     return Strip(run["run_id"], tuple(bars), top_ns / 1e6, len(table))

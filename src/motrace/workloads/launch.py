@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from ..video import probe
 from .options import Options
 
 POLL_S = 0.5
+FULL_DISK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _complete(
     if stalled is not None:
         status, reason = runs.CRASHED, stalled
     elif status == runs.RUNNING:
-        status, reason = runs.CRASHED, _why(returncode, run_dir / runs.LOG_FILE)
+        status, reason = runs.CRASHED, _why(returncode, run_dir)
     log = (run_dir / runs.LOG_FILE).read_text(errors="replace")
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
@@ -172,7 +174,10 @@ def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | No
         return None, str(error)
 
 
-def _why(returncode: int, log: Path) -> str:
+def _why(returncode: int, run_dir: Path) -> str:
+    if shutil.disk_usage(run_dir).free < FULL_DISK_BYTES:
+        return "the disk is full; free some space, or choose another folder with --out"
+    log = run_dir / runs.LOG_FILE
     if returncode < 0:
         name = signal.Signals(-returncode).name
         hint = " (out of memory? `dmesg` tells)" if name == "SIGKILL" else ""

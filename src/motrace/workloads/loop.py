@@ -32,7 +32,8 @@ class Workload(Protocol):
 
     def __init__(self, context: Context) -> None: ...
 
-    def run(self) -> dict[str, Any]: ...
+    def run(self) -> dict[str, Any]:
+        """The whole run."""
 
 
 class Stage(Protocol):

@@ -9,6 +9,7 @@ from ..errors import UsageError
 
 MODES = ("record", "none")
 DEFAULT_WORKLOAD = "humanoid"
+BUILT_IN = {DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Options:
     workload_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        module_name, _, class_name = BUILT_IN.get(self.workload, self.workload).partition(":")
+        if not module_name or not class_name:
+            raise UsageError(f"--workload {self.workload}: give {', '.join(BUILT_IN)} or MODULE:CLASS")
         if self.mode not in MODES:
             raise UsageError(f"--mode {self.mode}: choose both, record or none")
         for name, least in (("frames", 1), ("warmup", 0), ("num_envs", 1)):
@@ -75,7 +79,7 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("quick", "for a software adapter: minutes on two cores", 4, 320, 180, 60, 5),
+        Preset("quick", "for a software adapter: minutes on two cores", 4, 320, 180, 60, 10),
         Preset("unilab", "UniLab's own defaults for the G1 dance", 16, 1280, 720, 1000, 10),
     )
 }

@@ -20,10 +20,10 @@ from typing import Any
 from .. import runs
 from ..errors import MotraceError, UsageError
 from ..record import annotate
-from .options import DEFAULT_WORKLOAD, Options
+from .options import BUILT_IN, Options
 
-BUILT_IN = {DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload"}
 EXIT_INTERRUPTED = 130
+EXIT_NOT_WRITTEN = 74  # sysexits.h: an error while doing output
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,9 +37,7 @@ class RunContext:
 
 def load_workload(name: str) -> Any:
     """The class of a workload: a built-in name, or MODULE:CLASS (the current folder is searched too)."""
-    module_name, colon, class_name = BUILT_IN.get(name, name).partition(":")
-    if not colon or not class_name:
-        raise UsageError(f"--workload {name}: give {', '.join(BUILT_IN)} or MODULE:CLASS")
+    module_name, _, class_name = BUILT_IN.get(name, name).partition(":")
     sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module_name), class_name)
@@ -82,14 +80,12 @@ def main(run_dir: Path) -> int:
 def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
     try:
         runs.update_run(run_dir, status=status, status_reason=reason, workload=facts)
-    except OSError as error:  # a full disk; the launcher tells the user, the recording stays
-        print(f"motrace: the manifest could not be written: {error}", file=sys.stderr)
-    dropped = annotate.stop()
-    if dropped:
-        try:
+        dropped = annotate.stop()
+        if dropped:
             runs.update_run(run_dir, dropped_records=dropped)
-        except OSError as error:
-            print(f"motrace: {dropped} records dropped, and {error}", file=sys.stderr)
+    except OSError:  # a full disk, on which nothing more can be said either; the launcher tells the user
+        annotate.stop()
+        os._exit(EXIT_NOT_WRITTEN)
 
 
 def one_line(error: BaseException) -> str:
@@ -99,7 +95,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, MotraceError):
         return text
     if kind == "PanicException":
-        return f"the renderer panicked: {text[:300]} (its own words are in {runs.LOG_FILE})"
+        return f"Motrix panicked: {text[:300]} (its own words are in {runs.LOG_FILE})"
     if kind == "RenderClosedError":
         return f"the renderer closed in mid-run: {text[:300]} (its own words are in {runs.LOG_FILE})"
     if isinstance(error, SystemExit):

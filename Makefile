@@ -1,0 +1,45 @@
+# make demo   set up, record the embedded workload on the real renderer, analyse it, say where the report is
+# make test   set up, run all checks and tests
+# make setup  the virtual environment in .venv and a software Vulkan driver where the machine has no Vulkan
+# make nsys   install Nsight Systems from Debian's non-free packages (changes the package sources: never done unasked)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?= --repeat 3
+
+.PHONY: setup demo test lint nsys bench clean
+
+setup: $(VENV)/.done vulkan
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: vulkan
+vulkan:
+	@sh tools/setup_vulkan.sh
+
+demo: setup
+	@name="demo-$$(date -u +%Y%m%d-%H%M%S)"; \
+	$(BIN)/python -m tools.run_record --name "$$name" $(DEMO_ARGS) && $(BIN)/python -m tools.analyze "traces/$$name"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m benchmarks.recorder
+	$(BIN)/python -m benchmarks.analysis
+
+nsys:
+	@sh tools/setup_nsys.sh
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,212 @@
+"""``analyze`` and ``compare``, on recordings and on what is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import motrace
+from motrace.commands import analyze, compare
+
+WORKLOAD = "tests.programs.workloads:Plain"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two experiments of two runs each."""
+    import sys
+
+    from tests.conftest import ROOT
+
+    out = tmp_path_factory.mktemp("traces")
+    for name in ("one", "two"):
+        words = ("--mode", "none", "--repeat", 2, "--frames", 20, "--workload", WORKLOAD, "--out", out, "--name", name)
+        subprocess.run([sys.executable, "-m", "tools.run_record", *map(str, words)], cwd=ROOT, check=True)
+    return out
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in done.stderr, done.stderr
+    return lines[0]
+
+
+def test_everything_below_a_folder_is_analysed(recorded: Path, run_program: Callable) -> None:
+    done = run_program("-m", "tools.analyze", recorded)
+    for name in ("one", "two"):
+        folder = recorded / name / "analysis"
+        report = json.loads((folder / "report.json").read_text())
+        assert report["schema_version"] == "1.0" and report["experiment"] == name
+        assert [run["run_id"] for run in report["runs"]] == ["01-none", "02-none"]
+        assert f"report: {folder / 'report.html'}" in done.stdout
+        assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 7]
+
+
+def test_report_json_keeps_its_contract(recorded: Path, tmp_path: Path) -> None:
+    assert analyze.main([str(recorded / "one"), "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert {
+        "schema_version", "experiment", "environment", "command", "runs",
+        "comparison", "what_if", "verdict", "clocks", "warnings",
+    } <= set(report)  # fmt: skip
+    (run, _) = report["runs"]
+    assert {
+        "run_id", "mode", "status", "frames", "warmup_frames", "run_wall_ns", "segments", "loop_wall_ns", "loop_fps",
+        "effective_fps", "phases", "buckets", "residual_ns", "unexplained_ns", "overhead", "video",
+    } <= set(run)  # fmt: skip
+    assert {"total_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns", "share"} <= set(run["phases"]["step"])
+    assert {"ns", "lo_ns", "hi_ns", "share"} <= set(run["buckets"]["renderer_gpu"])
+    assert report["command"]["argv"][:3] == ["python", "-m", "tools.run_record"]
+
+
+def test_one_run_of_an_experiment_can_be_given(recorded: Path, tmp_path: Path) -> None:
+    assert analyze.main([str(recorded / "one" / "02-none"), "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [run["run_id"] for run in report["runs"]] == ["02-none"]
+    assert report["environment"]["os"], "what the experiment says of the machine holds for its run"
+
+
+def test_several_experiments_with_one_out(recorded: Path, tmp_path: Path) -> None:
+    assert analyze.main([str(recorded), "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_an_empty_folder(run_program: Callable, tmp_path: Path) -> None:
+    done = run_program("-m", "tools.analyze", tmp_path, check=False)
+    assert done.returncode == 1 and "holds no recording" in one_line(done)
+
+
+def test_a_folder_that_is_not_there(run_program: Callable, tmp_path: Path) -> None:
+    done = run_program("-m", "tools.analyze", tmp_path / "nothing", check=False)
+    assert done.returncode == 1 and "no such file or folder" in one_line(done)
+
+
+def test_a_file(run_program: Callable, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = run_program("-m", "tools.analyze", tmp_path / "file", check=False)
+    assert done.returncode == 1 and "not a folder" in one_line(done)
+
+
+def test_a_folder_that_is_something_else(run_program: Callable, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "spans.txt").write_text("no log")
+    done = run_program("-m", "tools.analyze", tmp_path, check=False)
+    assert done.returncode == 1 and "holds no recording" in one_line(done)
+
+
+def test_a_bad_experiment_does_not_stop_the_others(recorded: Path, run_program: Callable, tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "good")
+    (tmp_path / "bad" / "run").mkdir(parents=True)
+    (tmp_path / "bad" / "run" / "run.json").write_text('{"run_id": "run", "status": "completed"}')
+    done = run_program("-m", "tools.analyze", tmp_path, check=False)
+    assert done.returncode == 1 and "no span was recorded" in one_line(done)
+    assert (tmp_path / "good" / "analysis" / "report.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\x00\x01"])
+def test_a_broken_manifest_is_a_warning(recorded: Path, tmp_path: Path, content: str) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "x")
+    (tmp_path / "x" / "01-none" / "run.json").write_text(content)
+    (tmp_path / "x" / "experiment.json").write_text(content)
+    assert analyze.main([str(tmp_path / "x")]) == 0
+    report = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())
+    assert len(report["runs"]) == 2
+    assert all(run["residual_ns"] == 0 for run in report["runs"])
+    assert sum(".json" in text for text in report["warnings"]) >= 2
+
+
+def test_a_truncated_span_log_is_analysed_up_to_there(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "x")
+    (log,) = (tmp_path / "x" / "01-none").glob("spans-*.bin")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    assert analyze.main([str(tmp_path / "x")]) == 0
+    first, second = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())["runs"]
+    assert 0 < first["frames"] < second["frames"] == 20
+    assert first["residual_ns"] == 0
+
+
+def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: Callable, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run_program("-m", "tools.analyze", recorded / "one", "--out", tmp_path / "file" / "out", check=False)
+    assert done.returncode == 1 and "--out" in one_line(done)
+
+
+@pytest.mark.parametrize("words", [[], ["x", "--jobs", "0"], ["x", "--jobs", "two"]])
+def test_wrong_usage(run_program: Callable, words: list[str]) -> None:
+    done = run_program("-m", "tools.analyze", *words, check=False)
+    assert done.returncode == 2
+    one_line(done)
+
+
+def test_a_program_of_ones_own_is_analysed(tmp_path: Path) -> None:
+    """No launcher, no experiment: a folder into which motrace.start wrote."""
+    motrace.start(tmp_path / "mine")
+    for _ in range(5):
+        with motrace.frame(), motrace.span("my phase"):
+            sum(range(1000))
+    motrace.stop()
+    assert analyze.main([str(tmp_path / "mine")]) == 0
+    report = json.loads((tmp_path / "mine" / "analysis" / "report.json").read_text())
+    (run,) = report["runs"]
+    assert run["status"] == "completed" and run["mode"] == "custom" and run["frames"] == 5
+    assert "my phase" in run["phases"]
+    assert run["buckets"]["python_overhead"]["share"] > 0.5
+
+
+def test_a_program_that_raises_is_a_crash(run_program: Callable, tmp_path: Path) -> None:
+    code = "import motrace, sys; motrace.start(sys.argv[1])\nwith motrace.span('x'): raise ValueError('broken')"
+    done = run_program("-c", code, tmp_path / "mine", check=False)
+    assert done.returncode == 1
+    manifest = json.loads((tmp_path / "mine" / "run.json").read_text())
+    assert manifest["status"] == "crashed" and manifest["status_reason"] == "ValueError: broken"
+
+
+# -- compare --------------------------------------------------------------------------------------
+
+
+def test_an_experiment_does_not_regress_against_itself(recorded: Path) -> None:
+    assert compare.main([str(recorded / "one"), str(recorded / "one"), "--fail-over", "0%"]) == 0
+
+
+def test_a_regression_is_found(recorded: Path, run_program: Callable, tmp_path: Path) -> None:
+    """The same workload, each frame five times as long."""
+    words = ("--mode", "none", "--repeat", 2, "--frames", 20, "--workload", "tests.programs.slower:Slower")
+    run_program("-m", "tools.run_record", *words, "--out", tmp_path, "--name", "slow")
+    done = run_program("-m", "tools.compare", recorded / "one", tmp_path / "slow", "--fail-over", "50%", check=False)
+    assert done.returncode == 1
+    assert "frame got" in done.stderr and "slower" in done.stderr
+    assert run_program("-m", "tools.compare", tmp_path / "slow", recorded / "one", "--fail-over", "50%").returncode == 0
+
+
+@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("150%", 1.5)])
+def test_percentages(text: str, value: float) -> None:
+    assert compare.fraction(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["five", "-1%", "%", "nan", "inf"])
+def test_no_percentages(recorded: Path, run_program: Callable, text: str) -> None:
+    done = run_program("-m", "tools.compare", recorded / "one", recorded / "two", f"--fail-over={text}", check=False)
+    assert done.returncode == 2 and "--fail-over" in one_line(done)
+
+
+def test_comparing_with_several_experiments(recorded: Path, run_program: Callable) -> None:
+    done = run_program("-m", "tools.compare", recorded, recorded / "one", check=False)
+    assert done.returncode == 1 and "holds 2 experiments" in one_line(done)
+
+
+# -- the motrace command --------------------------------------------------------------------------
+
+
+def test_the_console_command(recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from motrace.cli import main
+
+    assert main(["analyze", str(recorded / "one"), "--out", str(tmp_path)]) == 0
+    assert main(["--help"]) == 0
+    assert main([]) == 2
+    assert main(["dance"]) == 2
+    assert "no command 'dance'" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import motrace
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = ROOT / "tests" / "programs"
+SHARED = Path(os.environ.get("MOTRACE_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Where CI is true, a test of a real tool may not skip."""
+    real = [name for name in ("motrix", "nsys") if item.get_closest_marker(name)]
+    skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
+    if os.environ.get("CI") == "true" and real and skipped:
+        pytest.fail(
+            f"a test of a real tool ({', '.join(real)}) may not skip in CI: {call.excinfo.value}", pytrace=False
+        )
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Path]:
+    """A folder into which this process records, without CPU clocks, during the test."""
+    folder = tmp_path / "run"
+    motrace.start(folder, cpu_clocks=False)
+    yield folder
+    motrace.stop()
+
+
+@pytest.fixture
+def run_program() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python program to its end; its output is text."""
+
+    def run(
+        *words: object, check: bool = True, timeout: float = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{words}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB of our own; only root can make one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip("a small file system can't be mounted here: not root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,0 +1,26 @@
+"""The plain workload, slower."""
+
+import time
+
+import motrace
+from tests.programs.workloads import Base
+
+
+class Slower(Base):
+    """Frames of 10 ms where ``Plain`` takes 2 ms."""
+
+    def frames(self) -> None:
+        """The loop."""
+        for _ in range(self.options.frames):
+            with motrace.frame(), motrace.span("step"):
+                time.sleep(0.01)
+
+
+class Fast(Base):
+    """Frames of nothing: only the recorder works."""
+
+    def frames(self) -> None:
+        """The loop."""
+        for _ in range(self.options.frames):
+            with motrace.frame(), motrace.span("step"):
+                pass

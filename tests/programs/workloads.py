@@ -1,0 +1,94 @@
+"""Workloads for the launcher's tests; named as ``--workload tests.programs.workloads:CLASS``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import motrace
+
+
+class Base:
+    """Two frames of nothing."""
+
+    def __init__(self, context: Any) -> None:
+        self.options = context.options
+        self.run_dir = context.run_dir
+
+    def frames(self) -> None:
+        """The loop."""
+        for _ in range(self.options.frames):
+            with motrace.frame(), motrace.span("step"):
+                time.sleep(0.002)
+
+    def run(self) -> dict[str, Any]:
+        """See ``Workload.run``."""
+        motrace.segment("loop")
+        self.frames()
+        motrace.segment("drain")
+        return {"arguments": list(self.options.workload_args)}
+
+
+class Plain(Base):
+    """Completes."""
+
+
+class Sleeps(Base):
+    """Does nothing for ever."""
+
+    def frames(self) -> None:
+        with motrace.span("stuck here"):
+            time.sleep(3600)
+
+
+class Raises(Base):
+    """Fails after some frames."""
+
+    def frames(self) -> None:
+        super().frames()
+        raise ValueError("something\nin two lines")
+
+
+class Exits(Base):
+    """Leaves without a word."""
+
+    def frames(self) -> None:
+        super().frames()
+        print("last words", flush=True)
+        os._exit(7)
+
+
+class Killed(Base):
+    """Is killed in mid-span."""
+
+    def frames(self) -> None:
+        super().frames()
+        with motrace.span("doomed"):
+            os.kill(os.getpid(), 9)
+
+
+class Panics(Base):
+    """Makes the real engine panic: it does on a height field without data."""
+
+    def frames(self) -> None:
+        import motrixsim
+
+        super().frames()
+        asset = "<asset><hfield name='h' nrow='4' ncol='4' size='1 1 1 1'/></asset>"
+        motrixsim.load_mjcf_str(f"<mujoco>{asset}<worldbody><geom type='hfield' hfield='h'/></worldbody></mujoco>")
+
+
+class Closes(Base):
+    """Goes on with the real renderer after it was closed."""
+
+    def frames(self) -> None:
+        from motrace.workloads.humanoid_env import HumanoidEnv
+        from motrace.workloads.motrix_camera import MotrixCamera
+
+        env = HumanoidEnv(1, 0)
+        camera = MotrixCamera(env.model, 1, 64, 36)
+        camera.capture(env.data)
+        super().frames()
+        camera.close()
+        camera.capture(env.data)

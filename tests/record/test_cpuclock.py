@@ -1,0 +1,217 @@
+"""CPU clocks at boundaries: whoever worked is seen, newcomers and leavers included."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import motrace
+from motrace.model.run import analyse_run
+from motrace.model.run_tables import build_tables
+from motrace.readers.cpu import CpuLogFile, Member
+from motrace.readers.run import load_run
+from motrace.record import others
+from motrace.record.procfile import ProcFile
+from motrace.record.startlib import start_libraries
+
+
+def burn(seconds: float) -> None:
+    """Use CPU in native code that gives up the GIL."""
+    begin = time.thread_time()
+    while time.thread_time() - begin < seconds:
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2000)
+
+
+def read_log(folder: Path) -> CpuLogFile:
+    (path,) = folder.glob("cpu-*.bin")
+    return CpuLogFile.read(path)
+
+
+def member(log: CpuLogFile, id: int) -> Member:
+    (found,) = [member for member in log.members if member.id == id]
+    return found
+
+
+def test_boundaries_bear_the_times_of_the_spans(tmp_path: Path) -> None:
+    motrace.start(tmp_path)
+    for _ in range(10):
+        with motrace.span("outer"), motrace.span("inner"):
+            pass
+    motrace.stop()
+    recording = load_run(tmp_path)
+    times = set(read_log(tmp_path).boundaries[:, 0].tolist())
+    (log,) = recording.span_logs
+    for row in log.records[log.records[:, 2] > 0]:
+        if int(row[0]) >> 32 == 0:
+            assert {int(row[1]), int(row[2])} <= times
+
+
+def test_clocks_never_run_backwards(tmp_path: Path) -> None:
+    motrace.start(tmp_path)
+    for _ in range(200):
+        with motrace.span("work"):
+            time.sleep(0.0005)
+    motrace.stop()
+    boundaries = read_log(tmp_path).boundaries
+    assert (boundaries[1:] >= boundaries[:-1]).all()
+
+
+def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
+    """A thread that no reading saw alive shows as CPU time of threads that ended."""
+    motrace.start(tmp_path)
+    with motrace.span("short-lived"):
+        thread = threading.Thread(target=burn, args=(0.05,))
+        thread.start()
+        thread.join()
+    time.sleep(0.02)
+    with motrace.span("after"):
+        time.sleep(0.02)
+    motrace.stop()
+    assert 45e6 < member(read_log(tmp_path), others.ENDED_THREADS).cpu_ns[-1] < 80e6
+
+
+def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:
+    go, seen = threading.Event(), threading.Event()
+
+    def work() -> None:
+        burn(0.03)
+        seen.set()
+        go.wait()
+        burn(0.03)
+
+    motrace.start(tmp_path)
+    thread = threading.Thread(target=work)
+    with motrace.span("first"):
+        thread.start()
+        seen.wait()
+    tid = thread.native_id
+    with motrace.span("second"):
+        go.set()
+        thread.join()
+        time.sleep(0.02)
+    motrace.stop()
+    log = read_log(tmp_path)
+    assert tid is not None
+    gone = member(log, tid)
+    assert gone.gone_ns is not None
+    total = gone.cpu_ns[-1] + member(log, others.ENDED_THREADS).cpu_ns[-1]
+    assert 55e6 < total < 90e6
+
+
+def test_a_child_is_found_named_and_followed(tmp_path: Path) -> None:
+    code = "import time\nb=time.process_time()\nwhile time.process_time()-b<0.08: pass\ninput()"
+    motrace.start(tmp_path)
+    with motrace.span("child works"):
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        time.sleep(0.3)
+    with motrace.span("child ends"):
+        child.communicate(b"\n")
+        time.sleep(0.02)
+    motrace.stop()
+    found = member(read_log(tmp_path), child.pid)
+    assert found.is_child and found.name.startswith("python")
+    assert found.cpu_ns[-1] > 80e6
+    assert found.gone_ns is not None
+    rows = build_tables(analyse_run(load_run(tmp_path)))["thread_cpu"].to_pandas()
+    worked = rows[(rows["pid"] == child.pid) & (rows["cpu_ns"] > 50e6)]
+    assert worked["role"].tolist() == ["child"]
+
+
+def test_a_child_that_lived_between_two_readings_is_counted(tmp_path: Path) -> None:
+    motrace.start(tmp_path)
+    with motrace.span("short-lived"):
+        subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    with motrace.span("after"):
+        time.sleep(0.02)
+    motrace.stop()
+    assert member(read_log(tmp_path), others.UNSEEN_CHILDREN).cpu_ns[-1] > 10e6
+
+
+def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listings = 0
+    real = os.listdir
+
+    def counted(path: str) -> list[str]:
+        nonlocal listings
+        listings += 1
+        return real(path)
+
+    monkeypatch.setattr(others.os, "listdir", counted)
+    motrace.start(tmp_path)
+    for _ in range(100):
+        with motrace.span("idle"):
+            time.sleep(0.001)
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: burn(0.05) or stop.wait())
+    with motrace.span("it begins"):
+        thread.start()
+        time.sleep(0.06)
+    for _ in range(100):
+        with motrace.span("idle"):
+            time.sleep(0.001)
+    stop.set()
+    thread.join()
+    motrace.stop()
+    assert any(m.id == thread.native_id for m in read_log(tmp_path).members)
+    assert listings <= 8
+
+
+def test_the_library_that_started_a_thread_is_told() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    time.sleep(0.05)
+    try:
+        assert thread.native_id is not None
+        (library,) = start_libraries([thread.native_id]).values()
+        assert library.startswith(("libpython", "python"))
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_thread_that_is_gone_has_no_library() -> None:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    assert thread.native_id is not None
+    assert start_libraries([thread.native_id]) == {}
+    assert start_libraries([]) == {}
+
+
+def test_a_process_file_is_read_anew_each_time() -> None:
+    file = ProcFile.open("/proc/self/schedstat")
+    assert file is not None
+    first = int(file().split()[0])
+    burn(0.02)
+    assert int(file().split()[0]) > first
+    file.close()
+    assert file() == b"" or True  # a closed descriptor is an error, not a crash
+    assert ProcFile.open("/proc/no such file") is None
+
+
+def test_a_kernel_without_schedstat_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ProcFile.open
+    monkeypatch.setattr(ProcFile, "open", lambda path: None if path.endswith("schedstat") else real(path))
+    motrace.start(tmp_path)
+    with motrace.span("work"):
+        time.sleep(0.01)
+    motrace.stop()
+    recording = load_run(tmp_path)
+    assert any("no schedstat" in text for text in recording.warnings)
+    assert not read_log(tmp_path).has_run_delay
+    tables = build_tables(analyse_run(recording))
+    assert tables["attribution"].to_pandas().query("state == 'runnable'")["ns"].sum() == 0
+
+
+def test_the_cost_of_a_boundary_is_measured(tmp_path: Path) -> None:
+    motrace.start(tmp_path)
+    motrace.stop()
+    assert 200 < read_log(tmp_path).boundary_cost_ns < 100_000

@@ -1,0 +1,107 @@
+"""The docs are true: every command and option is in them, every command in them parses, tables are as declared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from motrace import tables
+from motrace.commands import analyze, compare, record
+from motrace.errors import MotraceError
+from tests.conftest import ROOT
+from tools import make_docs
+
+PARSERS = {"run_record": record.parser, "analyze": analyze.parser, "compare": compare.parser}
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def commands(text: str) -> list[str]:
+    """Command lines of a page's code blocks."""
+    blocks = re.findall(r"```(?:bash|sh)?\n(.*?)```", text, re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def tool_commands() -> list[tuple[str, str]]:
+    return [
+        (page.name, line)
+        for page in PAGES
+        for line in commands(page.read_text())
+        if re.match(r"(nsys profile .*)?python -m tools\.\w+", line) and not line.endswith("...")
+    ]
+
+
+def test_written_pages_are_up_to_date() -> None:
+    """`python -m tools.make_docs` writes them."""
+    for path, text in make_docs.pages().items():
+        assert path.read_text() == text, f"{path.name} is stale: python -m tools.make_docs"
+
+
+def test_every_table_has_a_page() -> None:
+    assert {path.stem for path in (ROOT / "docs/tables").glob("*.md")} == {*tables.SCHEMAS, "frames"}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_option_is_documented(name: str) -> None:
+    page = (ROOT / "docs/commands.md").read_text()
+    section = re.split(r"\n## ", page)
+    (text,) = [part for part in section if part.startswith(name)]
+    for action in PARSERS[name]()._actions:
+        for flag in action.option_strings:
+            if flag not in ("-h", "--help"):
+                assert f"`{flag}`" in text, f"{flag} is not in docs/commands.md"
+        assert action.help, action
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_documented_option_exists(name: str) -> None:
+    page = (ROOT / "docs/commands.md").read_text()
+    (text,) = [part for part in re.split(r"\n## ", page) if part.startswith(name)]
+    flags = {flag for action in PARSERS[name]()._actions for flag in action.option_strings}
+    assert set(re.findall(r"^\| `(--[\w-]+)`", text, re.MULTILINE)) <= flags
+
+
+def test_there_are_commands_to_check() -> None:
+    assert {line.split("tools.")[1].split()[0] for _, line in tool_commands()} >= set(PARSERS)
+
+
+@pytest.mark.parametrize(("page", "line"), tool_commands())
+def test_documented_commands_parse(page: str, line: str) -> None:
+    tool, _, rest = line.split("python -m tools.", 1)[1].partition(" ")
+    if tool not in PARSERS:
+        assert (ROOT / "tools" / f"{tool}.py").exists(), f"{page}: {line}"
+        return
+    try:
+        PARSERS[tool]().parse_args(shlex.split(rest))
+    except MotraceError as error:
+        pytest.fail(f"{page}: {line}: {error}")
+
+
+def test_every_make_target_is_documented_and_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) - {"vulkan", "lint"}
+    assert set(re.findall(r"`make (\w+)`", (ROOT / "docs/commands.md").read_text())) == targets
+    for page in PAGES:
+        assert set(re.findall(r"`make (\w+)`", page.read_text())) <= targets, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", page.read_text()):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_report_keys_are_documented() -> None:
+    """Every key of a run in report.json is on the report's page."""
+    import inspect
+
+    from motrace.model import summary
+
+    page = (ROOT / "docs/report.md").read_text()
+    keys = re.findall(r'^        "(\w+)":', inspect.getsource(summary.summarise), re.MULTILINE)
+    assert len(keys) > 25
+    undocumented = {"frames_asked", "adapter_unknown", "video_unknown"}
+    assert [key for key in keys if f"`{key}`" not in page and key not in undocumented] == []

@@ -1,0 +1,104 @@
+"""Imports go one way, modules and functions stay small, and nothing swallows errors."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SOURCE = ROOT / "src" / "motrace"
+
+# What each package may import of the others, itself included.
+BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "environment"}
+MAY_IMPORT = {
+    "record": {"record", "runs", "errors", "vocabulary"},
+    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables"},
+    "model": {"model", "readers", "record", "vocabulary", "tables", "adapter", "errors"},
+    "report": {"report", "vocabulary"},
+    "workloads": {"workloads", "record", "readers", "video", *BASE},
+    "commands": {"commands", "workloads", "analysis", "report", "model", *BASE},
+    "video": {"record", "errors"},
+    "analysis": {"model", "readers", "report", *BASE},
+    "runs": {"errors"},
+    "environment": {"__init__"},
+}
+PURE = ("model", "report")
+NO_INPUT_OR_OUTPUT = {"open", "print"}
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def home(path: Path) -> str:
+    """The package, or the module at the top, that a file belongs to."""
+    relative = path.relative_to(SOURCE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path: Path, tree: ast.Module) -> Iterator[str]:
+    """What of motrace a module imports, by package or top module."""
+    package = path.relative_to(SOURCE).parts[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - (node.level - 1)]
+            full = (*base, *(node.module or "").split(".")) if node.module else base
+            if full:
+                yield full[0]
+            else:
+                yield from (alias.name if (SOURCE / alias.name).exists() or (SOURCE / f"{alias.name}.py").exists()
+                            else "__init__" for alias in node.names)  # fmt: skip
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("motrace") for alias in node.names), path
+
+
+def test_imports_go_one_way() -> None:
+    for path, tree in modules():
+        allowed = MAY_IMPORT.get(home(path))
+        if allowed is not None:
+            assert set(imported(path, tree)) <= allowed, path
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_the_model_computes_and_the_report_shows(package: str) -> None:
+    """Neither opens files or prints; the model draws nothing."""
+    for path, tree in modules():
+        if home(path) != package:
+            continue
+        calls = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not calls & NO_INPUT_OR_OUTPUT, path
+
+
+def test_modules_and_functions_are_small() -> None:
+    for path, tree in modules():
+        assert len(path.read_text().splitlines()) <= 300, f"{path} is asking to be two"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None and node.end_lineno - node.lineno < 60, f"{path}: {node.name}"
+
+
+def test_no_error_is_swallowed_without_a_word() -> None:
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                assert not all(isinstance(line, ast.Pass) for line in node.body), f"{path}:{node.lineno}"
+                assert node.type is not None, f"{path}:{node.lineno}"
+
+
+def test_public_functions_say_what_they_do() -> None:
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                nested = any(
+                    node in ast.walk(outer) and outer is not node
+                    for outer in ast.walk(tree)
+                    if isinstance(outer, ast.FunctionDef)
+                )
+                assert nested or ast.get_docstring(node), f"{path}: {node.name} has no docstring"

@@ -1,0 +1,65 @@
+"""The committed recordings: small, clean of the machine they were made on, and every nanosecond attributed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from motrace.analysis import Analysis, load
+from tests.conftest import ROOT
+
+MOST_BYTES = 1_000_000
+ENVIRONMENT = re.compile(rb"(?:^|[^A-Z_])(?:PATH|HOME|PWD|LD_LIBRARY_PATH|USER|HOSTNAME)=")
+
+
+def experiments() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "traces"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted({ROOT / Path(*Path(line).parts[:2]) for line in listed.splitlines() if len(Path(line).parts) > 2})
+
+
+@pytest.fixture(params=experiments(), ids=lambda path: path.name)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def analysis(folder: Path) -> Analysis:
+    return load(folder)
+
+
+def test_there_is_one() -> None:
+    assert experiments()
+
+
+def test_it_is_small(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file() and "analysis" not in path.parts]
+    assert sum(path.stat().st_size for path in files) < MOST_BYTES
+
+
+def test_nothing_of_the_machine_is_in_it(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not ENVIRONMENT.search(content), path
+            assert b"/root/" not in content and b"/home/" not in content and b"/work/" not in content, path
+
+
+def test_every_nanosecond_is_attributed(analysis: Analysis) -> None:
+    for run in analysis.report["runs"]:
+        assert run["status"] == "completed" and run["residual_ns"] == 0
+        assert sum(run["segments"].values()) == run["run_wall_ns"]
+    rows = analysis.tables["attribution"].to_pandas()
+    assert (rows["lo_ns"] <= rows["ns"]).all() and (rows["ns"] <= rows["hi_ns"]).all()
+
+
+def test_it_shows_what_readme_says(analysis: Analysis) -> None:
+    assert set(analysis.report["modes"]) == {"record", "none"}
+    assert analysis.report["comparison"]["unknown"] is None
+    assert analysis.report["comparison"]["frame_ns"]["lo"] is not None
+    assert analysis.report["same_states"] is True
+    record = analysis.report["modes"]["record"]
+    assert record["phases"]["capture"]["share"] > 0.5
+    assert all(run["video"]["blank_frames"] == 0 for run in analysis.report["runs"] if run["mode"] == "record")
