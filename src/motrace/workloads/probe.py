@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 
-from ..adapter import parse_adapter
+from ..adapter import parse_adapter, plain
 from ..errors import MotraceError
 
 PROBE = "import motrixsim.render as r; r.RenderApp(log_level='INFO', headless=True)"
 TIMEOUT_S = 90.0
+TELLING = ("Unable to", "Error", "panicked", "ERROR")
 VULKAN_HELP = (
     "install a Vulkan driver: `apt-get install mesa-vulkan-drivers libvulkan1` draws on the CPU; on a GPU machine "
     "install the NVIDIA driver's libnvidia-gl package "
@@ -58,6 +59,10 @@ def _read_until_adapter(process: subprocess.Popen[bytes], deadline: float) -> st
 
 
 def _reason(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if "panicked" in line or "Error" in line or "Unable" in line]
-    return (telling or lines or ["it printed nothing"])[-1][:200]
+    """The most telling line of what the renderer printed."""
+    lines = [line.strip() for line in plain(log).splitlines() if line.strip()]
+    for word in TELLING:
+        for line in lines:
+            if word in line:
+                return line.split("! ")[0][:200]
+    return (lines or ["it printed nothing"])[-1][:200]
