@@ -17,12 +17,14 @@ BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "environment"}
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
     "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables"},
-    "model": {"model", "readers", "record", "vocabulary", "tables", "adapter", "errors"},
+    "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "adapter", "errors"},
+    "timeline": {"timeline", "vocabulary", "errors"},
     "report": {"report", "vocabulary"},
-    "workloads": {"workloads", "record", "readers", "video", *BASE},
-    "commands": {"commands", "workloads", "analysis", "report", "model", *BASE},
+    "collect": {"collect", "record", "readers", *BASE},
+    "workloads": {"workloads", "collect", "record", "readers", "video", *BASE},
+    "commands": {"commands", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
     "video": {"record", "errors"},
-    "analysis": {"model", "readers", "report", *BASE},
+    "analysis": {"model", "readers", "report", "timeline", *BASE},
     "runs": {"errors"},
     "environment": {"__init__"},
 }

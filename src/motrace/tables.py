@@ -96,7 +96,131 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("evidence", _WORD, "what it rests on"),
         ]
     ),
+    "nvtx": pa.schema(
+        [
+            _RUN,
+            _PID,
+            _TID,
+            _field("end_tid", pa.int64(), "the thread that closed it; null unless it is another one", nullable=True),
+            _field("domain", _WORD, "its domain; empty for the default one"),
+            _field("category", _WORD, "its category; null if it has none", nullable=True),
+            _field("name", _WORD, "its text"),
+            _field("kind", _WORD, "range (push and pop), start_end, or mark"),
+            _START,
+            _END,
+            _field("closed", pa.bool_(), "false if it was still open when the trace ended"),
+            _field("payload", pa.int64(), "its integer payload; null if it has none", nullable=True),
+        ]
+    ),
+    "gpu_ops": pa.schema(
+        [
+            _RUN,
+            _field("device", pa.int64(), "number of the GPU in its trace"),
+            _field("queue", pa.int64(), "CUDA stream or Vulkan context"),
+            _field("kind", _WORD, "kernel, memcpy, memset or graphics"),
+            _field("name", _WORD, "kernel name, direction of a copy, or name of the submission"),
+            _START,
+            _END,
+            _PID,
+            _field("launch_ns", pa.int64(), "begin of the call that launched it; null if not in the trace", "ns", True),
+            _field("launch_tid", pa.int64(), "the thread that launched it; null if not in the trace", nullable=True),
+            _field("correlation", pa.int64(), "number that ties it to its call, within a process", nullable=True),
+            _field("bytes", pa.int64(), "bytes copied or set; null for others", "B", True),
+            _field("source", _WORD, "which tool saw it"),
+        ]
+    ),
+    "api_calls": pa.schema(
+        [
+            _RUN,
+            _PID,
+            _TID,
+            _field("api", _WORD, "cuda, vulkan or osrt"),
+            _field("name", _WORD, "name of the function"),
+            _START,
+            _END,
+            _field("correlation", pa.int64(), "number that ties it to what it launched", nullable=True),
+            _field("waits_on", _WORD, "what it waits for, by its name; null if it does not wait", nullable=True),
+            _field("source", _WORD, "which tool saw it"),
+        ]
+    ),
+    "thread_states": pa.schema(
+        [
+            _RUN,
+            _PID,
+            _TID,
+            _START,
+            _END,
+            _field("state", _WORD, "running (on a core), runnable, blocked, or unknown"),
+            _field("waits_on", _WORD, "what a blocked thread waits on; null where not known", nullable=True),
+            _field("source", _WORD, "which tool saw it"),
+        ]
+    ),
+    "gpu_labels": pa.schema(
+        [
+            _RUN,
+            _PID,
+            _TID,
+            _field("context", pa.int64(), "command buffer"),
+            _field("name", _WORD, "the debug label"),
+            _START,
+            _END,
+        ]
+    ),
+    "samples": pa.schema(
+        [
+            _RUN,
+            _field("t_ns", pa.int64(), "when the sample was taken", "ns"),
+            _field("weight_ns", pa.int64(), "the time it stands for", "ns"),
+            _PID,
+            _TID,
+            _field("state", _WORD, "what the thread did: running, blocked, unknown"),
+            _field("stack_id", pa.int64(), "its stack"),
+            _field("source", _WORD, "which tool took it"),
+        ]
+    ),
+    "stacks": pa.schema(
+        [
+            _RUN,
+            _field("stack_id", pa.int64(), "number of the stack in its run"),
+            _field("frames", pa.list_(pa.string()), "functions, the outermost first, as `function (module)`"),
+        ]
+    ),
+    "gpu_metrics": pa.schema(
+        [
+            _RUN,
+            _field("t_ns", pa.int64(), "when it was read", "ns"),
+            _field("device", pa.int64(), "number of the GPU"),
+            _field("metric", _WORD, "its name"),
+            _field("value", pa.float64(), "its value"),
+            _field("unit", _WORD, "unit of the value"),
+        ]
+    ),
+    "lines": pa.schema(
+        [
+            _RUN,
+            _field("file", _WORD, "source file"),
+            _field("line", pa.int64(), "line number"),
+            _field("python_pct", pa.float64(), "share of the elapsed time in Python, a hint", "%"),
+            _field("native_pct", pa.float64(), "share in native code, a hint", "%"),
+            _field("system_pct", pa.float64(), "share in the system or waiting, a hint", "%"),
+            _field("copy_mb_s", pa.float64(), "bytes copied", "MB/s"),
+            _field("peak_mb", pa.float64(), "peak memory", "MB"),
+        ]
+    ),
 }
+
+EVENT_TABLES = (
+    "nvtx",
+    "gpu_ops",
+    "api_calls",
+    "thread_states",
+    "gpu_labels",
+    "samples",
+    "stacks",
+    "gpu_metrics",
+    "lines",
+)
+"""Tables that collectors fill: absent where none did, streamed, never held in memory as a whole."""
 
 
 def frames_schema(phases: Iterable[str]) -> pa.Schema:

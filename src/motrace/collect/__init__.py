@@ -1,0 +1,1 @@
+"""Watches a measured process from outside: one module per tool."""

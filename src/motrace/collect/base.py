@@ -1,0 +1,38 @@
+"""What every collector is to the launcher.
+
+A run is launched with the collectors that were asked for it. For each, in this order: ``missing``
+(can it run here at all), ``command`` and ``environment`` (before the process is started),
+``attach`` (as soon as the measured process is known by its pid), ``finish`` (when that process has
+ended, whichever way). A collector writes into the run folder and never raises for what the tool
+does: a failure of a tool is a warning, and the run goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Collector(Protocol):
+    """One tool that watches one run."""
+
+    name: str
+    """As ``--collect`` names it."""
+
+    observer: bool
+    """True if it disturbs what it watches: it gets a pass of its own, which gives no times."""
+
+    def missing(self) -> str | None:
+        """None if the tool can run here, else one line that says what is missing and what to do."""
+
+    def command(self, command: list[str], run_dir: Path) -> list[str]:
+        """The command that runs ``command`` (the measured process) under the tool; it itself if not needed."""
+
+    def environment(self, run_dir: Path) -> dict[str, str]:
+        """Environment variables that the measured process needs."""
+
+    def attach(self, pid: int, run_dir: Path) -> None:
+        """The measured process runs and has this id. Called once; must return at once."""
+
+    def finish(self, run_dir: Path) -> list[str]:
+        """The measured process has ended: stop, collect, convert. Returns warnings, one line each."""

@@ -1,0 +1,1 @@
+"""Puts what different clocks saw on one clock, and computes with intervals. Pure."""
