@@ -96,6 +96,37 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("evidence", _WORD, "what it rests on"),
         ]
     ),
+    "waits": pa.schema(
+        [
+            _RUN,
+            _field("phase", _WORD, "the leaf phase of the loop thread in which the call began"),
+            _field("role", _WORD, "role of the thread that called"),
+            _field("api", _WORD, "cuda, vulkan or osrt"),
+            _field("name", _WORD, "name of the function"),
+            _field("waits_on", _WORD, "what it waits for; null if it does not wait", nullable=True),
+            _field("calls", pa.int64(), "how many calls"),
+            _field("total_ns", pa.int64(), "their sum, over all threads of the role", "ns"),
+        ]
+    ),
+    "gpu_phases": pa.schema(
+        [
+            _RUN,
+            _field("phase", _WORD, "the leaf phase; unattributed: launched by a call that is not in the trace"),
+            _field("operations", pa.int64(), "how many operations were launched in it"),
+            _field("launched_ns", pa.int64(), "busy time of the operations launched in it", "ns"),
+            _field("ran_ns", pa.int64(), "busy time of the GPUs while it lasted", "ns"),
+        ]
+    ),
+    "gpu_frames": pa.schema(
+        [
+            _RUN,
+            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
+            _field("busy_ns", pa.int64(), "a GPU (or the software rasterizer) worked", "ns"),
+            _field("wait_ns", pa.int64(), "it worked while the loop thread was off its core", "ns"),
+            _field("gap_ns", pa.int64(), "from its last work to its first in the next frame", "ns", True),
+            _field("serialisation", pa.float64(), "1 if GPU and CPU took turns, 0 if they overlapped", "", True),
+        ]
+    ),
     "nvtx": pa.schema(
         [
             _RUN,

@@ -45,6 +45,13 @@ class Evidence:
     graphics: Intervals | None = None
     cuda: Intervals | None = None
 
+    @property
+    def away(self) -> Intervals | None:
+        """When the loop thread may have been blocked: off its core, and not known to wait for one."""
+        if self.off_core is None or self.runnable is None:
+            return self.off_core
+        return self.off_core - self.runnable
+
 
 def states_of(evidence: Evidence, pieces: Pieces) -> States:
     """States of the loop thread from intervals alone, for a run whose CPU clocks were not recorded."""
@@ -107,7 +114,7 @@ def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str
     inner_start, around_start, around_end = np.minimum(start + error, end), start - error, end + error
     inner_end = np.maximum(end - error, inner_start)
     first, last = int(pieces.start_ns[0]) - error, int(pieces.end_ns[-1]) + error
-    off = evidence.off_core.clip(first, last) if evidence.off_core is not None else Intervals.nothing()
+    off = (evidence.away or Intervals.nothing()).clip(first, last)
     total = off.within(start, end).astype(float)
     missing = np.maximum(0.0, blocked - total)
     most_missing = np.maximum(0.0, blocked - off.within(inner_start, inner_end))
@@ -146,11 +153,12 @@ def overlap(evidence: Evidence, found: Intervals, pieces: Pieces, states: States
     most = np.minimum(found.within(start - error, end + error), wall)
     lo, hi = np.maximum(0.0, least + blocked - wall), np.minimum(blocked, most)
     estimate = found.within(start, end) * blocked / np.maximum(wall, 1.0)
-    if evidence.off_core is not None:
-        on_record = found & evidence.off_core
-        total = evidence.off_core.within(start, end).astype(float)
-        missing = np.maximum(0.0, blocked - evidence.off_core.within(inner_start, np.maximum(end - error, inner_start)))
-        others = (evidence.off_core - found).within(start - error, end + error)
+    off = evidence.away
+    if off is not None:
+        on_record = found & off
+        total = off.within(start, end).astype(float)
+        missing = np.maximum(0.0, blocked - off.within(inner_start, np.maximum(end - error, inner_start)))
+        others = (off - found).within(start - error, end + error)
         lo = np.maximum(lo, blocked - others - missing)
         hi = np.minimum(hi, on_record.within(start - error, end + error) + missing)
         covered = on_record.within(start, end).astype(float)
@@ -168,18 +176,19 @@ def narrow(evidence: Evidence, waiting: Intervals, used: Usage, inside: Usage, p
     At most, it worked wherever the loop thread was off its core and it was not waiting; at least,
     what does not fit into the rest of the piece.
     """
-    if evidence.off_core is None:
+    off = evidence.away
+    if off is None:
         return inside
     start, end, error = pieces.start_ns, pieces.end_ns, evidence.error_ns
     wall, blocked = states.wall_ns.astype(float), states.blocked_ns.astype(float)
     inner_start = np.minimum(start + error, end)
     inner_end = np.maximum(end - error, inner_start)
-    missing = np.maximum(0.0, blocked - evidence.off_core.within(inner_start, inner_end))
-    free = (evidence.off_core - waiting).within(start - error, end + error)
+    missing = np.maximum(0.0, blocked - off.within(inner_start, inner_end))
+    free = (off - waiting).within(start - error, end + error)
     most = np.minimum(inside.hi_ns, free + missing)
-    busy_on_core = wall - evidence.off_core.within(inner_start, inner_end)  # loop thread on its core, at most
-    waiting_then = (waiting - evidence.off_core).within(inner_start, inner_end)
-    surplus = np.maximum(0.0, evidence.off_core.within(start - error, end + error) - blocked)
+    busy_on_core = wall - off.within(inner_start, inner_end)  # loop thread on its core, at most
+    waiting_then = (waiting - off).within(inner_start, inner_end)
+    surplus = np.maximum(0.0, off.within(start - error, end + error) - blocked)
     least = np.maximum(inside.lo_ns, used.lo_ns - (busy_on_core - waiting_then) - surplus)
     most = np.maximum(most, 0.0)
     least = np.clip(least, 0.0, most)
