@@ -24,7 +24,10 @@ MAY_IMPORT = {
     "workloads": {"workloads", "collect", "record", "readers", "video", *BASE},
     "commands": {"commands", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
     "video": {"record", "errors"},
-    "analysis": {"model", "readers", "report", "timeline", *BASE},
+    "analysis": {"model", "report", "collect", "sources", "joining", *BASE},
+    "joining": {"model", "readers", "record", "sources", "timeline", "foreign", *BASE},
+    "foreign": {"model", "readers", "record", "timeline", *BASE},
+    "sources": {"readers", *BASE},
     "runs": {"errors"},
     "environment": {"__init__"},
 }

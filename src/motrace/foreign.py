@@ -118,7 +118,8 @@ def _records(ranges: pa.Table, shift: int) -> tuple[Array, dict[int, str]]:
     written = ranges.column("name").cast("string").combine_chunks().dictionary_encode()
     plain = [re.sub(r"\d+", "#", str(name)) or "?" for name in written.dictionary.to_pylist()]
     words = sorted(set(plain))
-    to_id = np.array([words.index(name) for name in plain], np.int64)
+    ids = {name: number for number, name in enumerate(words)}
+    to_id = np.array([ids[name] for name in plain], np.int64)
     name = to_id[written.indices.to_numpy(zero_copy_only=False)][order]
     frame = _frame_name(start, end, name)
     kind = np.where(name == frame, KIND_FRAME, KIND_SPAN)

@@ -133,6 +133,12 @@ def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Export
         found.setdefault(mine, Sources()).runs.append(RunSources(file, [opened], is_trace=True))
 
 
+def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
+    """What is read of a file: its export, where it is a report. Raises MotraceError."""
+    source = open_trace(file, folder, export).source
+    return getattr(source, "path", None) or file
+
+
 def _resolved(found: dict[Path, Sources]) -> dict[Path, Path]:
     return {home.resolve(): home for home in found}
 

@@ -7,6 +7,7 @@ dictionary-encoded. ``docs/tables/`` has a page for each.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 
+TRACE_TABLES = ("waits", "gpu_phases", "gpu_frames")
+"""Tables that are computed from the event tables: absent where there are none."""
+
 EVENT_TABLES = (
     "nvtx",
     "gpu_ops",
@@ -291,6 +295,22 @@ def write(table: pa.Table, path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     try:
         pq.write_table(table, temporary, compression="zstd")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def concatenate(files: list[Path], path: Path) -> None:
+    """Write the rows of several Parquet files of one schema to one, streamed, atomically. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        if len(files) == 1:
+            shutil.copyfile(files[0], temporary)
+        else:
+            with pq.ParquetWriter(temporary, pq.read_schema(files[0]), compression="zstd") as writer:
+                for file in files:
+                    for batch in pq.ParquetFile(file).iter_batches(1 << 17):
+                        writer.write_batch(batch)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -20,14 +20,17 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class EventStore:
-    """A folder of ``<table>.parquet`` files of one run, on the run's clock (int64 ns)."""
+    """Folders of ``<table>.parquet`` files of one run, one for each source, on the run's clock (int64 ns)."""
 
-    folder: Path
+    folders: tuple[Path, ...]
+
+    def files(self, table: str) -> list[Path]:
+        """The files that hold a table."""
+        return [path for folder in self.folders if (path := folder / f"{table}.parquet").exists()]
 
     def rows(self, table: str) -> int:
         """How many rows a table has; 0 if there is none."""
-        path = self.folder / f"{table}.parquet"
-        return pq.read_metadata(path).num_rows if path.exists() else 0
+        return sum(pq.read_metadata(path).num_rows for path in self.files(table))
 
     def counts(self) -> dict[str, int]:
         """Rows of each table that there is."""
@@ -41,20 +44,26 @@ class EventStore:
         where: ds.Expression | None = None,
     ) -> pa.Table:
         """Columns of the rows that overlap a window; all of them without one. Empty if there is no table."""
-        path = self.folder / f"{table}.parquet"
-        if not path.exists():
+        files = self.files(table)
+        if not files:
             return pa.table({name: pa.array([], pa.int64()) for name in columns})
         condition = where
         if window_ns is not None:
             inside = (pc.field("start_ns") < window_ns[1]) & (pc.field("end_ns") >= window_ns[0])
             condition = inside if condition is None else condition & inside
-        return ds.dataset(path).to_table(columns=list(columns), filter=condition)
+        return ds.dataset(files).to_table(columns=list(columns), filter=condition)
 
     def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Columns of a table, batch by batch, in the order of the file."""
-        path = self.folder / f"{table}.parquet"
-        if path.exists():
+        """Columns of a table, batch by batch, in the order of the files."""
+        for path in self.files(table):
             yield from pq.ParquetFile(path).iter_batches(1 << 18, columns=list(columns))
+
+    def words(self, table: str, column: str) -> frozenset[str]:
+        """The distinct words of a column."""
+        found: set[str] = set()
+        for batch in self.batches(table, [column]):
+            found.update(str(word) for word in pc.unique(batch.column(0).cast(pa.string())).to_pylist())
+        return frozenset(found)
 
 
 def integers(table: pa.Table, name: str, missing: int = -1) -> Array:
@@ -120,10 +129,13 @@ class WindowEvents:
 
 def state_source(store: EventStore) -> str | None:
     """The best source of thread states in a store: the scheduler's events before samples; None if there is none."""
-    sources: set[str] = set()
-    for batch in store.batches("thread_states", ["source"]):
-        sources.update(str(word) for word in pc.unique(batch.column(0).cast(pa.string())).to_pylist())
+    sources = store.words("thread_states", "source")
     return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
+
+
+def kinds_of(store: EventStore) -> frozenset[str]:
+    """The kinds of GPU work in a store."""
+    return store.words("gpu_ops", "kind")
 
 
 def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, source: str | None) -> WindowEvents:
