@@ -10,7 +10,7 @@ does: a failure of a tool is a warning, and the run goes on.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Collector(Protocol):
@@ -36,3 +36,19 @@ class Collector(Protocol):
 
     def finish(self, run_dir: Path) -> list[str]:
         """The measured process has ended: stop, collect, convert. Returns warnings, one line each."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A collector that has something to say of itself."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the run's manifest should hold of it (version, flags): JSON values. Called after ``finish``."""
+
+
+@runtime_checkable
+class Retrying(Protocol):
+    """A collector whose tool can fail in a way that a gentler setting does not."""
+
+    def calmer(self) -> Collector | None:
+        """After ``finish``: the collector with which the pass is worth another try, None if it is not."""

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .. import environment, runs
 from ..adapter import is_software
+from ..collect import registry
+from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
-from ..workloads.launch import Ended, Interrupts, launch
+from ..workloads.launch import profiled_by
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, Options
 from ..workloads.probe import probe_adapter
 from . import Parser, execute
+from .passes import Done, Planned, plan_runs, run_all, usable
 
 STALL_TIMEOUT_S = 300.0
 FIRST_MODE = "record"
@@ -59,6 +60,18 @@ def parser() -> Parser:
         default=STALL_TIMEOUT_S,
         help="end a run that begins no span for so many seconds (default: 300)",
     )
+    made.add_argument(
+        "--collect",
+        metavar="LIST",
+        help="tools that watch, separated by commas (nsys); each that disturbs gets a run of its own, after the others",
+    )
+    made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
+    made.add_argument(
+        "--collect-timeout",
+        type=float,
+        default=Settings.timeout_s,
+        help="end a tool that makes no progress for so many seconds after its run (default: 60)",
+    )
     made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
     return made
 
@@ -68,10 +81,12 @@ class Plan:
     """What an experiment is to do, and why its sizes are what they are."""
 
     options: Options
-    runs: tuple[tuple[str, str], ...]  # run id, mode
+    runs: tuple[Planned, ...]
     preset: str | None
     chosen: tuple[str, ...]
     adapter: dict[str, str] | None
+    settings: Settings
+    warnings: tuple[str, ...]
 
 
 def order(mode: str, repeat: int) -> list[str]:
@@ -99,6 +114,8 @@ def make_plan(args: argparse.Namespace) -> Plan:
         **given,
     )  # checks what was given before anything is started
     modes = order(args.mode, args.repeat)
+    settings = _settings(args)
+    collectors, warnings = usable(registry.names(args.collect) if args.collect is not None else (), settings)
     adapter, chosen = None, []
     if args.workload == DEFAULT_WORKLOAD and "record" in modes:
         adapter = probe_adapter()
@@ -113,8 +130,17 @@ def make_plan(args: argparse.Namespace) -> Plan:
         preset = PRESETS[preset_name]
         values = {name: getattr(preset, name) for name in ("frames", "warmup", "num_envs", "width", "height")}
         base = replace(base, **{**values, **given})
-    numbered = tuple((f"{index:02d}-{mode}", mode) for index, mode in enumerate(modes, 1))
-    return Plan(base, numbered, preset_name, tuple(chosen), adapter)
+    runs_of = plan_runs(modes, collectors)
+    return Plan(base, runs_of, preset_name, tuple(chosen), adapter, settings, tuple(warnings))
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    if args.collect_timeout <= 0:
+        raise UsageError(f"--collect-timeout {args.collect_timeout:g}: must be more than 0 seconds")
+    try:
+        return Settings(args.collect_timeout, tuple(shlex.split(args.nsys_args)))
+    except ValueError as error:
+        raise UsageError(f"--nsys-args {args.nsys_args}: {error}; quote it as for a shell") from error
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -145,7 +171,7 @@ def run(args: argparse.Namespace) -> int:
     name = args.name or f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
     home = make_folder(Path(args.out), name)
     console = Console(highlight=False, soft_wrap=True)
-    for line in plan.chosen:
+    for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
         console.print(line)
     facts: dict[str, Any] = {
         "schema_version": runs.SCHEMA_VERSION,
@@ -159,18 +185,19 @@ def run(args: argparse.Namespace) -> int:
             "repeat": args.repeat,
             "preset": plan.preset,
             "chosen": list(plan.chosen),
+            "warnings": list(plan.warnings),
         },
         "adapter": plan.adapter,
         "environment": environment.collect(home),
-        "runs": [{"run_id": run_id, "mode": mode} for run_id, mode in plan.runs],
+        "runs": [planned.as_json() for planned in plan.runs],
     }
     try:
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     _warn_of_space(console, plan.options, facts["environment"])
-    ended = _run_all(home, plan, args.stall_timeout, console)
-    return _finish(home, facts, plan, ended, console)
+    done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
+    return _finish(home, facts, done, console)
 
 
 def command_line() -> list[str]:
@@ -194,70 +221,27 @@ def _warn_of_space(console: Console, options: Options, facts: dict[str, Any]) ->
         console.print(f"warning: low disk: {disk / 1e6:.0f} MB are free")
 
 
-def _run_all(home: Path, plan: Plan, stall_timeout_s: float, console: Console) -> list[Ended]:
-    """Run one after the other; stops at the first that does not complete."""
-    ended: list[Ended] = []
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        refresh_per_second=2,  # it must not take a core from what is measured
-        disable=not console.is_terminal,
-    )
-    with Interrupts().handled() as interrupts, progress:
-        for run_id, mode in plan.runs:
-            began = time.monotonic()
-            total = plan.options.frames + plan.options.warmup
-            task = progress.add_task(f"{run_id}", total=total)
-            if not console.is_terminal:
-                console.print(f"{run_id}: started")
-            manifest = {"schema_version": runs.SCHEMA_VERSION, "run_id": run_id}
-            one = launch(
-                home / run_id,
-                plan.options.with_mode(mode),
-                manifest,
-                interrupts,
-                partial(_show, progress, task, total),
-                stall_timeout_s,
-            )
-            ended.append(one)
-            console.print(f"{run_id}: {one.status} in {time.monotonic() - began:.1f} s")
-            if one.status != runs.COMPLETED or interrupts.count:
-                break
-    return ended
-
-
-def _show(progress: Progress, task: TaskID, total: int, frames: int) -> None:
-    progress.update(task, completed=min(frames, total))
-
-
-def _finish(home: Path, facts: dict[str, Any], plan: Plan, ended: list[Ended], console: Console) -> int:
+def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> int:
     """Complete the experiment's manifest, say what to do next, choose the exit status."""
-    last = ended[-1]
-    complete = len(ended) == len(plan.runs) and all(one.status == runs.COMPLETED for one in ended)
-    facts["status"] = runs.COMPLETED if complete else last.status if last.status != runs.COMPLETED else runs.INTERRUPTED
+    facts["status"] = done.status
     facts["runs"] = [
-        {
-            "run_id": run_id,
-            "mode": mode,
-            "status": next((one.status for one in ended if one.run_id == run_id), "not started"),
-        }
-        for run_id, mode in plan.runs
+        {**planned.as_json(), "status": one.status if one is not None else "not started"} for planned, one in done.runs
     ]
     try:
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
+    profiler = profiled_by()
+    if profiler is not None:
+        console.print(f"profiled by {profiler}: its report is found anywhere below {home}; move it there (-o names it)")
     console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
-    if complete:
+    if done.status == runs.COMPLETED:
         return 0
-    if facts["status"] == runs.INTERRUPTED:
-        print("run_record: interrupted; what was recorded is kept", file=sys.stderr)
-        return 130
-    print(f"run_record: {last.run_id} crashed: {last.reason}", file=sys.stderr)
-    return last.exit_status or 1
+    if done.status == runs.CRASHED and done.failed is not None:
+        print(f"run_record: {done.failed.run_id} crashed: {done.failed.reason}", file=sys.stderr)
+        return done.failed.exit_status or 1
+    print("run_record: interrupted; what was recorded is kept", file=sys.stderr)
+    return 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -125,6 +125,8 @@ def start(directory: str | os.PathLike[str], run_id: str = "run", cpu_clocks: bo
         process = {"pid": os.getpid()}
         runs.update_run(Path(directory), run_id=run_id, mode="custom", status=runs.RUNNING, process=process)
     _begin(recording)
+    if recording.owns_manifest and nvtx_ranges.domain is not None:
+        runs.update_run(Path(directory), nvtx=nvtx_ranges.facts())
     atexit.register(_at_exit)
 
 

@@ -16,7 +16,8 @@ from .spans import OnSpan, logs
 
 DOMAIN = "motrace"
 SYNC_EVERY_NS = 1_000_000_000
-ATTACHED = ("NVTX_INJECTION64_PATH", "NVTX_INJECTION32_PATH", "MOTRACE_NVTX")
+INJECTED = ("NVTX_INJECTION64_PATH", "NVTX_INJECTION32_PATH")
+ATTACHED = (*INJECTED, "MOTRACE_NVTX")
 
 
 def profiler_attached() -> bool:
@@ -24,14 +25,63 @@ def profiler_attached() -> bool:
     return any(os.environ.get(name) for name in ATTACHED)
 
 
+def facts() -> dict[str, bool]:
+    """Whether this process's ranges reach a profiler, for the manifest.
+
+    ``attached``: one listens; ``dummy``: it records nothing all the same; ``shimmed``: it records
+    because ``nvtx``'s question whether the domain is wanted was passed over.
+    """
+    if domain is None:
+        return {"attached": False}
+    return {"attached": True, "dummy": domain.is_dummy, "shimmed": domain.shimmed}
+
+
+def _is_dummy(made: object) -> bool:
+    return type(made).__name__ == "DummyDomain"
+
+
+def _open_domain() -> tuple[Any, bool]:
+    """The domain, and whether it took the shim to get it.
+
+    nvtx 0.2.12 and newer ask ``nvtxDomainIsEnabled`` first, to which Nsight Systems before 2023.3
+    answers no, although it records the domain (NVIDIA/NVTX#126). Where a profiler was injected the
+    domain is therefore made without asking. ``get_domain`` keeps what it gave before, so it is made directly.
+    """
+    import nvtx
+
+    made = nvtx.get_domain(DOMAIN)
+    if not _is_dummy(made) or not any(os.environ.get(name) for name in INJECTED):
+        return made, False
+    try:
+        forced = _make_unasked()
+    except Exception as error:  # noqa: BLE001  (the inside of another version of nvtx: anything may be missing)
+        print(f"motrace: nvtx has no way round its DummyDomain ({type(error).__name__}: {error})", file=sys.stderr)
+        return made, False
+    return forced, not _is_dummy(forced)
+
+
+def _make_unasked() -> Any:
+    import nvtx._lib.lib as lib
+
+    def make(cls: Any, name: str | None = None) -> Any:
+        made = object.__new__(cls)
+        made.handle = lib.DomainHandle(name)
+        return made
+
+    asking = lib.Domain.__dict__["__new__"]
+    lib.Domain.__new__ = staticmethod(make)
+    try:
+        return lib.Domain(DOMAIN)
+    finally:
+        lib.Domain.__new__ = asking
+
+
 class NvtxDomain:
     """The domain ``motrace``: registered names, ranges, marks."""
 
     def __init__(self) -> None:
-        import nvtx
-
-        self._domain: Any = nvtx.get_domain(DOMAIN)
-        self.is_dummy = type(self._domain).__name__ == "DummyDomain"
+        self._domain, self.shimmed = _open_domain()
+        self.is_dummy = _is_dummy(self._domain)
         self.push = self._domain.push_range
         self.pop = self._domain.pop_range
         self._next_sync = 0

@@ -4,64 +4,62 @@ from __future__ import annotations
 
 import os
 import resource
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from .. import runs
 from ..adapter import parse_adapter
+from ..collect.base import Collector
+from ..collect.team import Team
 from ..errors import MotraceError
 from ..readers.progress import SpanTail
+from ..record.nvtx_ranges import profiler_attached
 from ..video import probe
 from .options import Options
+from .watch import Interrupts, await_birth, reap, spawn, watch
 
-POLL_S = 0.5
 FULL_DISK_BYTES = 1 << 18
+LAST_WORDS_S = 0.2
+"""What the output of a process needs to pass through the tool that started it."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended."""
+    """How a run ended. ``warnings``: what its collectors could not do; ``again``: those to try it again with."""
 
     run_id: str
     status: str
     reason: str | None
     exit_status: int
+    warnings: tuple[str, ...] = ()
+    again: tuple[Collector, ...] | None = None
 
 
-class Interrupts:
-    """Ctrl-C, counted: the first is passed on to the run once, the second as SIGTERM, the third kills."""
+@dataclass
+class _Life:
+    """What the launcher saw of a run's process."""
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    spawn_ns: int
+    exit_ns: int = 0
+    stalled: str | None = None
+    returncode: int | None = None
+    usage: resource.struct_rusage | None = None
+    pid: int | None = None
+    log_bytes: int | None = None
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.pid: int | None = None
 
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.pid is not None:
-            with suppress(ProcessLookupError):  # it may end between the signal and here
-                os.kill(self.pid, self.SIGNALS[min(self.count, len(self.SIGNALS) - 1)])
-        self.count += 1
-
-    @contextmanager
-    def handled(self) -> Iterator[Interrupts]:
-        """Handle SIGINT and SIGTERM of this process."""
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+def profiled_by() -> str | None:
+    """What profiles this process and all that it starts, None if nothing does."""
+    if not profiler_attached():
+        return None
+    return "nsys" if any(name.startswith("NSYS_") for name in os.environ) else "a profiler"
 
 
 def launch(
@@ -71,89 +69,101 @@ def launch(
     interrupts: Interrupts,
     progress: Callable[[int], None],
     stall_timeout_s: float,
+    collectors: Sequence[Collector] = (),
 ) -> Ended:
     """Run one process to its end and complete its manifest; ``progress`` gets the frames so far."""
     run_dir.mkdir(parents=True)
-    runs.write_json(
-        run_dir / runs.RUN_FILE,
-        {**manifest, "options": options.as_json(), "mode": options.mode, "status": runs.RUNNING},
-    )
-    with (run_dir / runs.LOG_FILE).open("wb") as log:
-        spawn_ns = time.monotonic_ns()
-        process = subprocess.Popen(
-            (sys.executable, "-m", "motrace.workloads.worker", str(run_dir)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches it once, through us
-        )
-    interrupts.pid = process.pid
+    team = Team(collectors, run_dir)
+    asked = {"options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
+    outside = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
+    runs.write_json(run_dir / runs.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
-        stalled = _watch(process.pid, SpanTail(run_dir, process.pid), progress, stall_timeout_s)
-        exit_ns = time.monotonic_ns()
-        _, wait_status, usage = os.wait4(process.pid, 0)
-    finally:
-        interrupts.pid = None
-    process.returncode = os.waitstatus_to_exitcode(wait_status)
-    clocks = {"spawn_monotonic_ns": spawn_ns, "exit_monotonic_ns": exit_ns}
-    return _complete(run_dir, process.returncode, stalled, clocks, usage)
+        life = _live(run_dir, team, interrupts, progress, stall_timeout_s)
+    except OSError as error:  # a tool that can't be started
+        team.finish()
+        life = _Life(0, stalled=f"it could not be started ({error.strerror})")
+    return _complete(run_dir, life, team)
 
 
-def _watch(pid: int, tail: SpanTail, progress: Callable[[int], None], stall_timeout_s: float) -> str | None:
-    """Wait for a process to end; kill it when it has written no span for too long. Returns why, or None."""
-    process_fd = os.pidfd_open(pid)
+def _live(
+    run_dir: Path, team: Team, interrupts: Interrupts, progress: Callable[[int], None], stall_timeout_s: float
+) -> _Life:
+    """Start the process, attach, watch it to its end, let the collectors finish."""
+    plain = [sys.executable, "-m", "motrace.workloads.worker", str(run_dir)]
+    command = team.command(plain)
+    wrapped = command != plain
+    life = _Life(time.monotonic_ns())
+    process = spawn(command, {**os.environ, **team.environment()}, run_dir / runs.LOG_FILE, wrapped)
+    pid: int | None = process.pid
+    interrupts.aim(None if wrapped else pid)
     try:
-        poller = select.poll()
-        poller.register(process_fd, select.POLLIN)
-        while not poller.poll(POLL_S * 1000):
-            progress(tail.update())
-            if tail.idle_s() > stall_timeout_s:
-                os.kill(pid, signal.SIGKILL)
-                poller.poll()
-                return (
-                    f"killed: it began or ended no span for {stall_timeout_s:.0f} s{tail.where()}; see {runs.LOG_FILE}"
-                )
-        progress(tail.update())
-        return None
+        if team.collectors:
+            born = await_birth(process, run_dir, stall_timeout_s)
+            pid = born if wrapped else pid
+            interrupts.aim(pid)
+            if born is not None:
+                team.attach(born)
+        if pid is not None:
+            life.stalled = watch(pid, SpanTail(run_dir, pid), progress, stall_timeout_s)
+        life.exit_ns, life.pid = time.monotonic_ns(), pid
     finally:
-        os.close(process_fd)
+        interrupts.aim(None)
+    direct = pid == process.pid
+    if direct:
+        life.usage, _ = reap(process)
+    else:
+        time.sleep(LAST_WORDS_S)
+        life.log_bytes = (run_dir / runs.LOG_FILE).stat().st_size
+    with interrupts.raised():
+        team.finish()
+    killed = False if direct else reap(process)[1]
+    life.returncode = None if killed else _of_measured(process, direct)
+    return life
 
 
-def _complete(
-    run_dir: Path, returncode: int, stalled: str | None, clocks: dict[str, int], usage: resource.struct_rusage
-) -> Ended:
+def _of_measured(process: subprocess.Popen[bytes], direct: bool) -> int | None:
+    """The measured process's exit code; a tool passes it on, a signal as 128 + its number, unless it was killed."""
+    code = process.returncode
+    if direct or code < 0:
+        return code if direct else None
+    return 128 - code if 128 < code <= 128 + signal.NSIG else code
+
+
+def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     """Fill in what only the launcher knows, and what only the ended run's files tell."""
     manifest = runs.read_json(run_dir / runs.RUN_FILE)
     status, reason = manifest["status"], manifest.get("status_reason")
-    if stalled is not None:
-        status, reason = runs.CRASHED, stalled
+    if life.stalled is not None:
+        status, reason = runs.CRASHED, life.stalled
     elif status == runs.RUNNING:
-        status, reason = runs.CRASHED, _why(returncode, run_dir)
-    log = (run_dir / runs.LOG_FILE).read_text(errors="replace")
+        status, reason = runs.CRASHED, _why(life, run_dir)
+    log = (run_dir / runs.LOG_FILE).read_text(errors="replace") if (run_dir / runs.LOG_FILE).exists() else ""
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
     fields: dict[str, Any] = {
         "status": status,
         "status_reason": reason,
-        "exit_code": returncode,
-        "clocks": clocks,
-        "resources": {
-            "cpu_ns": int((usage.ru_utime + usage.ru_stime) * 1e9),
-            "max_rss_bytes": usage.ru_maxrss * 1024,
-        },
+        "exit_code": life.returncode,
+        "clocks": {"spawn_monotonic_ns": life.spawn_ns, "exit_monotonic_ns": life.exit_ns} if life.exit_ns else {},
         "adapter": adapter,
         "adapter_unknown": None if adapter else _no_adapter(manifest),
         "video": video,
         "video_unknown": video_unknown,
+        **team.outcome(),
     }
-    exit_status = 0 if status == runs.COMPLETED else returncode if 0 < returncode < 128 else 1
+    if life.usage is not None:  # else the worker's own word stays
+        cpu_s = life.usage.ru_utime + life.usage.ru_stime
+        fields["resources"] = {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": life.usage.ru_maxrss * 1024}
+    code = life.returncode or 0
+    exit_status = 0 if status == runs.COMPLETED else code if 0 < code < 128 else 1
+    warnings, again = tuple(team.warnings), team.calmer()
     try:
         runs.update_run(run_dir, **fields)
         runs.update_run(run_dir, artifacts=runs.artifacts(run_dir))
     except OSError as error:
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
-        return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1)
-    return Ended(run_dir.name, status, reason, exit_status)
+        return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings)
+    return Ended(run_dir.name, status, reason, exit_status, warnings, again)
 
 
 def _no_adapter(manifest: dict[str, Any]) -> str:
@@ -174,13 +184,17 @@ def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | No
         return None, str(error)
 
 
-def _why(returncode: int, run_dir: Path) -> str:
+def _why(life: _Life, run_dir: Path) -> str:
     if shutil.disk_usage(run_dir).free < FULL_DISK_BYTES:
         return "the disk is full; free some space, or choose another folder with --out"
-    log = run_dir / runs.LOG_FILE
-    if returncode < 0:
-        name = signal.Signals(-returncode).name
+    code = life.returncode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
         hint = " (out of memory? `dmesg` tells)" if name == "SIGKILL" else ""
         return f"the process was killed by {name}{hint}"
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return f"the process ended with status {returncode}: {lines[-1][:200] if lines else 'it printed nothing'}"
+    log = (run_dir / runs.LOG_FILE).read_bytes()[: life.log_bytes].decode(errors="replace")
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it printed nothing"]
+    if life.pid is None:
+        return f"the tool that should start the process did not: {lines[0][:200]}"
+    how = f"with status {code}" if code is not None else "in an unknown way"
+    return f"the process ended {how}: {lines[-1][:200]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -19,7 +20,7 @@ from typing import Any
 
 from .. import runs
 from ..errors import MotraceError, UsageError
-from ..record import annotate
+from ..record import annotate, nvtx_ranges
 from .options import BUILT_IN, Options
 
 EXIT_INTERRUPTED = 130
@@ -56,7 +57,7 @@ def main(run_dir: Path) -> int:
     manifest = runs.read_json(run_dir / runs.RUN_FILE)
     options = Options.from_json(manifest["options"])
     annotate.start(run_dir, manifest["run_id"])
-    runs.update_run(run_dir, process={"pid": os.getpid()})
+    runs.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
     status, reason, exit_status = runs.COMPLETED, None, 0
     facts: dict[str, Any] = {}
     try:
@@ -79,13 +80,20 @@ def main(run_dir: Path) -> int:
 
 def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
     try:
-        runs.update_run(run_dir, status=status, status_reason=reason, workload=facts)
+        runs.update_run(run_dir, status=status, status_reason=reason, workload=facts, resources=_used())
         dropped = annotate.stop()
         if dropped:
             runs.update_run(run_dir, dropped_records=dropped)
     except OSError:  # a full disk, on which nothing more can be said either; the launcher tells the user
         annotate.stop()
         os._exit(EXIT_NOT_WRITTEN)
+
+
+def _used() -> dict[str, int]:
+    """CPU time and peak memory up to now; the launcher knows better, unless a tool stands between us."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": max(own.ru_maxrss, children.ru_maxrss) * 1024}
 
 
 def one_line(error: BaseException) -> str:
@@ -108,7 +116,10 @@ def _as_interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _die_with_parent() -> None:
-    """End with the launcher, even if that is killed: no run may linger and disturb the next."""
+    """End with the launcher, even if that is killed: no run may linger and disturb the next.
+
+    Under a tool that starts us the tool is the parent; it ends with the launcher in the same way.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

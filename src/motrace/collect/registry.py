@@ -1,0 +1,47 @@
+"""The collectors by the names that ``--collect`` knows. A new one is one line in ``COLLECTORS``.
+
+Nothing is imported before it is asked for: a collector may need packages of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from ..errors import UsageError
+from .base import Collector
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says to collectors."""
+
+    timeout_s: float = 60.0
+    """What a tool may take, without any progress, to finish after the run."""
+    nsys_args: tuple[str, ...] = ()
+
+
+def _module(name: str) -> Any:
+    return import_module(f".{name}", __package__)
+
+
+COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
+    "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
+}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The collectors that ``--collect LIST`` asks for, each once. Raises UsageError."""
+    asked = tuple(dict.fromkeys(name for name in (part.strip() for part in text.split(",")) if name))
+    unknown = [name for name in asked if name not in COLLECTORS]
+    if unknown or not asked:
+        wrong = ", ".join(unknown) or "nothing is named"
+        raise UsageError(f"--collect {text}: {wrong}; choose from {', '.join(COLLECTORS)}, separated by commas")
+    return asked
+
+
+def make(name: str, settings: Settings) -> Collector:
+    """A fresh collector, for one run."""
+    return COLLECTORS[name](settings)

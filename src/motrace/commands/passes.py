@@ -1,0 +1,168 @@
+"""The runs of an experiment: which ones, under which collectors, one after the other.
+
+First the quiet runs, which give the times; then, for each collector that disturbs what it watches,
+one pass of its own. A collector that does not disturb rides along in every run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from .. import runs
+from ..collect import registry
+from ..collect.base import Collector
+from ..workloads.launch import Ended, launch
+from ..workloads.options import Options
+from ..workloads.watch import Interrupts
+
+PASS_MODE = "record"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run that is to be made."""
+
+    run_id: str
+    mode: str
+    collectors: tuple[str, ...] = ()
+    observer: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which the experiment's manifest holds it."""
+        return {
+            "run_id": self.run_id,
+            "mode": self.mode,
+            "collectors": list(self.collectors),
+            "observer": self.observer,
+        }
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of the runs; the second of a pair is None for a run that was not started."""
+
+    runs: tuple[tuple[Planned, Ended | None], ...]
+    interrupted: bool
+
+    @property
+    def failed(self) -> Ended | None:
+        """The quiet run that did not complete, None if none did not."""
+        quiet = [one for planned, one in self.runs if one is not None and not planned.observer]
+        return next((one for one in quiet if one.status != runs.COMPLETED), None)
+
+    @property
+    def status(self) -> str:
+        """Of the experiment. A pass that fails is no failure of the experiment, one that was interrupted is."""
+        if self.failed is not None:
+            return self.failed.status
+        complete = all(one is not None and one.status == runs.COMPLETED for _, one in self.runs)
+        return runs.INTERRUPTED if self.interrupted and not complete else runs.COMPLETED
+
+
+def usable(names: Sequence[str], settings: registry.Settings) -> tuple[list[Collector], list[str]]:
+    """Those collectors that can run here, and a warning for each that can't."""
+    found, warnings = [], []
+    for name in names:
+        collector = registry.make(name, settings)
+        missing = collector.missing()
+        if missing is None:
+            found.append(collector)
+        else:
+            warnings.append(f"--collect {name}: {missing}; the other runs go on without it")
+    return found, warnings
+
+
+def plan_runs(modes: Sequence[str], collectors: Sequence[Collector]) -> tuple[Planned, ...]:
+    """The quiet runs in their order, then one pass for each observer."""
+    riding = tuple(collector.name for collector in collectors if not collector.observer)
+    quiet = [Planned(f"{index:02d}-{mode}", mode, riding) for index, mode in enumerate(modes, 1)]
+    mode = PASS_MODE if PASS_MODE in modes else modes[0]
+    observers = [collector.name for collector in collectors if collector.observer]
+    passes = [
+        Planned(f"{index:02d}-{mode}-{name}", mode, (*riding, name), observer=True)
+        for index, name in enumerate(observers, len(quiet) + 1)
+    ]
+    return (*quiet, *passes)
+
+
+def run_all(
+    home: Path,
+    planned: Sequence[Planned],
+    options: Options,
+    settings: registry.Settings,
+    stall_timeout_s: float,
+    console: Console,
+) -> Done:
+    """Run one after the other. Stops at the first quiet run that fails, and at Ctrl-C."""
+    waiting = list(planned)
+    retries: dict[str, tuple[Collector, ...]] = {}
+    done: list[tuple[Planned, Ended | None]] = []
+    with Interrupts().handled() as interrupts, _progress(console) as progress:
+        while waiting:
+            one = waiting.pop(0)
+            collectors = retries.get(one.run_id) or tuple(registry.make(name, settings) for name in one.collectors)
+            ended = _run(home, one, options, collectors, interrupts, stall_timeout_s, progress)
+            done.append((one, ended))
+            if interrupts.count or (ended.status != runs.COMPLETED and not one.observer):
+                break
+            if ended.again is not None:
+                again = replace(one, run_id=f"{one.run_id}-again")
+                retries[again.run_id] = ended.again
+                waiting.insert(0, again)
+                progress.console.print(f"{one.run_id}: once more, without what the tool failed on")
+    return Done((*done, *((one, None) for one in waiting)), interrupts.count > 0)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        refresh_per_second=2,  # it must not take a core from what is measured
+        disable=not console.is_terminal,
+    )
+
+
+def _run(
+    home: Path,
+    planned: Planned,
+    options: Options,
+    collectors: tuple[Collector, ...],
+    interrupts: Interrupts,
+    stall_timeout_s: float,
+    progress: Progress,
+) -> Ended:
+    """One run, with what a person sees of it."""
+    began, console = time.monotonic(), progress.console
+    total = options.frames + options.warmup
+    task = progress.add_task(planned.run_id, total=total)
+    if not console.is_terminal:
+        console.print(f"{planned.run_id}: started")
+    ended = launch(
+        home / planned.run_id,
+        options.with_mode(planned.mode),
+        {"schema_version": runs.SCHEMA_VERSION, "run_id": planned.run_id},
+        interrupts,
+        partial(_show, progress, task, total),
+        stall_timeout_s,
+        collectors,
+    )
+    console.print(f"{planned.run_id}: {ended.status} in {time.monotonic() - began:.1f} s")
+    failed = planned.observer and ended.status == runs.CRASHED
+    for warning in (*ended.warnings, *([str(ended.reason)] if failed else [])):
+        console.print(f"warning: {planned.run_id}: {warning}")
+    return ended
+
+
+def _show(progress: Progress, task: TaskID, total: int, frames: int) -> None:
+    progress.update(task, completed=min(frames, total))
