@@ -23,7 +23,8 @@ from .model.run import analyse_run
 from .model.run_tables import build_tables
 from .model.summary import summarise
 from .model.verdict import judge
-from .sources import Exporter, RunSources, Sources, find
+from .readers.nsys import Exporter
+from .sources import RunSources, Sources, find
 
 Json = dict[str, Any]
 

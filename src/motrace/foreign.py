@@ -44,7 +44,7 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
     end = _end(trace, table)
     if chosen is None:
         pid, tid, said = next(iter(trace.processes), 0), 0, "it holds no NVTX push/pop ranges: there are no phases"
-        records, names = np.empty((0, 4), np.int64), {}
+        records, names = np.empty((0, 4), np.int64), dict[int, str]()
     else:
         (pid, tid, domain), ranges = chosen
         said = f"phases are the NVTX ranges of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
@@ -81,9 +81,7 @@ def _end(trace: NsysTrace, table: pa.Table) -> int:
     return min(max(trace.duration_ns or 0, last, 1), LONGEST_TRACE_NS)
 
 
-def _choose(
-    table: pa.Table, phases: str | None, trace: NsysTrace
-) -> tuple[tuple[int, int, str], pa.Table] | None:
+def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tuple[int, int, str], pa.Table] | None:
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
     if phases is not None:
         domain, _, thread = phases.partition(":")

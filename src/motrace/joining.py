@@ -31,11 +31,11 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     ranges that are the phases of a run that only a profiler recorded.
     """
     if source.is_trace:
-        opened = source.traces[0].open()
-        recording, fit = foreign_recording(opened, source.path, phases)
-        joined = _joined(recording, [(opened, fit)], scratch, None)
-        recording.warnings += opened.warnings
-        return recording, joined
+        alone = source.traces[0].open()
+        recording, own = foreign_recording(alone, source.path, phases)
+        whole = _joined(recording, [(alone, own)], scratch, None)
+        recording.warnings += alone.warnings
+        return recording, whole
     recording = load_run(source.path)
     aligned: list[tuple[NsysTrace, ClockFit]] = []
     for file in source.traces:

@@ -123,7 +123,9 @@ def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Export
     try:
         opened = TraceFile(file, _exported(file, folder, export), folder)
         trace = opened.open()
-        watched = [run for sources in found.values() for run in sources.runs if not run.is_trace and watches(trace, run)]
+        watched = [
+            run for sources in found.values() for run in sources.runs if not run.is_trace and watches(trace, run)
+        ]
     except MotraceError as error:
         found.setdefault(mine, Sources()).warnings.append(str(error))
         return

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from .. import analysis, runs
 from ..errors import MotraceError, UsageError
-from ..readers.nsys_scrub import scrub
 from ..report.format import ms, number, percent, seconds, signed_ms
+from ..sources import find
 from ..vocabulary import BUCKETS
 from . import Parser, execute
 
@@ -60,13 +60,15 @@ def _scrub(paths: list[str], target: Path) -> int:
     """Write a copy of an export that can be shared."""
     if len(paths) != 1:
         raise UsageError(f"--scrub: give one export, not {len(paths)} paths")
+    from ..readers.nsys_scrub import scrub
+
     scrub(Path(paths[0]), target, [Path.cwd()])
     print(f"scrubbed copy: {target}")
     return 0
 
 
 def _analyse(args: argparse.Namespace, scratch: Path) -> int:
-    found = analysis.find([Path(path) for path in args.paths], scratch, analysis.exporter())
+    found = find([Path(path) for path in args.paths], scratch, analysis.exporter())
     console = Console(highlight=False, soft_wrap=True)
     failures: list[MotraceError] = []
     outputs = _outputs(sorted(found), args.out)

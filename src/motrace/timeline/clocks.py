@@ -6,10 +6,12 @@ end is read, so for every pair the offset between the clocks lies in a bracket:
 
     end_span - end_range  <=  offset  <=  begin_span - begin_range
 
-The middles of the brackets give the offset and its drift: a least-squares line, refitted after
-brackets far off the line (over 4 MADs) have been left out, in stretches where the profiler's clock
-jumped. The stated error is the 95th percentile, over all pairs, of how far the farther end of the
-bracket lies from the line: for 95 % of the pairs the true offset is no farther.
+An interruption between the two stamps makes a bracket wide, never wrong; so neighbours narrow each
+other: of some pairs in a row the least upper end and the greatest lower end count. Where the
+brackets of neighbours exclude each other, a clock has jumped, and a new stretch begins. A
+least-squares line through the middles gives each stretch's offset and drift. The stated error is
+the 95th percentile, over the groups of pairs, of how far the farther end of their common bracket
+lies from the line: for 95 % of them the true offset is no farther.
 
 Sync marks carry the run's clock as payload, read just before the mark: one-sided brackets, hence a
 larger error. UTC alone is worse still.
@@ -27,6 +29,10 @@ Array = np.ndarray[Any, Any]
 MARK_DELAY_NS = 10_000  # between the clock's reading and the mark's stamp (0.3 to 1.5 us measured, 10 allowed)
 UTC_ERROR_NS, UTC_DRIFT = 1_000_000, 50e-6  # measured: 12 to 66 us and 12 ppm; another machine may be worse
 FEW_PAIRS = 8
+MOST_GROUPS = 200
+ROUNDS = 4
+JUMP_PAIRS = 3
+"""So many pairs on either side of a jump may be on its wrong side."""
 JUMP_NS = 20_000
 """A step of the offset smaller than this is left in the error."""
 
@@ -96,14 +102,12 @@ def align(spans: Ranges, ranges: Ranges, marks: tuple[Array, Array], utc_offset_
     if rough is not None and len(spans) and len(ranges):
         chosen_spans, chosen_ranges = match(spans, ranges, rough)
         if len(chosen_spans) >= FEW_PAIRS:
-            fit = fit_brackets(
+            return fit_brackets(
                 ranges.start_ns[chosen_ranges],
                 ranges.end_ns[chosen_ranges],
                 spans.start_ns[chosen_spans],
                 spans.end_ns[chosen_spans],
             )
-            if fit.error_ns <= rough.error_ns:
-                return fit
     return rough
 
 
@@ -161,33 +165,66 @@ def _nearest(sorted_times: Array, wanted: Array) -> Array:
 
 def fit_brackets(trace_start: Array, trace_end: Array, run_start: Array, run_end: Array) -> ClockFit:
     """From pairs of the same range on both clocks; see the module's text. Needs two pairs at least."""
-    at = np.concatenate((trace_start, trace_end))
-    high = (run_start - trace_start).astype(float)  # the offset is at most this, where the range begins
-    low = (run_end - trace_end).astype(float)  # and at least this, where it ends
-    offsets = np.concatenate(((high + low) / 2,) * 2)
-    farthest = np.concatenate((high, low))
-    order = np.argsort(at, kind="stable")
-    at, offsets, farthest = at[order], offsets[order], farthest[order]
-    cuts = _jumps(at, offsets)
-    knots, starts, slopes, residuals = [], [], [], []
-    for begin, end in zip([0, *cuts], [*cuts, len(at)]):
-        offset, slope = _line(at[begin:end] - at[begin], offsets[begin:end])
-        knots.append(at[begin])
-        starts.append(offset)
+    order = np.argsort(trace_start, kind="stable")
+    start, end = trace_start[order], trace_end[order]
+    high, low = (run_start - trace_start)[order].astype(float), (run_end - trace_end)[order].astype(float)
+    cuts = _jumps(high, low)
+    knots, offsets, slopes = [], [], []
+    reaches: list[Array] = []
+    for first, last in zip([0, *cuts], [*cuts, len(start)]):
+        rows = slice(first, last)
+        offset, slope, reach = _stretch(start[rows], end[rows], high[rows], low[rows])
+        knots.append(start[first])
+        offsets.append(offset)
         slopes.append(slope)
-        residuals.append(np.abs(farthest[begin:end] - offset - slope * (at[begin:end] - at[begin])))
-    error = int(np.ceil(np.percentile(np.concatenate(residuals), 95)))
+        reaches.append(reach)
+    for cut, before, after in zip(cuts, reaches, reaches[1:]):  # where exactly it jumped is not known
+        step = abs(float(np.median(high[cut : cut + FEW_PAIRS]) - np.median(high[max(0, cut - FEW_PAIRS) : cut])))
+        before[-JUMP_PAIRS:], after[:JUMP_PAIRS] = step, step
+    error = int(np.ceil(np.percentile(np.concatenate(reaches), 95)))
     method = "spans and NVTX ranges" + (f", {len(cuts)} jumps of the clock" if cuts else "")
-    return ClockFit(np.array(knots, np.int64), np.array(starts), np.array(slopes), error, len(trace_start), method)
+    return ClockFit(np.array(knots, np.int64), np.array(offsets), np.array(slopes), error, len(start), method)
+
+
+def _stretch(start: Array, end: Array, high: Array, low: Array) -> tuple[float, float, Array]:
+    """Offset at the first begin, slope, and for each pair how far its group's bracket reaches from the line."""
+    origin = start[0]
+    at_high, at_low = (start - origin).astype(float), (end - origin).astype(float)
+    groups = max(1, min(MOST_GROUPS, len(start) // FEW_PAIRS))
+    edges = np.quantile(at_high, np.linspace(0, 1, groups + 1)[1:-1])
+    of_high, of_low = np.searchsorted(edges, at_high, side="right"), np.searchsorted(edges, at_low, side="right")
+    offset, slope = float(np.median((high + low) / 2)), 0.0
+    reach = np.abs(high - low)
+    for _ in range(ROUNDS):  # a drift makes brackets of one group miss each other, so it is taken out first
+        level_high, level_low = high - slope * at_high, low - slope * at_low
+        top, bottom, middle_at, chosen = [], [], [], []
+        for group in range(groups):
+            highs, lows = np.flatnonzero(of_high == group), np.flatnonzero(of_low == group)
+            if len(highs) and len(lows):
+                best_high, best_low = highs[np.argmin(level_high[highs])], lows[np.argmax(level_low[lows])]
+                top.append(level_high[best_high])
+                bottom.append(level_low[best_low])
+                chosen.append(group)
+                middle_at.append((at_high[best_high] + at_low[best_low]) / 2)
+        if not top:
+            break
+        tops, bottoms, at = np.array(top), np.array(bottom), np.array(middle_at)
+        level, turn = _line(at, (tops + bottoms) / 2)
+        slope += turn if len(at) > 2 else 0.0
+        offset = level if len(at) > 2 else float(np.median((tops + bottoms) / 2))
+        there = offset + (turn if len(at) > 2 else 0.0) * at
+        found = np.full(groups, np.nan)
+        found[chosen] = np.maximum(np.abs(tops - there), np.abs(bottoms - there))
+        reach = np.where(np.isnan(found[of_high]), np.nanmax(found), found[of_high])
+    return offset, slope, reach
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
-    """Offset at x = 0 and slope of a line, by least squares without outliers."""
-    keep = np.abs(y - np.median(y)) <= max(4 * _mad(y), 1.0) if len(y) > 2 else np.ones(len(y), bool)
-    keep = np.ones(len(y), bool) if keep.sum() < 2 else keep
+    """Offset at x = 0 and slope of a line, by least squares without outliers (over 4 MADs away)."""
+    keep = np.ones(len(y), bool)
     offset, slope = float(np.median(y)), 0.0
-    for _ in range(6):
-        xs, ys = x[keep].astype(float), y[keep]
+    for _ in range(ROUNDS):
+        xs, ys = x[keep], y[keep]
         spread = xs - xs.mean()
         variance = float((spread**2).sum())
         slope = float((spread * (ys - ys.mean())).sum() / variance) if variance else 0.0
@@ -200,22 +237,16 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
     return offset, slope
 
 
-def _mad(values: Array) -> float:
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
-def _jumps(at: Array, offsets: Array) -> list[int]:
-    """Where the offset steps and stays: indices at which a new stretch begins."""
-    if len(at) < 2 * FEW_PAIRS:
+def _jumps(high: Array, low: Array) -> list[int]:
+    """Pairs at which a clock has jumped: what comes before and what comes after exclude each other."""
+    if len(high) < 2 * FEW_PAIRS:
         return []
-    window = FEW_PAIRS // 2
-    smooth = np.array([np.median(part) for part in np.lib.stride_tricks.sliding_window_view(offsets, window)])
-    steps = np.abs(smooth[window:] - smooth[:-window])  # between the windows that end and begin at each index
-    noise = float(np.median(steps))
-    big = np.flatnonzero(steps > max(JUMP_NS, 8 * noise))
-    cuts: list[int] = []
-    for group in np.split(big, np.flatnonzero(np.diff(big) > window) + 1) if len(big) else []:
-        cut = int(group[np.argmax(steps[group])]) + window
-        if cut - (cuts[-1] if cuts else 0) >= window and len(at) - cut >= window:
-            cuts.append(cut)
-    return cuts
+    windows = np.lib.stride_tricks.sliding_window_view
+    least_high, most_low = windows(high, FEW_PAIRS).min(axis=1), windows(low, FEW_PAIRS).max(axis=1)
+    before_high, before_low = least_high[:-FEW_PAIRS], most_low[:-FEW_PAIRS]
+    after_high, after_low = least_high[FEW_PAIRS:], most_low[FEW_PAIRS:]
+    apart = np.flatnonzero(np.maximum(after_low - before_high, before_low - after_high) > JUMP_NS)
+    if not len(apart):
+        return []
+    groups = np.split(apart, np.flatnonzero(np.diff(apart) > 1) + 1)
+    return [int(group[len(group) // 2]) + FEW_PAIRS for group in groups]
