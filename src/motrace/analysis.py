@@ -112,18 +112,19 @@ def analyse(
     if same_states(summaries) is False:
         warnings.append("the runs did not end in the same simulation state: they did not do the same work")
     warnings += _experiment_warnings(experiment)
+    modes = pool_modes(summaries, joined["frames"])
     report = {
         "schema_version": runs.SCHEMA_VERSION,
-        "experiment": experiment.get("experiment", home.name),
+        "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
         "created_utc": experiment.get("created_utc"),
         "environment": environment,
         "command": experiment.get("command") or {},
         "runs": summaries,
-        "modes": pool_modes(summaries, joined["frames"]),
+        "modes": modes,
         "same_states": same_states(summaries),
         "comparison": record_against_none(summaries),
         "what_if": [],
-        "verdict": judge(summaries, environment),
+        "verdict": judge(summaries, environment, modes),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],
         "warnings": warnings + _run_warnings(summaries),
     }

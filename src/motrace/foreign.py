@@ -3,12 +3,14 @@
 The phases are the push and pop ranges of one thread and one domain: those that ``--phases`` names,
 else those that cover the most time. Numbers in names are taken out (``step 12`` is ``step #``), so
 that what repeats has one name. Frames are the ranges of the name that repeats, outermost: of the
-least depth at which some name comes at least three times, the name that covers the most time.
+least depth at which some name comes at least three times and covers a fifth of the ranges' time, the
+name that covers the most.
 """
 
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,10 @@ Array = np.ndarray[Any, Any]
 
 ORIGIN_NS = 10**9
 """Where a trace's time 0 is put: logs hold no time that is 0 or less."""
-REPEATS = 3
+REPEATS, COVERS = 3, 0.2
+"""A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""
+LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "UCX", "NVSHMEM", "OpenACC", "OpenMP")
+"""Domains in which libraries mark their own calls: taken for phases only where there are no others."""
 LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 
@@ -102,7 +107,10 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
     start, end = table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy()
     group = group.reshape(-1)
     covers = [Intervals.union(start[group == row], end[group == row]).total_ns for row in range(len(distinct))]
-    best = int(np.argmax(covers))
+    own = [
+        not any(fnmatchcase(words[code], pattern) for pattern in LIBRARY_DOMAINS) for _, _, code in distinct.tolist()
+    ]
+    best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
     pid_, tid_, domain_ = distinct[best].tolist()
     return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
 
@@ -135,7 +143,8 @@ def _frame_name(start: Array, end: Array, name: Array) -> int:
         often = ids[counts >= REPEATS]
         if len(often):
             covers = [int((end[rows] - start[rows])[name[rows] == one].sum()) for one in often]
-            return int(often[int(np.argmax(covers))])
+            if max(covers) >= COVERS * Intervals.union(start, end).total_ns:
+                return int(often[int(np.argmax(covers))])
     return -1
 
 

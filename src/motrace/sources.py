@@ -55,7 +55,8 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     """Experiments below ``paths``, by folder. Raises MotraceError where there is none.
 
     A profiler's file may lie anywhere below the paths: it is joined to the run whose process it
-    watched, by the run-id mark, the process id and the time. What belongs to no run is a run of its own.
+    watched, by the run-id mark, the process id and the time. What belongs to no run is an
+    experiment of its own, whose folder is the file.
     """
     found: dict[Path, Sources] = {}
     files: list[Path] = []
@@ -116,8 +117,6 @@ def _one_of_each(files: list[Path]) -> list[Path]:
 
 def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
     """Open a trace and give it to the runs it watched, else make it a run."""
-    home = next((parent for parent in file.resolve().parents if (parent in _resolved(found))), None)
-    mine = _resolved(found)[home] if home is not None else file.parent
     folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -127,22 +126,18 @@ def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Export
             run for sources in found.values() for run in sources.runs if not run.is_trace and watches(trace, run)
         ]
     except MotraceError as error:
-        found.setdefault(mine, Sources()).warnings.append(str(error))
+        found.setdefault(file, Sources()).warnings.append(str(error))
         return
     for run in watched:
         run.traces.append(opened)
     if not watched:
-        found.setdefault(mine, Sources()).runs.append(RunSources(file, [opened], is_trace=True))
+        found.setdefault(file, Sources()).runs.append(RunSources(file, [opened], is_trace=True))
 
 
 def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
     """What is read of a file: its export, where it is a report. Raises MotraceError."""
     source = open_trace(file, folder, export).source
     return getattr(source, "path", None) or file
-
-
-def _resolved(found: dict[Path, Sources]) -> dict[Path, Path]:
-    return {home.resolve(): home for home in found}
 
 
 def watches(trace: NsysTrace, run: RunSources) -> bool:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .. import analysis, runs
 from ..errors import MotraceError, UsageError
+from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
 from ..sources import find
 from ..vocabulary import BUCKETS
@@ -91,17 +92,24 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
 def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
     """Where each experiment's results go: one folder each, even if two have one name."""
     if out is None:
-        return {home: home / runs.ANALYSIS_DIR for home in homes}
+        return {home: own_output(home) for home in homes}
     if len(homes) == 1:
         return {homes[0]: Path(out)}
     outputs: dict[Path, Path] = {}
     for home in homes:
-        name, count = home.resolve().name, 1
+        name, count = home.resolve().stem if home.is_file() else home.resolve().name, 1
         while Path(out) / name in outputs.values():
             count += 1
-            name = f"{home.resolve().name}-{count}"
+            name = f"{name}-{count}"
         outputs[home] = Path(out) / name
     return outputs
+
+
+def own_output(home: Path) -> Path:
+    """Where an experiment's results go by default: into its folder; a trace's, beside it."""
+    if (home / runs.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
+        return home / runs.ANALYSIS_DIR
+    return home.parent / runs.ANALYSIS_DIR / home.stem
 
 
 def show(report: dict[str, Any], console: Console) -> None:

@@ -69,10 +69,13 @@ def attribute(
         states, exact = states_of(evidence, pieces), evidence.source
     zero = np.zeros(len(pieces), np.int64)
     unknown = np.where(states.known, zero, states.wall_ns)
+    least = states.running_ns
+    if exact != EXACT and evidence is not None and evidence.working is None:
+        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: who knows
     shares = [
-        Shares("running", RUNNING_CAUSE, exact, states.running_ns, states.running_ns, states.running_ns),
+        Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
-        Shares("unknown", "unexplained", NO_EVIDENCE, unknown, zero, unknown),
+        Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
     ]
     group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
     blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None

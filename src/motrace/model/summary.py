@@ -14,6 +14,7 @@ from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
 from .run import RunAnalysis
 from .run_tables import inclusive_ns, residual_ns
 from .stats import Distribution
+from .trace_summary import trace_summary
 
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
@@ -62,6 +63,10 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "video_unknown": manifest.get("video_unknown"),
         "workload": {key: workload.get(key) for key in ("checkpoint", "device", "falls", "state_sha256")},
         "resources": manifest.get("resources"),
+        "collectors": manifest.get("collectors") or [],
+        "observer": bool(manifest.get("observer")),
+        "profiler_attached": bool(manifest.get("profiler_attached")),
+        "trace": trace_summary(analysis, tables),
     }
     summary["warnings"] = recording.warnings + _warnings(summary, manifest)
     return summary

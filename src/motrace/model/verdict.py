@@ -93,8 +93,10 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
     return findings
 
 
-def judge(runs: list[Json], environment: Json) -> Json:
+def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = None) -> Json:
     """The verdict over the completed runs of mode record (of any mode, where there is none).
+
+    Where an observer's runs lend their composition (``modes``), it stands on that.
 
     The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
     verdict abstains and says what would settle it.
@@ -114,6 +116,9 @@ def judge(runs: list[Json], environment: Json) -> Json:
         bucket: [sum(run["buckets"][bucket][key] for run in chosen) / base for key in ("ns", "lo_ns", "hi_ns")]
         for bucket in BUCKETS
     }
+    composed = ((modes or {}).get(chosen[0]["mode"]) or {}).get("composed")
+    if composed is not None:
+        totals = {bucket: [entry["share"], entry["lo"], entry["hi"]] for bucket, entry in composed["buckets"].items()}
     order = sorted(totals, key=lambda bucket: (-totals[bucket][0], bucket))
     first, second = order[:2]
     software = any(is_software(run["adapter"]) for run in chosen)
@@ -122,6 +127,7 @@ def judge(runs: list[Json], environment: Json) -> Json:
     return {
         "preflight": findings,
         "runs": [run["run_id"] for run in chosen],
+        "lent_by": composed["lent_by"] if composed is not None else [],
         "of": "loop and drain",
         "bucket": first,
         "label": BUCKETS[first],
