@@ -54,9 +54,6 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
         (pid, tid, domain), ranges = chosen
         said = f"phases are the NVTX ranges of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
         records, names = _records(ranges, shift)
-    loop_id = len(names)
-    names[loop_id] = "loop"
-    mark = np.array([[KIND_SEGMENT | loop_id, shift, shift, 0]], np.int64)
     has_frames = bool(len(records)) and bool((records[:, 0] >= KIND_FRAME).any())
     log = SpanLogFile(
         path=path,
@@ -66,7 +63,7 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
         created_ns=shift,
         created_utc_ns=trace.utc_start_ns or 0,
         dropped=0,
-        records=records if has_frames else np.concatenate((mark, records)),
+        records=records if has_frames else _with_loop(records, names, shift + first, shift + end),
         damaged=0,
         names=names,
     )
@@ -79,6 +76,17 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
         path.stem, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
     )
     return recording, ClockFit.constant(shift, 0, 0, "the trace's own clock")
+
+
+def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int) -> Array:
+    """The records with a segment ``loop`` from the first range to the last; all of it without ranges."""
+    ids = {"loop": len(names), "shutdown": len(names) + 1}
+    names.update({number: name for name, number in ids.items()})
+    if len(records):
+        start_ns, end_ns = int(records[0, 1]), max(int(records[:, 1].max()), int(records[:, 2].max()))
+    marks = [[KIND_SEGMENT | ids["loop"], start_ns, start_ns, 0], [KIND_SEGMENT | ids["shutdown"], end_ns, end_ns, 0]]
+    both = np.concatenate((np.array(marks, np.int64), records))
+    return both[np.argsort(both[:, 1], kind="stable")]
 
 
 def _end(trace: NsysTrace, table: pa.Table) -> int:
@@ -107,12 +115,14 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
     start, end = table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy()
     group = group.reshape(-1)
     covers = [Intervals.union(start[group == row], end[group == row]).total_ns for row in range(len(distinct))]
-    own = [
-        not any(fnmatchcase(words[code], pattern) for pattern in LIBRARY_DOMAINS) for _, _, code in distinct.tolist()
-    ]
+    own = [not _is_library(words[code]) for _, _, code in distinct.tolist()]
     best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
     pid_, tid_, domain_ = distinct[best].tolist()
     return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
+
+
+def _is_library(domain: str) -> bool:
+    return any(fnmatchcase(domain, pattern) for pattern in LIBRARY_DOMAINS)
 
 
 def _records(ranges: pa.Table, shift: int) -> tuple[Array, dict[int, str]]:
