@@ -203,15 +203,16 @@ class SampleConverter:
         self._period_ns = self._measured()
 
     def _measured(self) -> int:
-        gaps: list[Any] = []
-        for batch in first_rows(self._context.trace.source, self.query):
-            usable = (batch["cpuCycles"] != 0) & (batch["start"] != NULL)
-            start, owner = batch["start"][usable], batch["globalTid"][usable]
-            order = np.lexsort((start, owner))
-            start, owner = start[order], owner[order]
-            gap = np.diff(start)[owner[1:] == owner[:-1]]
-            gaps.append(gap[gap > 0])
-        every = np.concatenate(gaps) if gaps else np.empty(0)
+        batches = first_rows(self._context.trace.source, self.query)
+        start, owner, cycles = (
+            np.concatenate([batch[name] for batch in batches]) if batches else np.empty(0, np.int64)
+            for name in ("start", "globalTid", "cpuCycles")
+        )
+        usable = (cycles != 0) & (start != NULL)
+        order = np.lexsort((start[usable], owner[usable]))
+        start, owner = start[usable][order], owner[usable][order]
+        gaps = np.diff(start)[owner[1:] == owner[:-1]]
+        every = gaps[gaps > 0]
         return int(np.percentile(every, 25)) if len(every) else _DEFAULT_PERIOD_NS
 
     def __call__(self, batch: Batch) -> pa.Table | None:
