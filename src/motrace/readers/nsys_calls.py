@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,8 +207,5 @@ class LabelConverter:
         return self._context.table("gpu_labels", columns, len(values))
 
     def finish(self) -> None:
-        """Count the labels that were never ended."""
+        """Count the labels that were never ended; there are no more rows."""
         self._context.count(LABEL_TABLE, UNPAIRED, sum(map(len, self._open.values())))
-
-
-Convert = Callable[[Batch], Any]

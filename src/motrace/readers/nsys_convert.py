@@ -6,108 +6,30 @@ order by the calling one. Batches in flight are bounded.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..tables import SCHEMAS
-from .nsys_calls import APIS, LABEL_TABLE, OPS, ApiConverter, LabelConverter, OpsConverter
+from .nsys_calls import APIS, OPS, ApiConverter, LabelConverter, OpsConverter
+from .nsys_cpu import SAMPLED, SAMPLES, SampleConverter, SchedConverter, StackConverter
 from .nsys_join import Pairs
+from .nsys_metrics import TABLE as METRICS
+from .nsys_metrics import MetricsConverter
 from .nsys_nvtx import TABLE as NVTX
 from .nsys_nvtx import NvtxConverter, labels
 from .nsys_nvtx import query as nvtx_query
 from .nsys_place import SAY, Context, ToRun
-from .nsys_source import READ_ERRORS, Batch, Query
+from .nsys_source import READ_ERRORS, Batch
+from .nsys_stream import TableWriter, results
 from .nsys_trace import NsysTrace, one_line
 
+Tables = Iterator[pa.Table | None]
 _T = TypeVar("_T")
-WORKERS = 2
-_AHEAD = 2 * WORKERS
-
-
-class TableWriter:
-    """A Parquet file of a declared schema that appears when it is complete, and only if it has rows."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}.parquet"
-        self._temporary = folder / f"{name}.parquet.tmp"
-        self._schema = SCHEMAS[name]
-        self._writer: pq.ParquetWriter | None = None
-        self.rows = 0
-
-    def write(self, table: pa.Table) -> None:
-        """Append rows as a row group. Raises OSError."""
-        if self._writer is None:
-            words = [field.name for field in self._schema if pa.types.is_dictionary(field.type)]
-            numbers = [field.name for field in self._schema if pa.types.is_integer(field.type)]
-            self._writer = pq.ParquetWriter(
-                self._temporary,
-                self._schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=words,
-                column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
-            )
-        self._writer.write_table(table)
-        self.rows += table.num_rows
-
-    def close(self) -> int:
-        """Complete the file; returns its rows."""
-        if self._writer is not None:
-            self._writer.close()
-            os.replace(self._temporary, self._path)
-        return self.rows
-
-    def abandon(self) -> None:
-        """Leave nothing behind."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        self._temporary.unlink(missing_ok=True)
-
-
-def in_order(parts: Iterator[Callable[[], Batch]], work: Callable[[Batch], _T]) -> Iterator[Future[_T]]:
-    """``work`` on each part, a few at once, in threads; the results in order."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        waiting: deque[Future[_T]] = deque()
-        try:
-            for part in parts:
-                waiting.append(pool.submit(lambda part=part: work(part())))  # type: ignore[misc]
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def results(trace: NsysTrace, query: Query, work: Callable[[Batch], _T]) -> Iterator[_T]:
-    """What ``work`` makes of each part of a table; damaged parts are left out with a warning."""
-    if query.table not in trace.tables:
-        return
-    lost = 0
-    reason = ""
-    try:
-        for future in in_order(trace.source.parts(query), work):
-            try:
-                result = future.result()
-            except READ_ERRORS as error:
-                lost, reason = lost + 1, one_line(error)
-                continue
-            yield result
-    except READ_ERRORS as error:
-        lost, reason = lost + 1, one_line(error)
-    if lost:
-        trace.warn(f"{query.table} is damaged ({reason}): part of its rows are missing")
 
 
 def _identity(times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -148,62 +70,112 @@ def convert(
     """
     out.mkdir(parents=True, exist_ok=True)
     context = Context(trace, run_id, to_run, None if pids is None else frozenset(pids), window_ns)
-    launches = Pairs(trace.scratch)
+    conversion = _Conversion(context)
     done: dict[str, int] = {}
     try:
-        for name, produce in _producers(context, launches).items():
+        for name in ("nvtx", "api_calls", "gpu_ops", "gpu_labels", "thread_states", "stacks", "samples", "gpu_metrics"):
             writer = TableWriter(out, name)
             try:
-                for table in produce():
+                for table in conversion.guarded(getattr(conversion, name)):
                     if table is not None:
                         writer.write(table)
                 if writer.close():
                     done[name] = writer.rows
             finally:
                 writer.abandon()
-        if launches.lost:
-            trace.warn(f"{launches.lost} calls have correlation ids out of range: what they launched has no launch")
     finally:
-        launches.close()
-    _report(context)
+        conversion.close()
+    for (table, kind), number in sorted(context.problems.items()):
+        trace.warn(f"{table}: {number} {SAY[kind]}")
     return done
 
 
-def _report(context: Context) -> None:
-    for (table, kind), number in sorted(context.problems.items()):
-        context.trace.warn(f"{table}: {number} {SAY[kind]}")
+class _Conversion:
+    """What the tables of one conversion share. A method per table yields its rows, in this order:
+    calls before what they launched, stacks before the samples that have them.
+    """
 
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._trace = context.trace
+        self._launches = Pairs(context.trace.scratch)
+        self._stacks = Pairs(context.trace.scratch)
 
-def _producers(context: Context, launches: Pairs) -> dict[str, Callable[[], Iterator[pa.Table | None]]]:
-    trace = context.trace
+    def close(self) -> None:
+        """Give back what is on disk."""
+        lost = self._launches.lost
+        if lost:
+            self._trace.warn(f"{lost} calls have correlation ids out of range: what they launched has no launch")
+        self._launches.close()
+        self._stacks.close()
 
-    def nvtx() -> Iterator[pa.Table | None]:
+    def guarded(self, produce: Callable[[], Tables]) -> Tables:
+        """Tables up to where the file is damaged."""
         try:
-            known = labels(trace)
-            yield from results(trace, nvtx_query(trace, known), NvtxConverter(context, known))
+            yield from produce()
         except READ_ERRORS as error:
-            trace.warn(f"{NVTX} is damaged: {one_line(error)}")
+            self._trace.warn(f"damaged: {one_line(error)}; the rest of {produce.__name__} is missing")
 
-    def api_calls() -> Iterator[pa.Table | None]:
+    def nvtx(self) -> Tables:
+        """Ranges and marks."""
+        if NVTX in self._trace.tables:
+            known = labels(self._trace)
+            yield from results(self._trace, nvtx_query(self._trace, known), NvtxConverter(self._context, known))
+
+    def api_calls(self) -> Tables:
+        """Calls of all APIs; remembers what may have launched something."""
         for api in APIS:
-            for table, launched in results(trace, api.query(), ApiConverter(context, api)):
+            for table, launched in results(self._trace, api.query(), ApiConverter(self._context, api)):
                 if launched is not None:
-                    launches.put(*launched)
+                    self._launches.put(*launched)
                 yield table
 
-    def gpu_ops() -> Iterator[pa.Table | None]:
+    def gpu_ops(self) -> Tables:
+        """GPU operations."""
         for ops in OPS:
-            yield from results(trace, ops.query(), OpsConverter(context, ops, launches))
+            yield from results(self._trace, ops.query(), OpsConverter(self._context, ops, self._launches))
 
-    def gpu_labels() -> Iterator[pa.Table | None]:
-        converter = LabelConverter(context)
-        if LABEL_TABLE in trace.tables:
-            for batch in results(trace, LabelConverter.query, _same):
-                yield converter(batch)
-            converter.finish()
+    def gpu_labels(self) -> Tables:
+        """Debug labels."""
+        yield from self._in_turn(LabelConverter(self._context))
 
-    return {"nvtx": nvtx, "api_calls": api_calls, "gpu_ops": gpu_ops, "gpu_labels": gpu_labels}
+    def thread_states(self) -> Tables:
+        """Scheduling."""
+        yield from self._in_turn(SchedConverter(self._context))
+
+    def stacks(self) -> Tables:
+        """Stacks of the samples that count."""
+        some = self._context.pids is not None or self._context.window_ns is not None
+        wanted = Pairs(self._trace.scratch) if some else None
+        if wanted is not None:
+            for ids in results(self._trace, SampleConverter.query, self._wanted):
+                wanted.put(np.full(len(ids), SAMPLED), ids, ids, np.zeros(len(ids), np.int64))
+        try:
+            yield from self._in_turn(StackConverter(self._context, self._stacks, wanted))
+        finally:
+            if wanted is not None:
+                wanted.close()
+
+    def _wanted(self, batch: Batch) -> Any:
+        placed = self._context.in_window(self._context.place(SAMPLES, batch, end="start"))
+        return batch["id"][placed.keep]
+
+    def samples(self) -> Tables:
+        """Samples."""
+        if SAMPLES in self._trace.tables:
+            yield from results(self._trace, SampleConverter.query, SampleConverter(self._context, self._stacks))
+
+    def gpu_metrics(self) -> Tables:
+        """Readings of the GPU's counters."""
+        if METRICS in self._trace.tables:
+            yield from results(self._trace, MetricsConverter.query, MetricsConverter(self._context))
+
+    def _in_turn(self, converter: Any) -> Tables:
+        """Batches are read ahead, but converted one after the other."""
+        for batch in results(self._trace, converter.query, _same):
+            yield converter(batch)
+        yield converter.finish()
 
 
-def _same(batch: Any) -> Any:
+def _same(batch: _T) -> _T:
     return batch

@@ -178,9 +178,9 @@ class SqliteSource:
             ) from None
 
     def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
-        """Ranges of row ids; one by one from a cursor where an order is asked or ids are sparse."""
-        ranges = None if query.order else self._ranges(self._names[query.table])
-        if ranges is None:
+        """Ranges of row ids; one by one from a cursor where rows must be sorted or ids are sparse."""
+        ranges = self._ranges(self._names[query.table])
+        if ranges is None or not self._sorted(query, ranges):
             yield from self._stream(query)
             return
         for low, high in ranges:
@@ -203,6 +203,21 @@ class SqliteSource:
             return None
         step = max(1, CHUNK_ROWS * (last - first + 1) // count)
         return [(low, min(low + step, last + 1)) for low in range(first, last + 1, step)]
+
+    def _sorted(self, query: Query, ranges: list[tuple[int, int]]) -> bool:
+        """Whether the rows lie in the order that is asked (of its first column), as nsys writes them."""
+        column = query.order[0] if query.order else ""
+        if column not in self.tables[query.table]:
+            return True
+        last = NULL
+        for low, high in ranges:
+            one = Query(query.table, ints=(column,), among=query.among)
+            values = self._read(one, f"rowid >= {low} AND rowid < {high}")[column]
+            if len(values):
+                if values[0] < last or (values[1:] < values[:-1]).any():
+                    return False
+                last = int(values[-1])
+        return True
 
     def _sql(self, query: Query, where: str = "", exact: bool = False) -> str:
         """The statement; ``exact`` makes anything but integers null in columns of integers."""
