@@ -19,6 +19,7 @@ from .errors import MotraceError
 from .joining import read_run
 from .model.compare import record_against_none, same_states
 from .model.modes import pool_modes
+from .model.observers import observers_cost
 from .model.run import analyse_run
 from .model.run_tables import build_tables
 from .model.summary import summarise
@@ -123,6 +124,7 @@ def analyse(
         "modes": modes,
         "same_states": same_states(summaries),
         "comparison": record_against_none(summaries),
+        "observers": observers_cost(summaries),
         "what_if": [],
         "verdict": judge(summaries, environment, modes),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],

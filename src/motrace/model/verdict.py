@@ -101,14 +101,14 @@ def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = N
     The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
     verdict abstains and says what would settle it.
     """
-    chosen = usable(runs, "record") or [run for run in runs if run["status"] == "completed" and run["frames"]]
+    chosen = usable(runs, "record") or _any_completed(runs)
     findings = preflight(runs, environment)
     if not chosen:
         return {
             "preflight": findings,
             "bucket": None,
             "abstains": True,
-            "why": "no completed run with frames",
+            "why": "no completed run with a loop",
             "next": "record again",
         }
     base = sum(run["recording_wall_ns"] for run in chosen)
@@ -147,6 +147,12 @@ def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = N
         "why": None if certain else _why(first, second, totals),
         "next": None if certain else "narrow the bounds: samples of thread states, or a recording under Nsight Systems",
     }
+
+
+def _any_completed(runs: list[Json]) -> list[Json]:
+    """Completed runs of any mode: those with frames, else those that lasted at all."""
+    completed = [run for run in runs if run["status"] == "completed" and run["recording_wall_ns"]]
+    return [run for run in completed if run["frames"]] or completed
 
 
 def _why(first: str, second: str, totals: dict[str, list[float]]) -> str:
