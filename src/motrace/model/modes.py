@@ -16,11 +16,12 @@ from .stats import Distribution
 Json = dict[str, Any]
 
 
-def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
+def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
     Frames are pooled over the runs; bucket and cause times, wall times and counts are summed;
-    rates are sums of frames over sums of time.
+    rates are sums of frames over sums of time. ``cost`` is what observers cost: of a phase that one
+    disturbed too much, its composition is not lent.
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
@@ -31,7 +32,8 @@ def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
         modes[mode] = _pool(chosen, kept)
     for mode, pool in modes.items():
         observers = [other for name, other in modes.items() if name.startswith(f"{mode} under ") and other["evidence"]]
-        pool["composed"] = _composed(pool, observers[0]) if observers else None
+        refused = {row["phase"] for row in cost if row["mode"] == mode and row["use"] == "refused"}
+        pool["composed"] = _composed(pool, observers[0], refused) if observers else None
     return modes
 
 
@@ -40,9 +42,10 @@ def pool_of(run: Json) -> str:
     return f"{run['mode']} under {', '.join(run['collectors'])}" if run["observer"] else str(run["mode"])
 
 
-def _composed(quiet: Json, observed: Json) -> Json:
+def _composed(quiet: Json, observed: Json, refused: set[str]) -> Json:
     """The quiet runs' causes and buckets, with the composition that an observer's runs lend."""
-    causes = compose(quiet["causes"], observed["causes"], quiet["recording_wall_ns"])
+    lent = [row for row in observed["causes"] if row["phase"] not in refused]
+    causes = compose(quiet["causes"], lent, quiet["recording_wall_ns"])
     return {
         "lent_by": observed["runs"],
         "evidence": observed["evidence"],
