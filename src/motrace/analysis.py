@@ -25,7 +25,7 @@ from .model.run_tables import build_tables
 from .model.summary import summarise
 from .model.verdict import judge
 from .readers.nsys import Exporter
-from .sources import RunSources, Sources, find
+from .sources import STREAM, RunSources, Sources, find
 
 Json = dict[str, Any]
 
@@ -218,7 +218,10 @@ def exporter() -> Exporter:
     def export(report: Path, folder: Path) -> Path:
         nsys = find_nsys()
         if nsys is None:
-            raise MotraceError("Nsight Systems is not installed here")
+            raise MotraceError(f"{report.name}: Nsight Systems is not installed here")
+        if report.suffix == STREAM:
+            stream, report = report, folder / f"{report.stem}.nsys-rep"
+            nsys.import_stream(stream, report, keep=True)
         return nsys.export(report, folder)
 
     return export
