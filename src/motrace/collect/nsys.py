@@ -144,7 +144,7 @@ class Nsys:
         return list(found)
 
     def import_stream(self, stream: Path, report: Path, keep: bool = False) -> None:
-        """Make a ``.nsys-rep`` of a ``.qdstrm`` and delete that unless ``keep``. Raises MotraceError; it is kept then."""
+        """Make a ``.nsys-rep`` of a ``.qdstrm`` and delete that unless ``keep``. Raises MotraceError."""
         importers = self.importers()
         if not importers:
             raise MotraceError(
