@@ -1,14 +1,13 @@
 """The processes of one ``nsys profile``, found by its session's unique name; waits for them, ends those that hang.
 
 nsys runs as a command line tool, which starts the program, and an agent (a process of its own, no
-child of anything), which collects. At the end the agent can hang for ever (seen with perf events
-on: it spins, and outlives everything). Ended by force it does no harm: the tool notices, and
-completes the report from what the agent had sent.
+child of anything), which collects. At the end the agent can hang for ever: seen with perf events on,
+where a thread of its spins in epoll_wait on the perf events of processes that have ended (EPOLLHUP),
+and the tool waits for it. Nothing but killing ends it, and the report is lost then.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 import select
 import signal
@@ -18,17 +17,9 @@ from pathlib import Path
 
 POLL_S = 0.1
 LINGER_S = 5.0
-"""What the agent may take to end after the tool ended."""
+"""What the agent may take to end after the tool, and the tool after an agent that was killed."""
 BUSY_CPU_S = 0.5
 """The tool works (it imports the report) if it used so much CPU time since the last look."""
-
-
-class Outcome(enum.Enum):
-    """How a session ended."""
-
-    ENDED = "by itself"
-    AGENT_KILLED = "its agent hung and was killed; the tool then ended by itself"
-    KILLED = "it hung and was killed"
 
 
 class Session:
@@ -55,20 +46,17 @@ class Session:
             if words and os.path.basename(words[0]).startswith(b"nsys-"):  # nsys-launcher, nsys-tee
                 _hold(pid, self._helpers)
 
-    def end(self, patience_s: float) -> Outcome:
-        """Wait for the session's end; kill what shows no progress for ``patience_s``."""
+    def end(self, patience_s: float) -> bool:
+        """Wait for the session's end; returns False if it showed no progress for ``patience_s`` and was killed."""
         self.look()
-        outcome = Outcome.ENDED
-        if not self._wait(self._tools, patience_s):
-            outcome = Outcome.AGENT_KILLED
-            self.look()
-            _kill(self._agents)
-            if not self._wait(self._tools, patience_s):
-                outcome = Outcome.KILLED
-        elif not self._wait(self._agents, LINGER_S):
-            outcome = Outcome.AGENT_KILLED
+        ended = self._wait(self._tools, patience_s)
+        if ended:
+            self._wait(self._agents, LINGER_S)
+        else:
+            _kill(self._agents)  # the tool then gives up by itself
+            self._wait(self._tools, LINGER_S)
         self.kill()
-        return outcome
+        return ended
 
     def kill(self) -> None:
         """Kill what is left of it, and forget it."""

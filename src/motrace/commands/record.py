@@ -65,6 +65,7 @@ def parser() -> Parser:
         metavar="LIST",
         help="tools that watch, separated by commas (nsys); each that disturbs gets a run of its own, after the others",
     )
+    made.takes_flags = ("--nsys-args",)
     made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
     made.add_argument(
         "--collect-timeout",
