@@ -15,7 +15,12 @@ from tests.conftest import PROGRAMS
 
 IMPORTERS = ("/usr/lib/nsight-systems/host-linux-x64/QdstrmImporter",)
 """Debian's nsys looks for the importer in another folder than Debian puts it into."""
-ENVIRONMENT = {"MOTRACE_TEST_SECRET": "sesame-open-1234567", "LOGNAME": "ali-baba", "HOSTNAME": "cave-of-wonders"}
+ENVIRONMENT = {
+    "WGPU_DEBUG": "1",
+    "MOTRACE_TEST_SECRET": "sesame-open-1234567",
+    "LOGNAME": "ali-baba",
+    "HOSTNAME": "cave-of-wonders",
+}
 
 
 def nsys() -> str:
@@ -35,10 +40,10 @@ def run(*words: object, timeout: float = 120, **environment: str) -> str:
     return done.stdout
 
 
-def record(folder: Path, program: str = "nvtx_ranges.py") -> Path:
-    """Record a program's ranges and calls of the OS runtime; returns the ``.nsys-rep``."""
+def record(folder: Path, program: str = "nvtx_ranges.py", trace: str = "nvtx,osrt") -> Path:
+    """Record a program under nsys; returns the ``.nsys-rep``."""
     report = folder / "recorded.nsys-rep"
-    command = (nsys(), "profile", "-t", "nvtx,osrt", "-s", "none", "--cpuctxsw=none", "-f", "true")
+    command = (nsys(), "profile", "-t", trace, "-s", "none", "--cpuctxsw=none", "-f", "true")
     session = f"--session-new=t{uuid.uuid4().hex[:12]}"
     run(*command, session, "-o", folder / "recorded", sys.executable, PROGRAMS / program, **ENVIRONMENT)
     if not report.exists():

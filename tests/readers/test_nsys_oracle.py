@@ -21,8 +21,11 @@ from motrace.timeline.projection import project
 from . import recorded
 from .test_nsys import fixture, same
 
-pytestmark = pytest.mark.nsys
 FIXTURES = ("h100_2gpu_1s.sqlite", "a100_saxpy.sqlite")
+HERE = (
+    pytest.param("recording", marks=pytest.mark.nsys),
+    pytest.param("rendering", marks=[pytest.mark.nsys, pytest.mark.motrix]),
+)
 Sums = dict[str, tuple[int, int]]
 
 
@@ -32,10 +35,17 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded.export(recorded.record(folder), folder)
 
 
-@pytest.fixture(params=[*FIXTURES, "recorded here"])
+@pytest.fixture(scope="module")
+def rendering(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of the real renderer's Vulkan calls and labels."""
+    folder = tmp_path_factory.mktemp("rendered")
+    return recorded.export(recorded.record(folder, "render_frames.py", "vulkan-annotations,osrt"), folder)
+
+
+@pytest.fixture(params=[*FIXTURES, *HERE])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy: ``nsys stats`` adds columns to the files that it reads."""
-    found = request.getfixturevalue("recording") if request.param == "recorded here" else fixture(request.param)
+    found = fixture(request.param) if request.param in FIXTURES else request.getfixturevalue(request.param)
     return Path(shutil.copyfile(found, tmp_path / "copy.sqlite"))
 
 
@@ -77,7 +87,6 @@ def test_ranges(source: Path, tmp_path: Path) -> None:
     text, domain = ranges["name"].astype(str), ranges["domain"].astype(str)
     names = text.where(domain == "", domain + ":" + text)
     assert ours(ranges.assign(name=names)) == sums(report(source, "nvtxsum"), "Range", "Instances")
-    assert len(ranges)
 
 
 @pytest.mark.parametrize(("name", "api"), [("osrtsum", "osrt"), ("vulkanapisum", "vulkan")])
@@ -170,6 +179,7 @@ def test_projection(source: Path, tmp_path: Path) -> None:
     assert theirs
 
 
+@pytest.mark.nsys
 def test_a_report_is_exported_and_every_format_agrees(tmp_path: Path, recording: Path) -> None:
     path = recording.with_name("recorded.nsys-rep")
     exported = {kind: open_trace(recorded.export(path, tmp_path, kind), tmp_path) for kind in ("sqlite", "arrow")}
@@ -184,6 +194,7 @@ def test_a_report_is_exported_and_every_format_agrees(tmp_path: Path, recording:
     assert tables[0] == tables[1] == tables[2]
 
 
+@pytest.mark.nsys
 def test_what_was_recorded_here(tmp_path: Path, recording: Path) -> None:
     trace = open_trace(recording, tmp_path)
     nvtx = nvtx_table(trace).to_pandas()
@@ -204,3 +215,21 @@ def test_what_was_recorded_here(tmp_path: Path, recording: Path) -> None:
     assert trace.profiled == set(mine["pid"])
     calls = read(recording, "api_calls", tmp_path)
     assert {"sleep", "io"} <= set(calls["waits_on"].dropna())
+
+
+@pytest.mark.nsys
+@pytest.mark.motrix
+def test_what_was_rendered_here(tmp_path: Path, rendering: Path) -> None:
+    calls = read(rendering, "api_calls", tmp_path)
+    vulkan = calls[calls["api"] == "vulkan"]
+    assert {"vkQueueSubmit", "vkCreateDevice"} <= set(vulkan["name"])
+    assert "semaphore" in set(vulkan["waits_on"].dropna())
+    assert (vulkan["name"] != "vkCmdBeginDebugUtilsLabelEXT").all()  # labels are in a table of their own
+    labels = read(rendering, "gpu_labels", tmp_path)
+    assert (labels["end_ns"] >= labels["start_ns"]).all()
+    assert any("main" in name for name in labels["name"])
+    theirs = sums(report(rendering, "vulkanmarkerssum"), "Range", "Instances")
+    mine = ours(labels)
+    assert {name: mine[name][0] for name in theirs} == {name: count for name, (count, _) in theirs.items()}
+    assert all(mine[name][1] >= total for name, (_, total) in theirs.items())  # they leave the two calls out
+    assert theirs

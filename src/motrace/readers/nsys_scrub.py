@@ -128,7 +128,7 @@ def _secrets(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[s
         if not {"name", "value"} <= set(tables.get(table, ())):
             continue
         for name, value in db.execute(f"SELECT name, value FROM {table} WHERE typeof(value) = 'text'"):
-            if re.search(r"HOST|USER|DISPLAY_NAME", str(name), re.IGNORECASE) and len(value) > 2:
+            if re.search(r"HOST|USER|DISPLAY_NAME", str(name), re.IGNORECASE) and len(value) > 1:
                 yield value
             if "ENV" in str(name).upper():
                 yield from _values(value)
@@ -141,7 +141,7 @@ def _secrets(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[s
 def _values(environment: str) -> Iterator[str]:
     for line in re.split(r"[\n\0]", environment):
         key, _, value = line.partition("=")
-        if key.strip() in ("USER", "LOGNAME", "HOSTNAME", "USERNAME") and len(value) > 2:
+        if key.strip() in ("USER", "LOGNAME", "HOSTNAME", "USERNAME") and len(value) > 1:
             yield value.strip()
         for part in {value.strip(), *re.split(r"[:;,]", value)}:
             if len(part) >= _SHORTEST_VALUE and not part.isdigit() and "/" not in part:
