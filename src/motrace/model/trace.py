@@ -19,6 +19,7 @@ from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
 
+SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are held in memory at once."""
 
@@ -43,8 +44,8 @@ class Trace:
 
     @property
     def error_ns(self) -> int:
-        """Error of the worst aligned source, ns."""
-        return max((fit.error_ns for fit in self.clocks.values()), default=0)
+        """Error of the worst aligned source, ns; samples, whose bounds are statistical, aside."""
+        return max((fit.error_ns for source, fit in self.clocks.items() if source != SAMPLED), default=0)
 
     def coverage(self) -> Coverage:
         """What the evidence builder needs to know of it."""
