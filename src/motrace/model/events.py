@@ -19,8 +19,8 @@ CALL_EDGE_NS = 5_000
 """A waiting call's first and last so many ns may be work: going to sleep, and coming back."""
 
 
-SEEN_ENOUGH = 0.95
-"""Samples must tell the states of the other threads for so much of their lives, or they are not used to split."""
+UNSEEN = 0.05
+"""If the other threads' states are unknown for more than this share of the time, they are not used to split."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def _from_states(
     assert states is not None, "the caller has looked"
     by_role: dict[str, list[Intervals]] = {}
     off_core, runnable = None, None
-    seen_ns, lived_ns = 0, 0
+    unseen_ns = 0
     for pid, tid, rows in _threads(states.pid, states.tid):
         if coverage.step_ns and (pid, tid) != who.loop:
-            seen_ns += int((states.end_ns[rows] - states.start_ns[rows]).sum())
-            lived_ns += int(states.end_ns[rows].max() - states.start_ns[rows].min())
+            lived_ns = int(states.end_ns[rows].max() - states.start_ns[rows].min())
+            unseen_ns += lived_ns - int((states.end_ns[rows] - states.start_ns[rows]).sum())
         on_core = rows[states.running[rows]]
         found = Intervals.union(states.start_ns[on_core], states.end_ns[on_core])
         if (pid, tid) != who.loop:
@@ -107,7 +107,8 @@ def _from_states(
             off_core = off_core | runnable
         else:
             off_core = found.gaps(coverage.start_ns, coverage.end_ns)
-    if seen_ns < SEEN_ENOUGH * lived_ns:  # samples too far apart: who was not seen may have worked
+    window_ns = int(states.end_ns.max() - states.start_ns.min()) if len(states.tid) else 0
+    if unseen_ns > UNSEEN * window_ns:  # samples too far apart: who was not seen may have worked
         return None, off_core, runnable
     return {role: any_of(parts) for role, parts in by_role.items()}, off_core, runnable
 
