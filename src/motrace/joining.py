@@ -166,7 +166,7 @@ def _joined(
     if samples is not None:
         folders.append(scratch / "samples")
         covered.append(_write_samples(samples, recording, origin, folders[-1]))
-        step_ns = round(float(np.median(list(samples.intervals().values()))))
+        step_ns = round(float(np.percentile(list(samples.intervals().values()), 25)))
         stays = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
         names = {**{(row.pid, row.tid): row.name for row in stays.itertuples(index=False)}, **names}
         count = int(pc.sum(samples.stays.column("samples")).as_py())

@@ -31,7 +31,9 @@ from .watched import RUNNING, States, Watched, state_letter, words_of
 
 DEFAULT_HZ = 1000.0
 DEFAULT_BUDGET = 0.03
+FAIR_HZ = 100.0
 MIN_HZ = 50.0
+COLD_EVERY = 4  # rounds, where the quota leaves nothing for the idle ones
 FLUSH_NS = 500_000_000
 SCAN_NS = 50_000_000
 RELIST_SCANS = 10  # so many scans apart every thread is listed, and asked for its children
@@ -47,7 +49,7 @@ class Sampler:
         self._pid, self._out, self._loop_tid = pid, out, loop_tid
         self._hz = self._full_hz = hz
         self._budget = budget
-        self._quota = 8  # reads of others in a round
+        self._quota = 64  # reads of others in a round
         self._loop: Watched | None = None
         self._others: list[Watched] = []
         self._hot: list[Watched] = []
@@ -102,8 +104,9 @@ class Sampler:
         self._rounds += 1
         if self._loop is not None and not self._sample(self._loop):
             self._loop = None
-        hot = min(len(self._hot), self._quota - (1 if self._cold else 0))
-        for which, ring, reads in ((0, self._hot, hot), (1, self._cold, min(len(self._cold), self._quota - hot))):
+        hot = min(len(self._hot), self._quota)
+        cold = min(len(self._cold), max(self._quota - hot, self._rounds % COLD_EVERY == 0))
+        for which, ring, reads in ((0, self._hot, hot), (1, self._cold, cold)):
             turn = self._turn[which]
             for step in range(turn, turn + reads):
                 thread = ring[step % len(ring)]
@@ -197,7 +200,7 @@ class Sampler:
     # -- cost and file ------------------------------------------------------------------------
 
     def _adapt(self, now: int) -> None:
-        """Keep to the budget: first the others are read less often, then the rate goes down; and back."""
+        """Keep to the budget: first there are fewer rounds, then the others are read less often; and back."""
         last_ns, last_cpu = self._control
         if now - last_ns < CONTROL_NS:
             return
@@ -205,15 +208,19 @@ class Sampler:
         share = (cpu - last_cpu) / (now - last_ns)
         self._control = (now, cpu)
         if share > self._budget:
-            if self._quota > 1:
-                self._quota = max(1, int(self._quota * self._budget / share))
+            if self._hz > FAIR_HZ:
+                self._hz = max(FAIR_HZ, self._hz * self._budget / share)
+            elif self._quota > 1:
+                self._quota = max(1, int(min(self._quota, len(self._others)) * self._budget / share))
             else:
                 self._hz = max(MIN_HZ, self._hz * self._budget / share)
         elif share < 0.9 * self._budget:
-            if self._hz < self._full_hz:
-                self._hz = min(self._full_hz, self._hz * 1.1)
+            if self._hz < FAIR_HZ:
+                self._hz = min(FAIR_HZ, self._hz * 1.1)
             elif self._quota < len(self._others) + 1:
                 self._quota += 1
+            else:
+                self._hz = min(self._full_hz, self._hz * 1.1)
 
     def _flush(self) -> None:
         """Write a block: what is new since the last one, states that go on included."""
