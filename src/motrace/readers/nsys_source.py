@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,10 @@ TEXT_CHARS = 4096
 READ_ERRORS = (sqlite3.Error, adbc.Error, pa.ArrowException, OSError)
 """What reading a damaged file raises; OSError also covers pyarrow's."""
 _SPARSE = 8
+_MOST_RANGES = 1 << 16
+_BUSY_S = 1.0
+_READ_WHAT_IS_THERE = "PRAGMA writable_schema = ON"
+"""Lets SQLite open a file that is shorter than its header says; nothing is ever written."""
 
 
 @dataclass(frozen=True)
@@ -160,22 +165,42 @@ class SqliteSource:
         """Read the catalogue. Raises MotraceError where the file is no SQLite database."""
         self.path = path
         self.tables: dict[str, tuple[str, ...]] = {}
+        self.damaged: list[str] = []
         self._names: dict[str, str] = {}
         self._uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+        self._cut_off = False
         try:
-            connection = sqlite3.connect(self._uri, uri=True)
             try:
-                names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-                for name in names:
-                    columns = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(name)})"))
-                    self.tables[RENAMED.get(name, name)] = columns
-                    self._names[RENAMED.get(name, name)] = name
-            finally:
-                connection.close()
+                self._catalogue()
+            except sqlite3.DatabaseError:
+                self._cut_off = True
+                self._catalogue()
+                self.damaged.append(path.name)
         except sqlite3.Error as error:
             raise MotraceError(
                 f"{path.name}: can't be read ({error}): the export was cut off or is being written; export it again"
             ) from None
+
+    def _catalogue(self) -> None:
+        with closing(self._connect()) as db:
+            names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for name in names:
+                columns = tuple(row[1] for row in db.execute(f"PRAGMA table_info({_quoted(name)})"))
+                self.tables[RENAMED.get(name, name)] = columns
+                self._names[RENAMED.get(name, name)] = name
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._uri, uri=True, timeout=_BUSY_S)
+        if self._cut_off:
+            db.execute(_READ_WHAT_IS_THERE)
+        return db
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
+            if self._cut_off:
+                cursor.execute(_READ_WHAT_IS_THERE)
+            yield cursor
 
     def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
         """Ranges of row ids; one by one from a cursor where rows must be sorted or ids are sparse."""
@@ -187,19 +212,21 @@ class SqliteSource:
             yield partial(self._read, query, f"rowid >= {low} AND rowid < {high}")
 
     def _ranges(self, name: str) -> list[tuple[int, int]] | None:
-        connection = sqlite3.connect(self._uri, uri=True)
         try:
-            first, last = connection.execute(f"SELECT min(rowid), max(rowid) FROM {_quoted(name)}").fetchone()
-            if first is None:
-                return []
-            if last - first < CHUNK_ROWS:
-                return [(first, last + 1)]
-            count = connection.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0]
-        except sqlite3.Error:  # no row ids, or a damaged page: a cursor gets as far as it can
+            with closing(self._connect()) as db:
+                first, last = (  # one by one: together they would read the whole table
+                    db.execute(f"SELECT {edge}(rowid) FROM {_quoted(name)}").fetchone()[0] for edge in ("min", "max")
+                )
+                if first is None:
+                    return []
+                if last - first < CHUNK_ROWS:
+                    return [(first, last + 1)]
+                count = last - first + 1
+                with suppress(sqlite3.DatabaseError):  # a damaged page costs its range only
+                    count = db.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0]
+        except sqlite3.DatabaseError:  # no row ids, or damaged at an edge: a cursor gets as far as it can
             return None
-        finally:
-            connection.close()
-        if (last - first) // _SPARSE > count:
+        if (last - first) // _SPARSE > count or (last - first) // CHUNK_ROWS > _MOST_RANGES:
             return None
         step = max(1, CHUNK_ROWS * (last - first + 1) // count)
         return [(low, min(low + step, last + 1)) for low in range(first, last + 1, step)]
@@ -257,13 +284,13 @@ class SqliteSource:
 
     def _fetch(self, sql: str) -> pa.Table:
         """All rows of a statement. In one batch, so that the driver infers each type from all of them."""
-        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_SPARSE * CHUNK_ROWS)})
             cursor.execute(sql)
             return cursor.fetch_arrow_table()
 
     def _stream(self, query: Query) -> Iterator[Callable[[], Batch]]:
-        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(CHUNK_ROWS)})
             cursor.execute(self._sql(query, exact=True))
             for rows in cursor.fetch_record_batch():
