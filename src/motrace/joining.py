@@ -10,16 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import tables
-from .errors import MotraceError
+from .collected import read_parts
 from .foreign import foreign_recording
 from .model.pieces import collect_segments, collect_spans
 from .model.trace import Trace
-from .readers import thread_samples
 from .readers.events import EventStore, kinds_of, state_source
 from .readers.nsys import NsysTrace, convert, nvtx_table
 from .readers.run import RunRecording, load_run
-from .readers.thread_samples import ThreadSamples
 from .record.spans import KIND_CLOCK
 from .sources import RunSources
 from .timeline.clocks import ClockFit, Ranges, align
@@ -38,7 +35,7 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     if source.is_trace:
         alone = source.traces[0].open()
         recording, own = foreign_recording(alone, source.path, phases)
-        whole = _joined(recording, [(alone, own)], None, scratch, None)
+        whole = _joined(recording, [(alone, own)], scratch, None)
         recording.warnings += alone.warnings
         return recording, whole
     recording = load_run(source.path)
@@ -52,10 +49,7 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
         if "UTC" in fit.method:
             recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
         aligned.append((opened, fit))
-    samples = _thread_samples(recording)
-    joined = None
-    if aligned or samples is not None:
-        joined = _joined(recording, aligned, samples, scratch, pids_of(recording))
+    joined = _joined(recording, aligned, scratch, pids_of(recording))
     for opened, _ in aligned:
         recording.warnings += opened.warnings
     return recording, joined
@@ -105,48 +99,13 @@ def _utc_offset(recording: RunRecording, trace: NsysTrace) -> int | None:
     return monotonic - utc + trace.utc_start_ns
 
 
-def _thread_samples(recording: RunRecording) -> ThreadSamples | None:
-    """Samples of thread states, if they were taken and can be read."""
-    for name in ("threads.arrow", "threads.bin"):
-        if (recording.path / name).exists():
-            try:
-                samples = thread_samples.read(recording.path / name)
-            except MotraceError as error:
-                recording.warnings.append(str(error))
-                continue
-            return samples if samples.stays.num_rows else None
-    return None
-
-
-def _write_samples(samples: ThreadSamples, recording: RunRecording, origin_ns: int, folder: Path) -> tuple[int, int]:
-    """Write their states as a table on the run's clock; returns from when to when they were taken, absolute."""
-    states = samples.states()
-    start, end = (states.column(name).to_numpy() for name in ("start_ns", "end_ns"))
-    columns = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
-    table = pa.table(
-        [
-            pa.array([recording.run_id] * len(start), pa.string()).dictionary_encode(),
-            columns["pid"],
-            columns["tid"],
-            start - origin_ns,
-            end - origin_ns,
-            *(columns[name] for name in ("state", "waits_on", "source")),
-        ],
-        schema=tables.SCHEMAS["thread_states"],
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    tables.write(table, folder / "thread_states.parquet")
-    return int(start.min()), int(end.max())
-
-
 def _joined(
     recording: RunRecording,
     traces: list[tuple[NsysTrace, ClockFit]],
-    samples: ThreadSamples | None,
     scratch: Path,
     pids: set[int] | None,
-) -> Trace:
-    """Convert the events of all traces, and samples of thread states, onto the run's clock, as run times."""
+) -> Trace | None:
+    """Everything that was collected of a run as tables on its clock (run times); None if nothing was."""
     start, end = recording.bounds_ns()
     origin = collect_segments(recording)[0].start_ns
     folders = []
@@ -161,27 +120,28 @@ def _joined(
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
+    parts = read_parts(recording, origin, scratch) if pids is not None else []
+    if not parts and not traces:
+        return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}
-    clocks, step_ns = _named(traces), 0
-    if samples is not None:
-        folders.append(scratch / "samples")
-        covered.append(_write_samples(samples, recording, origin, folders[-1]))
-        step_ns = round(float(np.percentile(list(samples.intervals().values()), 25)))
-        stays = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
-        names = {**{(row.pid, row.tid): row.name for row in stays.itertuples(index=False)}, **names}
-        count = int(pc.sum(samples.stays.column("samples")).as_py())
-        clocks["threads"] = ClockFit.constant(0, step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled")
+    clocks = _named(traces)
+    for part in parts:
+        folders.append(part.folder)
+        names = {**part.names, **names}
+        clocks |= {part.source: part.clock} if part.clock is not None else {}
+        covered += [part.covered_ns] if part.covered_ns is not None else []
     store = EventStore(tuple(folders))
     source = state_source(store)
     return Trace(
         store=store,
         origin_ns=origin,
-        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)),
+        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)) if covered else (0, 0),
         clocks=clocks,
         names=names,
         gpu_kinds=kinds_of(store),
         state_source=source,
-        step_ns=step_ns if source == thread_samples.SOURCE else 0,
+        step_ns=next((part.step_ns for part in parts if part.source == source), 0),
+        stacks=next((part.stacks for part in parts if part.stacks is not None), None),
     )
 
 
