@@ -13,18 +13,23 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each package may import of the others, itself included.
-BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "environment"}
+BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment"}
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
-    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables"},
-    "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "adapter", "errors"},
+    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables", "schemas"},
+    "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "schemas", "adapter", "errors"},
     "timeline": {"timeline", "vocabulary", "errors"},
     "report": {"report", "vocabulary"},
     "collect": {"collect", "record", "readers", *BASE},
     "workloads": {"workloads", "collect", "record", "readers", "video", *BASE},
-    "commands": {"commands", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
+    "commands": {"commands", "sources", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
     "video": {"record", "errors"},
-    "analysis": {"model", "readers", "report", "timeline", *BASE},
+    "analysis": {"model", "report", "collect", "readers", "sources", "joining", *BASE},
+    "joining": {"model", "readers", "record", "sources", "timeline", "foreign", *BASE},
+    "foreign": {"model", "readers", "record", "timeline", *BASE},
+    "sources": {"readers", *BASE},
+    "tables": {"schemas"},
+    "schemas": set(),
     "runs": {"errors"},
     "environment": {"__init__"},
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +14,34 @@ import numpy as np
 import pyarrow as pa
 
 from . import runs, tables
+from .collect.nsys import find_nsys
 from .errors import MotraceError
+from .joining import read_run
 from .model.compare import record_against_none, same_states
 from .model.modes import pool_modes
+from .model.observers import observers_cost
 from .model.run import analyse_run
 from .model.run_tables import build_tables
 from .model.summary import summarise
 from .model.verdict import judge
-from .readers.run import load_run
+from .readers.nsys import Exporter
+from .sources import STREAM, RunSources, Sources, find
 
 Json = dict[str, Any]
 
 
 @dataclass
 class Analysis:
-    """One experiment, analysed. ``report`` is what report.json holds."""
+    """One experiment, analysed. ``report`` is what report.json holds.
+
+    ``events`` are the files of each event table, which may be larger than memory.
+    """
 
     home: Path
     report: Json
     tables: dict[str, pa.Table] = field(repr=False)
+    events: dict[str, list[Path]] = field(default_factory=dict, repr=False)
+    _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -45,65 +56,55 @@ class _OneRun:
     summary: Json | None
     tables: dict[str, pa.Table]
     problem: str | None
+    events: dict[str, list[Path]] = field(default_factory=dict)
 
 
-def _one_run(path: Path) -> _OneRun:
+def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
     try:
-        analysis = analyse_run(load_run(path))
+        recording, trace = read_run(source, scratch, phases)
+        analysis = analyse_run(recording, trace)
         made = build_tables(analysis)
         summary = summarise(analysis, made)
     except MotraceError as error:
         return _OneRun(None, {}, str(error))
     if summary["residual_ns"]:
         raise MotraceError(
-            f"{path.name}: {summary['residual_ns']} ns are attributed twice or not at all; "
+            f"{source.path.name}: {summary['residual_ns']} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
-    return _OneRun(summary, made, None)
-
-
-def find(paths: list[Path]) -> dict[Path, list[Path]]:
-    """Experiments below ``paths`` and their runs. Raises MotraceError where there is none."""
-    found: dict[Path, list[Path]] = {}
-    for path in paths:
-        if not path.exists():
-            raise MotraceError(f"{path}: no such file or folder")
-        if not path.is_dir():
-            raise MotraceError(f"{path}: not a folder; give the folder of an experiment, or one above it")
-        here = runs.find_experiments(path)
-        if not here:
-            raise MotraceError(
-                f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin); "
-                "record one with `python -m tools.run_record`"
-            )
-        for home, run_dirs in here.items():
-            found.setdefault(home, []).extend(
-                directory for directory in run_dirs if directory not in found.get(home, [])
-            )
-    return found
+    events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
+    return _OneRun(summary, made, None, events)
 
 
 def analyse(
-    home: Path, run_dirs: list[Path], jobs: int = 1, progress: Callable[[str], None] = lambda text: None
+    home: Path,
+    sources: Sources,
+    scratch: Path,
+    jobs: int = 1,
+    progress: Callable[[str], None] = lambda text: None,
+    phases: str | None = None,
 ) -> Analysis:
-    """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can."""
-    warnings: list[str] = []
+    """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can.
+
+    ``scratch`` receives the event tables, see ``Analysis.events``.
+    """
+    warnings: list[str] = list(sources.warnings)
     experiment: Json = {}
     if (home / runs.EXPERIMENT_FILE).exists():
         try:
             experiment = runs.read_json(home / runs.EXPERIMENT_FILE)
         except MotraceError as error:
             warnings.append(str(error))
-    else:
+    elif not all(run.is_trace for run in sources.runs):
         warnings.append(f"no {runs.EXPERIMENT_FILE}: the command and the environment are not known")
     done: list[_OneRun] = []
-    for run_dir, one in zip(run_dirs, _map(run_dirs, jobs)):
+    for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
         done.append(one)
-        progress(run_dir.name)
+        progress(run.path.name)
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     if not usable:
-        raise MotraceError(f"{home.name}: no run can be analysed: " + "; ".join(warnings))
+        raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
     summaries = [one.summary for one in usable if one.summary is not None]
     joined = _joined([one.tables for one in usable])
     environment = experiment.get("environment") or {}
@@ -112,30 +113,39 @@ def analyse(
     if same_states(summaries) is False:
         warnings.append("the runs did not end in the same simulation state: they did not do the same work")
     warnings += _experiment_warnings(experiment)
+    cost = observers_cost(summaries)
+    modes = pool_modes(summaries, joined["frames"], cost)
     report = {
         "schema_version": runs.SCHEMA_VERSION,
-        "experiment": experiment.get("experiment", home.name),
+        "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
         "created_utc": experiment.get("created_utc"),
         "environment": environment,
         "command": experiment.get("command") or {},
         "runs": summaries,
-        "modes": pool_modes(summaries, joined["frames"]),
+        "modes": modes,
         "same_states": same_states(summaries),
         "comparison": record_against_none(summaries),
+        "observers": cost,
         "what_if": [],
-        "verdict": judge(summaries, environment),
+        "verdict": judge(summaries, environment, modes),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],
         "warnings": warnings + _run_warnings(summaries),
     }
-    return Analysis(home, report, joined)
+    events: dict[str, list[Path]] = {}
+    for one in usable:
+        for name, files in one.events.items():
+            events.setdefault(name, []).extend(files)
+    return Analysis(home, report, joined, events)
 
 
-def _map(run_dirs: list[Path], jobs: int) -> Iterator[_OneRun]:
-    if jobs <= 1 or len(run_dirs) <= 1:
-        yield from map(_one_run, run_dirs)
+def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
+    folders = [scratch / f"{number:03d}" for number in range(len(sources))]
+    work = partial(_one_run, phases=phases)
+    if jobs <= 1 or len(sources) <= 1:
+        yield from map(work, sources, folders)
         return
-    with ProcessPoolExecutor(min(jobs, len(run_dirs))) as pool:
-        yield from pool.map(_one_run, run_dirs)
+    with ProcessPoolExecutor(min(jobs, len(sources))) as pool:
+        yield from pool.map(work, sources, folders)
 
 
 def _run_warnings(summaries: list[Json]) -> list[str]:
@@ -183,8 +193,13 @@ def write(analysis: Analysis, out: Path) -> None:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in (*tables.TRACE_TABLES, *tables.EVENT_TABLES):
+            (out / f"{name}.parquet").unlink(missing_ok=True)  # of an analysis before this one
         for name, table in sorted(analysis.tables.items()):
-            tables.write(table, out / f"{name}.parquet")
+            if table.num_rows or name not in tables.TRACE_TABLES:
+                tables.write(table, out / f"{name}.parquet")
+        for name, files in sorted(analysis.events.items()):
+            tables.concatenate(files, out / f"{name}.parquet")
         runs.write_json(out / "report.json", analysis.report)
         for name, text in (
             ("report.md", render_markdown(analysis.report)),
@@ -197,14 +212,32 @@ def write(analysis: Analysis, out: Path) -> None:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
 
 
-def load(path: str | Path, jobs: int = 1) -> Analysis:
-    """Analyse the experiment at ``path``, without writing anything: for notebooks.
+def exporter() -> Exporter:
+    """Exports a ``.nsys-rep`` with the Nsight Systems installed here; raises MotraceError where there is none."""
+
+    def export(report: Path, folder: Path) -> Path:
+        nsys = find_nsys()
+        if nsys is None:
+            raise MotraceError(f"{report.name}: Nsight Systems is not installed here")
+        if report.suffix == STREAM:
+            stream, report = report, folder / f"{report.stem}.nsys-rep"
+            nsys.import_stream(stream, report, keep=True)
+        return nsys.export(report, folder)
+
+    return export
+
+
+def load(path: str | Path, jobs: int = 1, phases: str | None = None) -> Analysis:
+    """Analyse the experiment at ``path``, without writing anything there: for notebooks.
 
     Raises MotraceError where there is none, or several.
     """
-    found = find([Path(path)])
+    scratch = tempfile.TemporaryDirectory(prefix="motrace-")
+    found = find([Path(path)], Path(scratch.name), exporter())
     if len(found) > 1:
         names = ", ".join(sorted(str(home) for home in found))
         raise MotraceError(f"{path} holds {len(found)} experiments: choose one of {names}")
-    ((home, run_dirs),) = found.items()
-    return analyse(home, run_dirs, jobs)
+    ((home, sources),) = found.items()
+    one = analyse(home, sources, Path(scratch.name), jobs, phases=phases)
+    one._scratch = scratch  # its event tables live as long as it does
+    return one

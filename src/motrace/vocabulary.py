@@ -151,6 +151,12 @@ ROLE_CAUSES: dict[str, str] = {
 }
 """The cause that a role's work gives to blocked time (the renderer's three are set by overlap)."""
 
+IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
+"""What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
+
+NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
+"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
+
 ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
 
 _ROLE_BY_NAME = (

@@ -7,15 +7,17 @@ at the boundaries and near them, as the recorder would take them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from motrace.model.evidence import Evidence
 from motrace.model.pieces import NO_FRAME, Pieces
 from motrace.readers.cpu import CpuLogFile, Member
+from motrace.timeline.intervals import Intervals, any_of
 from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, phase_info
 
 RUNNING, RUNNABLE, BLOCKED = range(3)
@@ -45,10 +47,11 @@ class Machine:
     pieces: Pieces
     log: CpuLogFile
     roles: dict[int, str]
+    gpu: dict[str, np.ndarray[Any, Any]]  # graphics and cuda: whether each step the GPU did that
 
 
 @st.composite
-def machines(draw: st.DrawFn) -> Machine:
+def machines(draw: st.DrawFn, with_gpu: bool = False) -> Machine:
     """A random machine; one seed decides what happens, so that examples stay small."""
     seed = draw(st.integers(0, 2**32 - 1))
     cores = draw(st.integers(1, 4))
@@ -57,11 +60,18 @@ def machines(draw: st.DrawFn) -> Machine:
     steps = draw(st.integers(3, 40))
     lively = draw(st.floats(0.05, 0.95))
     every = draw(st.sampled_from((1, 1, 2, 5)))
-    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every)
+    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every, with_gpu)
 
 
 def build(
-    random: np.random.Generator, cores: int, threads: int, children: int, steps: int, lively: float, every: int
+    random: np.random.Generator,
+    cores: int,
+    threads: int,
+    children: int,
+    steps: int,
+    lively: float,
+    every: int,
+    with_gpu: bool = False,
 ) -> Machine:
     """A machine; ``every`` says after how many boundaries the others' clocks are read."""
     lengths = random.integers(1, 50_000, steps)
@@ -86,7 +96,12 @@ def build(
     zero = np.zeros(count, np.int64)
     pieces = Pieces(boundaries[:-1], boundaries[1:], zero - 1, zero + NO_FRAME, zero, phase)
     log = _log(random, cores, edges, loop_state, workers, boundaries, every)
-    return Machine(cores, edges, loop_state, workers, pieces, log, {i: worker.role for i, worker in enumerate(workers)})
+    gpu = {name: random.random(steps) < random.choice((0.0, 0.0, 0.3, 0.8)) * with_gpu for name in ("graphics", "cuda")}
+    if gpu["graphics"].any():  # a renderer draws with the GPU, or with a software rasterizer
+        for worker in workers:
+            worker.role = "renderer" if worker.role == "raster" else worker.role
+    roles = {slot: worker.role for slot, worker in enumerate(workers)}
+    return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu)
 
 
 def _used(edges: np.ndarray[Any, Any], busy: np.ndarray[Any, Any], times: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -134,6 +149,43 @@ def _log(
     )
 
 
+def intervals(machine: Machine, when: np.ndarray[Any, Any]) -> Intervals:
+    """The moments of the steps in which ``when`` holds."""
+    return Intervals.union(machine.edges[:-1][when], machine.edges[1:][when])
+
+
+def scheduling(machine: Machine, error_ns: int = 0, knows_runnable: bool = True) -> Evidence:
+    """What the scheduler's events and a GPU trace show: who was on a core when; shifted by ``error_ns``."""
+    off = machine.loop_state != RUNNING if not knows_runnable else machine.loop_state == BLOCKED
+    working = {
+        role: any_of(intervals(machine, worker.busy.any(axis=1)) for worker in machine.workers if worker.role == role)
+        for role in {worker.role for worker in machine.workers}
+    }
+    return Evidence(
+        source="scheduling",
+        error_ns=abs(error_ns),
+        off_core=shifted(intervals(machine, off), error_ns),
+        working={role: shifted(found, error_ns) for role, found in working.items()},
+        graphics=shifted(intervals(machine, machine.gpu["graphics"]), error_ns),
+        cuda=shifted(intervals(machine, machine.gpu["cuda"]), error_ns),
+    )
+
+
+def calls(machine: Machine, error_ns: int = 0) -> Evidence:
+    """What waiting calls and a GPU trace show: the loop thread off its core, threads that did nothing."""
+    waiting = {
+        slot: shifted(intervals(machine, ~worker.busy.any(axis=1)), error_ns)
+        for slot, worker in enumerate(machine.workers)
+        if not worker.is_child
+    }
+    seen = scheduling(machine, error_ns, knows_runnable=False)
+    return replace(seen, source="calls", working=None, waiting=waiting)
+
+
+def shifted(found: Intervals, by_ns: int) -> Intervals:
+    return Intervals(found.start_ns + by_ns, found.end_ns + by_ns)
+
+
 def true_causes(machine: Machine, piece: int) -> dict[str, int]:
     """The true time of each cause in a piece, ns."""
     start, end = machine.pieces.start_ns[piece], machine.pieces.end_ns[piece]
@@ -156,12 +208,15 @@ def _cause(machine: Machine, step: int, group: str) -> str:
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             raster, cpu = "raster" in busy, bool(busy & {"renderer", "task_pool"})
-            if raster and cpu:
+            draws = machine.gpu["graphics"][step]
+            if (raster or draws) and cpu:
                 return "renderer_both"
-            if raster or cpu:
-                return "raster" if raster else "renderer_cpu_only"
+            if raster or cpu or draws:
+                return "gpu_only" if draws else "raster" if raster else "renderer_cpu_only"
             continue
         for role in ROLE_GROUPS[name]:
             if role in busy:
                 return ROLE_CAUSES[role]
+        if name == "policy" and machine.gpu["cuda"][step]:
+            return "cuda"
     return "nobody"

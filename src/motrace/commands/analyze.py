@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from rich.table import Table
 
 from .. import analysis, runs
 from ..errors import MotraceError, UsageError
+from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
+from ..sources import find
 from ..vocabulary import BUCKETS
 from . import Parser, execute
 
@@ -23,6 +26,18 @@ def parser() -> Parser:
     made = Parser(prog="analyze", description="Read every recording below PATH and say where the time went.")
     made.add_argument("paths", nargs="+", metavar="PATH", help="a run, an experiment, or a folder above them")
     made.add_argument("--out", help="folder for the results (default: `analysis` in each experiment's folder)")
+    made.add_argument(
+        "--phases",
+        metavar="DOMAIN[:THREAD]",
+        help="NVTX ranges that are the phases of a trace that no run of ours belongs to (default: those that "
+        "cover the most time); THREAD is an id or a name",
+    )
+    made.add_argument(
+        "--scrub",
+        metavar="OUT.sqlite",
+        help="instead: write a copy of the SQLite export PATH that can be shared, without environment, "
+        "command lines, user, host or paths",
+    )
     made.add_argument("--jobs", type=int, default=1, help="runs analysed at once (default: 1)")
     return made
 
@@ -31,13 +46,37 @@ def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
-    found = analysis.find([Path(path) for path in args.paths])
+    if args.scrub is not None:
+        return _scrub(args.paths, Path(args.scrub))
+    with tempfile.TemporaryDirectory(prefix="motrace-", dir=_room_for(args.out)) as scratch:
+        return _analyse(args, Path(scratch))
+
+
+def _room_for(out: str | None) -> Path | None:
+    """Where the event tables are made: beside the results, if that folder is there."""
+    return Path(out) if out is not None and Path(out).is_dir() else None
+
+
+def _scrub(paths: list[str], target: Path) -> int:
+    """Write a copy of an export that can be shared."""
+    if len(paths) != 1:
+        raise UsageError(f"--scrub: give one export, not {len(paths)} paths")
+    from ..readers.nsys_scrub import scrub
+
+    scrub(Path(paths[0]), target, [Path.cwd()])
+    print(f"scrubbed copy: {target}")
+    return 0
+
+
+def _analyse(args: argparse.Namespace, scratch: Path) -> int:
+    found = find([Path(path) for path in args.paths], scratch, analysis.exporter())
     console = Console(highlight=False, soft_wrap=True)
     failures: list[MotraceError] = []
     outputs = _outputs(sorted(found), args.out)
     for home in sorted(found):
         try:
-            one = analysis.analyse(home, found[home], args.jobs)
+            folder = scratch / f"home{sorted(found).index(home)}"
+            one = analysis.analyse(home, found[home], folder, args.jobs, phases=args.phases)
             analysis.write(one, outputs[home])
         except MotraceError as error:
             failures.append(error)
@@ -53,17 +92,24 @@ def run(args: argparse.Namespace) -> int:
 def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
     """Where each experiment's results go: one folder each, even if two have one name."""
     if out is None:
-        return {home: home / runs.ANALYSIS_DIR for home in homes}
+        return {home: own_output(home) for home in homes}
     if len(homes) == 1:
         return {homes[0]: Path(out)}
     outputs: dict[Path, Path] = {}
     for home in homes:
-        name, count = home.resolve().name, 1
+        name, count = home.resolve().stem if home.is_file() else home.resolve().name, 1
         while Path(out) / name in outputs.values():
             count += 1
-            name = f"{home.resolve().name}-{count}"
+            name = f"{name}-{count}"
         outputs[home] = Path(out) / name
     return outputs
+
+
+def own_output(home: Path) -> Path:
+    """Where an experiment's results go by default: into its folder; a trace's, beside it."""
+    if (home / runs.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
+        return home / runs.ANALYSIS_DIR
+    return home.parent / runs.ANALYSIS_DIR / home.stem
 
 
 def show(report: dict[str, Any], console: Console) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from ..readers.cpu import CpuLogFile
-from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS, phase_info
+from ..vocabulary import phase_info
 from .counters import States, Usage, loop_states, role_busy, usage
+from .evidence import Evidence, narrow, overlap, split_blocked, states_of
 from .pieces import Pieces
+from .split import CUDA, GRAPHICS, split_by_clocks, whole_ns
 
 Array = np.ndarray[Any, Any]
 
@@ -49,53 +51,122 @@ class Blind:
 
 
 def attribute(
-    pieces: Pieces, log: CpuLogFile | None, roles: dict[int, str], born_ns: int | None, blind: Blind
+    pieces: Pieces,
+    log: CpuLogFile | None,
+    roles: dict[int, str],
+    born_ns: int | None,
+    blind: Blind,
+    evidence: Evidence | None = None,
 ) -> list[Shares]:
     """Split every piece among its causes; the shares of a piece add up to its wall time exactly.
 
-    ``roles`` maps slots of the CPU log's members to roles.
+    ``roles`` maps slots of the CPU log's members to roles. ``evidence`` is what intervals say, where
+    a profiler or a sampler recorded some.
     """
     states = loop_states(log, pieces.start_ns, pieces.end_ns, born_ns)
+    exact = EXACT
+    if evidence is not None and not states.known.any():
+        states, exact = states_of(evidence, pieces), evidence.source
     zero = np.zeros(len(pieces), np.int64)
     unknown = np.where(states.known, zero, states.wall_ns)
+    least = states.running_ns
+    if exact != EXACT and evidence is not None and evidence.working is None:
+        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: who knows
     shares = [
-        Shares("running", RUNNING_CAUSE, EXACT, states.running_ns, states.running_ns, states.running_ns),
-        Shares("runnable", "run_queue", EXACT, states.runnable_ns, states.runnable_ns, states.runnable_ns),
-        Shares("unknown", "unexplained", NO_EVIDENCE, unknown, zero, unknown),
+        Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
+        Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
+        Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
     ]
-    if log is not None:
-        shares += _blocked_shares(pieces, states, busy_by_role(pieces, log, roles), blind, log.cores)
-    return shares
+    group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
+    blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None
+    totals: dict[tuple[str, str], list[Array]] = {}
+    for group in sorted(set(group_of.tolist())):
+        rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
+        if len(rows) and blocked is not None:
+            label, causes = blocked.split(group, rows)
+            for cause, share in causes.items():
+                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in range(3)])
+                for column, values in zip(target, share):
+                    column[rows] = values
+    return shares + [Shares("blocked", cause, label, *columns) for (cause, label), columns in sorted(totals.items())]
 
 
 def busy_by_role(pieces: Pieces, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
     """For each role of the CPU log: how long at least one of its members worked, in each piece."""
-    wall = pieces.end_ns - pieces.start_ns
+    return _by_role(log, roles, _usages(pieces, log), pieces.end_ns - pieces.start_ns)
+
+
+def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
+    return {
+        member.slot: usage(member, pieces.start_ns, pieces.end_ns, log.cores, log.tick_ns) for member in log.members
+    }
+
+
+def _by_role(log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array) -> dict[str, Usage]:
     busy: dict[str, Usage] = {}
     for role in sorted(set(roles.values())):
         members = [member for member in log.members if roles[member.slot] == role]
-        usages = [usage(member, pieces.start_ns, pieces.end_ns, log.cores, log.tick_ns) for member in members]
-        busy[role] = role_busy(usages, [log.cores if member.is_child else 1 for member in members], wall, log.cores)
+        most = [log.cores if member.is_child else 1 for member in members]
+        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores)
     return busy
 
 
-def _blocked_shares(pieces: Pieces, states: States, busy: dict[str, Usage], blind: Blind, cores: int) -> list[Shares]:
-    wall, blocked = states.wall_ns.astype(float), states.blocked_ns.astype(float)
-    during = {role: _during(used, blocked, wall, cores) for role, used in busy.items()}
-    group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
-    totals: dict[str, tuple[Array, Array, Array]] = {}
-    for group in sorted(set(group_of.tolist())):
-        rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
-        if len(rows):
-            mine = {role: used.rows(rows) for role, used in during.items()}
-            for cause, share in _split(states.blocked_ns[rows], mine, group, blind.in_group(group), cores).items():
-                target = totals.setdefault(cause, tuple(np.zeros(len(wall), np.int64) for _ in range(3)))  # type: ignore[arg-type]
-                for column, values in zip(target, share):
-                    column[rows] = values
-    return [Shares("blocked", cause, COUNTERS, *columns) for cause, columns in sorted(totals.items())]
+class _Blocked:
+    """Splits the blocked time of pieces, with the best evidence there is."""
+
+    def __init__(
+        self,
+        pieces: Pieces,
+        log: CpuLogFile | None,
+        roles: dict[int, str],
+        states: States,
+        blind: Blind,
+        evidence: Evidence | None,
+    ) -> None:
+        self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
+        self.cores = log.cores if log is not None else 1
+        self.during = {} if log is None else self._during(log, roles)
+        if evidence is not None:
+            for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
+                if found is not None and len(found):
+                    self.during[name] = overlap(evidence, found, pieces, states)
+
+    def _during(self, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
+        """Bounds on each role's work inside the blocked time of each piece."""
+        wall, blocked = self.states.wall_ns.astype(float), self.states.blocked_ns.astype(float)
+        usages = _usages(self.pieces, log)
+        during = {
+            role: _inside(used, blocked, wall, self.cores)
+            for role, used in _by_role(log, roles, usages, self.states.wall_ns).items()
+        }
+        if self.evidence is None or not self.evidence.waiting:
+            return during
+        narrowed = {slot: _inside(used, blocked, wall, 1) for slot, used in usages.items()}
+        for slot, waiting in self.evidence.waiting.items():
+            narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
+        calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
+        return {role: _both(used, calls[role]) for role, used in during.items()}
+
+    def split(self, group: str, rows: Array) -> tuple[str, dict[str, tuple[Array, Array, Array]]]:
+        """What the evidence is called, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
+        evidence, blocked = self.evidence, self.states.blocked_ns[rows]
+        blind = self.blind.in_group(group)
+        mine = {role: used.rows(rows) for role, used in self.during.items()}
+        if evidence is None or evidence.working is None or blind:
+            label = COUNTERS if evidence is None else f"{COUNTERS} and {evidence.source}"
+            return label, split_by_clocks(blocked, mine, group, blind, self.cores)
+        causes = {
+            cause: Usage(lo, ns, hi, lo)
+            for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
+        }
+        if evidence.step_ns and self.during:  # samples err; the clocks' bounds hold
+            for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
+                found = causes.get(cause, Usage.nothing(len(rows)))
+                causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
+        return evidence.source, whole_ns(causes, blocked)
 
 
-def _during(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
+def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
     """Work inside the blocked part of a piece, from work inside the piece."""
     lo = np.maximum(0.0, used.lo_ns + blocked - wall)
     hi = np.minimum(blocked, used.hi_ns)
@@ -104,144 +175,9 @@ def _during(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
     return Usage(lo, np.clip(est, lo, hi), hi, total_lo)
 
 
-def _split(
-    blocked_ns: Array, busy: dict[str, Usage], group: str, blind: bool, cores: int
-) -> dict[str, tuple[Array, Array, Array]]:
-    """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``."""
-    blocked = blocked_ns.astype(float)
-    split = _Split(blocked, cores)
-    zero = np.zeros(len(blocked))
-    unseen = Usage(zero, zero, blocked, zero)
-    for name in (group, *(other for other in ROLE_GROUPS if other != group)):
-        if name == "renderer":
-            hidden = blind and name == group
-            raster = unseen if hidden else _union(blocked, [busy[role] for role in ("raster",) if role in busy])
-            cpu = _union(blocked, [busy[role] for role in ("renderer", "task_pool") if role in busy])
-            split.renderer("gpu_only" if hidden else "raster", raster, cpu)
-            continue
-        for role in ROLE_GROUPS[name]:
-            if role in busy:
-                split.take(ROLE_CAUSES[role], busy[role])
-        if blind and name == group:
-            split.take("cuda", unseen)
-    split.rest(blind)
-    return split.whole(blocked_ns)
-
-
-def _union(blocked: Array, parts: list[Usage]) -> Usage:
-    """Bounds on the time in which at least one of several roles worked."""
-    if not parts:
-        return Usage.nothing(len(blocked))
-    lo = np.max([part.lo_ns for part in parts], axis=0)
-    hi = np.minimum(blocked, np.sum([part.hi_ns for part in parts], axis=0))
-    idle = np.prod([1.0 - np.clip(part.est_ns / np.maximum(blocked, 1.0), 0.0, 1.0) for part in parts], axis=0)
-    return Usage(lo, np.clip(blocked * (1.0 - idle), lo, hi), hi, np.sum([part.total_lo_ns for part in parts], axis=0))
-
-
-class _Split:
-    """Hands out blocked time cause by cause; each gets what those before it left."""
-
-    def __init__(self, blocked: Array, cores: int) -> None:
-        self.blocked = blocked
-        self._cores = cores
-        self.causes: dict[str, Usage] = {}
-        self._free = np.ones(len(blocked))  # estimated fraction that nobody has explained yet
-        self._taken_lo = np.zeros(len(blocked))  # the union of what was taken is between these
-        self._taken_hi = np.zeros(len(blocked))
-        self._total_lo = np.zeros(len(blocked))  # CPU time that all of them used together, at least
-
-    def _fraction(self, used: Usage) -> Array:
-        return np.clip(used.est_ns / np.maximum(self.blocked, 1.0), 0.0, 1.0)
-
-    def _left(self, used: Usage) -> tuple[Array, Array]:
-        """Bounds on the part of ``used`` that lies outside what was taken."""
-        lo = np.maximum(0.0, used.lo_ns - self._taken_hi)
-        hi = np.maximum(lo, np.minimum(used.hi_ns, self.blocked - self._taken_lo))
-        return lo, hi
-
-    def _took(self, used: Usage, fraction: Array) -> None:
-        self._free = self._free * (1.0 - fraction)
-        self._total_lo = self._total_lo + used.total_lo_ns
-        self._taken_lo = np.minimum(
-            self.blocked, np.maximum(np.maximum(self._taken_lo, used.lo_ns), self._total_lo / self._cores)
-        )
-        self._taken_hi = np.minimum(self.blocked, self._taken_hi + used.hi_ns)
-
-    def take(self, cause: str, used: Usage) -> None:
-        """A role that worked: its cause gets what of it was not taken yet."""
-        lo, hi = self._left(used)
-        fraction = self._fraction(used)
-        self._add(cause, lo, self.blocked * self._free * fraction, hi)
-        self._took(used, fraction)
-
-    def renderer(self, gpu_cause: str, gpu: Usage, cpu: Usage) -> None:
-        """GPU (or rasterizer) and the renderer's threads: one alone, the other alone, both at once."""
-        fraction, cpu_fraction = self._fraction(gpu), self._fraction(cpu)
-        scale = self.blocked * self._free
-        gpu_lo, gpu_hi = self._left(gpu)
-        cpu_lo, cpu_hi = self._left(cpu)
-        both_lo = np.maximum(0.0, gpu_lo + cpu_lo - (self.blocked - self._taken_lo))
-        self._add("renderer_both", both_lo, scale * fraction * cpu_fraction, np.minimum(gpu_hi, cpu_hi))
-        self._add(gpu_cause, np.maximum(0.0, gpu_lo - cpu_hi), scale * fraction * (1 - cpu_fraction), gpu_hi - both_lo)
-        self._add(
-            "renderer_cpu_only",
-            np.maximum(0.0, cpu_lo - gpu_hi),
-            scale * (1 - fraction) * cpu_fraction,
-            cpu_hi - both_lo,
-        )
-        self._took(gpu, fraction)
-        self._took(cpu, cpu_fraction)
-
-    def rest(self, blind: bool) -> None:
-        """What nobody explains: pure latency, or unexplained where a worker can't be seen."""
-        lo = np.maximum(0.0, self.blocked - self._taken_hi)
-        hi = self.blocked - self._taken_lo
-        estimate = self.blocked * self._free
-        zero = np.zeros(len(lo))
-        self._add("nobody", lo, zero if blind else estimate, hi)
-        if blind:
-            self._add("unexplained", zero, estimate, hi)
-
-    def _add(self, cause: str, lo: Array, estimate: Array, hi: Array) -> None:
-        lo, hi = np.maximum(0.0, lo), np.maximum(np.maximum(0.0, lo), hi)
-        before = self.causes.get(cause)
-        if before is None:
-            self.causes[cause] = Usage(lo, np.clip(estimate, lo, hi), hi, lo)
-        else:  # a second role with the same cause: the parts are exclusive, so they add
-            estimate = before.est_ns + np.clip(estimate, lo, hi)
-            self.causes[cause] = Usage(before.lo_ns + lo, estimate, before.hi_ns + hi, before.lo_ns + lo)
-
-    def whole(self, blocked_ns: Array) -> dict[str, tuple[Array, Array, Array]]:
-        """Whole nanoseconds that add up to the blocked time: estimates moved inside their bounds."""
-        names = list(self.causes)
-        lo = np.array([np.floor(self.causes[name].lo_ns) for name in names])
-        hi = np.array([np.minimum(np.ceil(self.causes[name].hi_ns), blocked_ns) for name in names])
-        lo = np.minimum(lo, hi)
-        est = np.clip(np.array([self.causes[name].est_ns for name in names]), lo, hi)
-        if "unexplained" in names:  # what clipping left over is no evidence for anybody else
-            row = names.index("unexplained")
-            est[row] = np.clip(est[row] + self.blocked - est.sum(axis=0), est[row], hi[row])
-        est = _fit(est, lo, hi, self.blocked)
-        ns = np.floor(est).astype(np.int64)
-        left = blocked_ns - ns.sum(axis=0)
-        columns = np.arange(ns.shape[1])
-        most_room = np.argmax(hi - ns, axis=0)
-        ns[most_room, columns] += left
-        return {
-            name: (
-                ns[row],
-                np.minimum(lo[row].astype(np.int64), ns[row]),
-                np.maximum(hi[row].astype(np.int64), ns[row]),
-            )
-            for row, name in enumerate(names)
-        }
-
-
-def _fit(est: Array, lo: Array, hi: Array, total: Array) -> Array:
-    """Move estimates inside their bounds, in proportion to their room, until they add up to ``total``."""
-    missing = total - est.sum(axis=0)
-    up, down = hi - est, est - lo
-    room_up, room_down = up.sum(axis=0), down.sum(axis=0)
-    grow = np.where(missing > 0, np.minimum(1.0, missing / np.maximum(room_up, 1e-9)), 0.0)
-    shrink = np.where(missing < 0, np.minimum(1.0, -missing / np.maximum(room_down, 1e-9)), 0.0)
-    return np.asarray(est + grow * up - shrink * down)
+def _both(one: Usage, other: Usage) -> Usage:
+    """Bounds that both allow; where they contradict each other, those of ``other``."""
+    lo, hi = np.maximum(one.lo_ns, other.lo_ns), np.minimum(one.hi_ns, other.hi_ns)
+    apart = lo > hi
+    lo, hi = np.where(apart, other.lo_ns, lo), np.where(apart, other.hi_ns, hi)
+    return Usage(lo, np.clip(one.est_ns, lo, hi), hi, np.maximum(one.total_lo_ns, other.total_lo_ns))

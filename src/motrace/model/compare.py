@@ -22,8 +22,12 @@ def per_frame(run: Json, ns: float) -> float:
 
 
 def usable(runs: list[Json], mode: str) -> list[Json]:
-    """Completed runs of a mode that have frames."""
-    return [run for run in runs if run["mode"] == mode and run["status"] == "completed" and run["frames"]]
+    """Completed runs of a mode that have frames and were not disturbed by an observer."""
+    return [
+        run
+        for run in runs
+        if run["mode"] == mode and run["status"] == "completed" and run["frames"] and not run["observer"]
+    ]
 
 
 def contrast(new: list[Json], base: list[Json], quantity: Callable[[Json], float]) -> Json:

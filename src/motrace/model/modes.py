@@ -9,25 +9,49 @@ import pyarrow as pa
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
+from .compose import buckets_of, compose
+from .run import FOREIGN
 from .stats import Distribution
 
 Json = dict[str, Any]
 
 
-def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
+def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
     Frames are pooled over the runs; bucket and cause times, wall times and counts are summed;
-    rates are sums of frames over sums of time.
+    rates are sums of frames over sums of time. ``cost`` is what observers cost: of a phase that one
+    disturbed too much, its composition is not lent.
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
-    for mode in sorted({run["mode"] for run in runs}, key=lambda mode: (mode == "none", mode)):
-        of_mode = [run for run in runs if run["mode"] == mode]
+    for mode in sorted({pool_of(run) for run in runs}, key=lambda mode: (" under " in mode, mode == "none", mode)):
+        of_mode = [run for run in runs if pool_of(run) == mode]
         chosen = [run for run in of_mode if run["status"] == "completed"] or of_mode
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]
         modes[mode] = _pool(chosen, kept)
+    for mode, pool in modes.items():
+        observers = [other for name, other in modes.items() if name.startswith(f"{mode} under ") and other["evidence"]]
+        refused = {row["phase"] for row in cost if row["mode"] == mode and row["use"] == "refused"}
+        pool["composed"] = _composed(pool, observers[0], refused) if observers else None
     return modes
+
+
+def pool_of(run: Json) -> str:
+    """The pool a run belongs to: its mode, and under which observers it ran; these are never mixed with quiet runs."""
+    return f"{run['mode']} under {', '.join(run['collectors'])}" if run["observer"] else str(run["mode"])
+
+
+def _composed(quiet: Json, observed: Json, refused: set[str]) -> Json:
+    """The quiet runs' causes and buckets, with the composition that an observer's runs lend."""
+    lent = [row for row in observed["causes"] if row["phase"] not in refused]
+    causes = compose(quiet["causes"], lent, quiet["recording_wall_ns"])
+    return {
+        "lent_by": observed["runs"],
+        "evidence": observed["evidence"],
+        "causes": causes,
+        "buckets": buckets_of(causes, quiet["recording_wall_ns"]),
+    }
 
 
 def _pool(runs: list[Json], kept: Any) -> Json:
@@ -61,11 +85,14 @@ def _pool(runs: list[Json], kept: Any) -> Json:
         "bucket_notes": _bucket_notes(runs),
         "buckets": {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS},
         "causes": _sum_causes(runs, recording_ns),
+        "evidence": sorted({run["trace"]["evidence"] for run in runs if run["trace"]}),
     }
 
 
 def _bucket_notes(runs: list[Json]) -> dict[str, str]:
     """What a bucket's label does not tell in these runs."""
+    if any(run["mode"] == FOREIGN for run in runs):
+        return {"policy": "here all CUDA work that the thread waited for"}
     if any(is_software(run["adapter"]) for run in runs):
         return {"renderer_gpu": "here a software rasterizer on the CPU, in the GPU's place"}
     return {}

@@ -75,6 +75,13 @@ class Pieces:
     def __len__(self) -> int:
         return len(self.phase)
 
+    def rows(self, rows: Array) -> Pieces:
+        """Some of them; they tile no more."""
+        phase = [self.phase[row] for row in rows.tolist()]
+        return Pieces(
+            self.start_ns[rows], self.end_ns[rows], self.span[rows], self.frame[rows], self.segment[rows], phase
+        )
+
 
 def collect_spans(recording: RunRecording) -> Spans:
     """The spans of every thread of a run, nested, with open ones ended where their parent ends."""

@@ -14,9 +14,15 @@ from ..readers.cpu import Member
 from ..readers.run import RunRecording
 from ..vocabulary import role_of
 from .attribution import Blind, Shares, attribute
+from .events import Who
 from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
+from .trace import Trace, attribute_with_trace, who_is_who
 
 Array = np.ndarray[Any, Any]
+
+FOREIGN = "trace"
+"""Mode of a run that only a profiler recorded."""
+CUDA_KINDS = frozenset(("kernel", "memcpy", "memset"))
 
 
 @dataclass
@@ -29,6 +35,8 @@ class RunAnalysis:
     pieces: Pieces
     roles: dict[int, str]
     shares: list[Shares]
+    trace: Trace | None = None
+    who: Who | None = None
 
     @property
     def run_id(self) -> str:
@@ -63,8 +71,11 @@ class RunAnalysis:
         return log.tid if log is not None else 0
 
 
-def analyse_run(recording: RunRecording) -> RunAnalysis:
-    """Cut a run into pieces and attribute them. Raises MotraceError where no time passed in it."""
+def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnalysis:
+    """Cut a run into pieces and attribute them. Raises MotraceError where no time passed in it.
+
+    ``trace`` holds the events that profilers and samplers recorded of it.
+    """
     spans = collect_spans(recording)
     segments = collect_segments(recording)
     log = recording.loop_log
@@ -76,8 +87,13 @@ def analyse_run(recording: RunRecording) -> RunAnalysis:
     cpu_log = recording.cpu_log
     members = cpu_log.members if cpu_log is not None else []
     roles = {member.slot: _role(member, pieces) for member in members}
-    analysis = RunAnalysis(recording, spans, segments, pieces, roles, [])
-    analysis.shares = attribute(pieces, cpu_log, roles, analysis.born_ns, blind_spots(recording, roles))
+    analysis = RunAnalysis(recording, spans, segments, pieces, roles, [], trace)
+    blind = blind_spots(recording, roles, trace)
+    if trace is None:
+        analysis.shares = attribute(pieces, cpu_log, roles, analysis.born_ns, blind)
+    else:
+        who = analysis.who = who_is_who(loop, cpu_log, roles, trace.names)
+        analysis.shares = attribute_with_trace(pieces, cpu_log, roles, analysis.born_ns, blind, trace, who)
     return analysis
 
 
@@ -87,12 +103,14 @@ def _role(member: Member, pieces: Pieces) -> str:
     return role_of(member.name, member.library, origin, member.is_child)
 
 
-def blind_spots(recording: RunRecording, roles: Mapping[int, str]) -> Blind:
-    """Which workers of this run no CPU clock could show."""
+def blind_spots(recording: RunRecording, roles: Mapping[int, str], trace: Trace | None = None) -> Blind:
+    """Which workers of this run neither a CPU clock nor a trace could show."""
     manifest = recording.manifest
     adapter = manifest.get("adapter")
     if adapter is not None:
         gpu = not is_software(adapter)
     else:
-        gpu = manifest.get("mode") != "none" and "raster" not in roles.values()
-    return Blind(gpu=gpu, cuda=(manifest.get("workload") or {}).get("device") == "cuda")
+        gpu = manifest.get("mode") not in ("none", FOREIGN) and "raster" not in roles.values()
+    cuda = (manifest.get("workload") or {}).get("device") == "cuda"
+    seen = trace.gpu_kinds if trace is not None else frozenset()
+    return Blind(gpu=gpu and "graphics" not in seen, cuda=cuda and not seen & CUDA_KINDS)

@@ -11,21 +11,24 @@ from .. import tables
 from ..vocabulary import bucket_of
 from .counters import loop_states, usage
 from .pieces import NO_FRAME, Segment
-from .run import RunAnalysis
+from .run import FOREIGN, RunAnalysis
+from .trace_tables import trace_tables
 
 Array = np.ndarray[Any, Any]
 
 
 def build_tables(analysis: RunAnalysis) -> dict[str, pa.Table]:
     """Every table of a run, by name."""
+    frames = _frames_table(analysis)
     return {
         "spans": _spans_table(analysis),
         "thread_cpu": _thread_cpu_table(analysis),
         "threads": _threads_table(analysis),
         "clocks": _clocks_table(analysis),
         "segments": _segments_table(analysis),
-        "frames": _frames_table(analysis),
+        "frames": frames,
         "attribution": _attribution_table(analysis),
+        **trace_tables(analysis, frames),
     }
 
 
@@ -105,6 +108,10 @@ def _threads_table(analysis: RunAnalysis) -> pa.Table:
                 "children seen only when they had ended" if member.is_child else "threads that ended"
             )
             rows[key] = (name, analysis.roles[member.slot])
+    if analysis.trace is not None and analysis.who is not None:
+        for thread, name in analysis.trace.names.items():
+            if thread not in rows and (thread[0], 0) not in rows:
+                rows[thread] = (name, analysis.who.role(*thread))
     keys = sorted(rows)
     return tables.make(
         tables.SCHEMAS["threads"],
@@ -119,17 +126,17 @@ def _threads_table(analysis: RunAnalysis) -> pa.Table:
 
 
 def _clocks_table(analysis: RunAnalysis) -> pa.Table:
-    """Spans and CPU clocks are read on the run's own clock; nothing needs aligning yet."""
-    values = {
-        "run": [analysis.run_id],
-        "source": ["spans"],
-        "offset_ns": [-analysis.origin_ns],
-        "drift_ppm": [0.0],
-        "error_ns": [0],
-        "pairs": [0],
-        "method": ["the run's own CLOCK_MONOTONIC"],
-    }
-    return tables.make(tables.SCHEMAS["clocks"], values)
+    """Spans and CPU clocks are read on the run's own clock; what a trace recorded had to be aligned."""
+    origin = analysis.origin_ns
+    rows = []
+    if analysis.recording.span_logs and analysis.mode != FOREIGN:
+        rows.append(("spans", -origin, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
+    for source, fit in (analysis.trace.clocks if analysis.trace is not None else {}).items():
+        start = round(float(fit.offset_at(fit.knots_ns[:1])[0])) - origin
+        rows.append((source, start, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
+    names = ("source", "offset_ns", "drift_ppm", "error_ns", "pairs", "method")
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
+    return tables.make(tables.SCHEMAS["clocks"], {"run": _words(analysis.run_id, len(rows)), **columns})
 
 
 def _segments_table(analysis: RunAnalysis) -> pa.Table:

@@ -93,20 +93,22 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
     return findings
 
 
-def judge(runs: list[Json], environment: Json) -> Json:
+def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = None) -> Json:
     """The verdict over the completed runs of mode record (of any mode, where there is none).
+
+    Where an observer's runs lend their composition (``modes``), it stands on that.
 
     The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
     verdict abstains and says what would settle it.
     """
-    chosen = usable(runs, "record") or [run for run in runs if run["status"] == "completed" and run["frames"]]
+    chosen = usable(runs, "record") or _any_completed(runs)
     findings = preflight(runs, environment)
     if not chosen:
         return {
             "preflight": findings,
             "bucket": None,
             "abstains": True,
-            "why": "no completed run with frames",
+            "why": "no completed run with a loop",
             "next": "record again",
         }
     base = sum(run["recording_wall_ns"] for run in chosen)
@@ -114,6 +116,9 @@ def judge(runs: list[Json], environment: Json) -> Json:
         bucket: [sum(run["buckets"][bucket][key] for run in chosen) / base for key in ("ns", "lo_ns", "hi_ns")]
         for bucket in BUCKETS
     }
+    composed = ((modes or {}).get(chosen[0]["mode"]) or {}).get("composed")
+    if composed is not None:
+        totals = {bucket: [entry["share"], entry["lo"], entry["hi"]] for bucket, entry in composed["buckets"].items()}
     order = sorted(totals, key=lambda bucket: (-totals[bucket][0], bucket))
     first, second = order[:2]
     software = any(is_software(run["adapter"]) for run in chosen)
@@ -122,6 +127,7 @@ def judge(runs: list[Json], environment: Json) -> Json:
     return {
         "preflight": findings,
         "runs": [run["run_id"] for run in chosen],
+        "lent_by": composed["lent_by"] if composed is not None else [],
         "of": "loop and drain",
         "bucket": first,
         "label": BUCKETS[first],
@@ -141,6 +147,12 @@ def judge(runs: list[Json], environment: Json) -> Json:
         "why": None if certain else _why(first, second, totals),
         "next": None if certain else "narrow the bounds: samples of thread states, or a recording under Nsight Systems",
     }
+
+
+def _any_completed(runs: list[Json]) -> list[Json]:
+    """Completed runs of any mode: those with frames, else those that lasted at all."""
+    completed = [run for run in runs if run["status"] == "completed" and run["recording_wall_ns"]]
+    return [run for run in completed if run["frames"]] or completed
 
 
 def _why(first: str, second: str, totals: dict[str, list[float]]) -> str:

@@ -5,7 +5,8 @@ thread's stack mapping, the address of the function that the thread began with (
 in glibc's ``struct pthread``, which lies there on x86-64). The highest word there that points into
 executable code of something other than the C library is that function; the mapping it points into
 names the library: ``libvulkan_lvp.so`` for Mesa's software Vulkan, ``motrixsim...so``, ``libgomp``,
-``libpython``. Reads go through ``/proc/self/mem``, so a thread that ends meanwhile is an error
+``libpython``. Under Nsight Systems that function is a wrapper of the profiler's; then the frames
+below it tell. Reads go through ``/proc/self/mem``, so a thread that ends meanwhile is an error
 return, not a crash.
 """
 
@@ -17,7 +18,10 @@ from array import array
 from bisect import bisect_right
 
 TOP_BYTES = 2048
+DEEPER_BYTES = 1 << 15
+"""Below a profiler's wrapper: past the thread's own data, into the frames of the function it wraps."""
 _C_LIBRARY = ("libc.so", "libc-", "libpthread", "ld-linux", "ld-", "[vdso]", "[vsyscall]")
+_PROFILERS = ("libToolsInjection", "libcupti")  # Nsight Systems starts every thread through a function of its own
 
 
 class Mappings:
@@ -71,13 +75,31 @@ def _start_library(tid: int, mappings: Mappings, memory: int) -> str | None:
         stack = mappings.at(int(fields[-2], 16))
         if stack is None:
             return None
-        top = array("Q", os.pread(memory, TOP_BYTES, stack[0] - TOP_BYTES))
+        return _highest_code(mappings, memory, stack[0])
     except (OSError, ValueError):
         return None  # it ended, or may not be looked at
-    for word in reversed(top):
-        code = mappings.at(word)
-        if code is not None and code[1]:
+
+
+def _highest_code(mappings: Mappings, memory: int, stack_end: int) -> str | None:
+    """The library of the highest word of a stack that points into code, but for the C library's.
+
+    Under a profiler's wrapper: of the highest such word below the wrapper's own frame, since what
+    lies between is the thread's data.
+    """
+    for size, done in ((TOP_BYTES, 0), (DEEPER_BYTES, TOP_BYTES)):
+        wrapped, in_frames = False, not done
+        top = array("Q", os.pread(memory, size - done, stack_end - size))
+        for word in reversed(top):
+            code = mappings.at(word)
+            if code is None or not code[1]:
+                continue
             name = os.path.basename(code[2])
-            if name and not name.startswith(_C_LIBRARY):
+            if name.startswith(_PROFILERS):
+                wrapped = in_frames = True
+                if not done:
+                    break
+            elif in_frames and name and not name.startswith(_C_LIBRARY):
                 return name
+        if not wrapped:
+            return None
     return None

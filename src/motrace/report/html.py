@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from .format import templates
+from .sections import sections
 
 COLOURS = {
     "policy": "#8e6bbf",
@@ -50,7 +51,9 @@ def render_html(report: dict[str, Any], tables: dict[str, pa.Table]) -> str:
     """The report as one HTML file."""
     strips = [_strip(run, tables["frames"]) for run in report["runs"]]
     page = templates().get_template("report.html")
-    return page.render(report=report, strips=strips, colours=COLOURS, strip=(STRIP_WIDTH, STRIP_HEIGHT))
+    return page.render(
+        report=report, sections=sections(report), strips=strips, colours=COLOURS, strip=(STRIP_WIDTH, STRIP_HEIGHT)
+    )
 
 
 def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:

@@ -1,0 +1,170 @@
+"""A run that only a profiler recorded: its phases are NVTX ranges of the program's own.
+
+The phases are the push and pop ranges of one thread and one domain: those that ``--phases`` names,
+else those that cover the most time. Numbers in names are taken out (``step 12`` is ``step #``), so
+that what repeats has one name. Frames are the ranges of the name that repeats, outermost: of the
+least depth at which some name comes at least three times and covers a fifth of the ranges' time, the
+name that covers the most.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import runs
+from .errors import UsageError
+from .model.run import FOREIGN
+from .readers.nsys import NsysTrace, nvtx_table
+from .readers.run import RunRecording
+from .readers.spans import SpanLogFile
+from .record.spans import KIND_FRAME, KIND_SEGMENT, KIND_SPAN
+from .timeline.clocks import ClockFit
+from .timeline.intervals import Intervals
+
+Array = np.ndarray[Any, Any]
+
+ORIGIN_NS = 10**9
+"""Where a trace's time 0 is put: logs hold no time that is 0 or less."""
+REPEATS, COVERS = 3, 0.2
+"""A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""
+LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "UCX", "NVSHMEM", "OpenACC", "OpenMP")
+"""Domains in which libraries mark their own calls: taken for phases only where there are no others."""
+LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
+
+
+def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -> tuple[RunRecording, ClockFit]:
+    """A recording made of a trace's NVTX ranges, and the clock that fits it. Raises UsageError for bad ``phases``."""
+    table = nvtx_table(trace)
+    table = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
+    first = min(0, pc.min(table.column("start_ns")).as_py() or 0)
+    shift = ORIGIN_NS - first
+    chosen = _choose(table, phases, trace)
+    end = _end(trace, table)
+    if chosen is None:
+        pid, tid, said = next(iter(trace.processes), 0), 0, "it holds no NVTX push/pop ranges: there are no phases"
+        records, names = np.empty((0, 4), np.int64), dict[int, str]()
+    else:
+        (pid, tid, domain), ranges = chosen
+        said = f"phases are the NVTX ranges of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
+        records, names = _records(ranges, shift)
+    has_frames = bool(len(records)) and bool((records[:, 0] >= KIND_FRAME).any())
+    log = SpanLogFile(
+        path=path,
+        pid=pid,
+        tid=tid,
+        thread_name=trace.threads.get((pid, tid), ""),
+        created_ns=shift,
+        created_utc_ns=trace.utc_start_ns or 0,
+        dropped=0,
+        records=records if has_frames else _with_loop(records, names, shift + first, shift + end),
+        damaged=0,
+        names=names,
+    )
+    clocks = {"spawn_monotonic_ns": shift + first, "exit_monotonic_ns": shift + end}
+    manifest = {"run_id": path.stem, "mode": FOREIGN, "status": runs.COMPLETED, "clocks": clocks}
+    warnings = [f"recorded by Nsight Systems {trace.product_version} alone: {said}"]
+    if not has_frames and chosen is not None:
+        warnings.append("no range repeats: there are no frames")
+    recording = RunRecording(
+        path.stem, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
+    )
+    return recording, ClockFit.constant(shift, 0, 0, "the trace's own clock")
+
+
+def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int) -> Array:
+    """The records with a segment ``loop`` from the first range to the last; all of it without ranges."""
+    ids = {"loop": len(names), "shutdown": len(names) + 1}
+    names.update({number: name for name, number in ids.items()})
+    if len(records):
+        start_ns, end_ns = int(records[0, 1]), max(int(records[:, 1].max()), int(records[:, 2].max()))
+    marks = [[KIND_SEGMENT | ids["loop"], start_ns, start_ns, 0], [KIND_SEGMENT | ids["shutdown"], end_ns, end_ns, 0]]
+    both = np.concatenate((np.array(marks, np.int64), records))
+    return both[np.argsort(both[:, 1], kind="stable")]
+
+
+def _end(trace: NsysTrace, table: pa.Table) -> int:
+    last = pc.max(table.column("end_ns")).as_py() or 0
+    return min(max(trace.duration_ns or 0, last, 1), LONGEST_TRACE_NS)
+
+
+def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tuple[int, int, str], pa.Table] | None:
+    """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
+    if phases is not None:
+        domain, _, thread = phases.partition(":")
+        table = table.filter(pc.equal(table.column("domain").cast("string"), domain))
+        if thread:
+            named = [tid for (_, tid), name in trace.threads.items() if name == thread]
+            tids = [int(thread)] if thread.isdigit() else named
+            table = table.filter(pc.is_in(table.column("tid"), value_set=pa.array(tids, pa.int64())))
+        if not table.num_rows:
+            raise UsageError(f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread")
+    if not table.num_rows:
+        return None
+    domain, pid, tid = table.column("domain").cast("string"), table.column("pid"), table.column("tid")
+    words = sorted(set(domain.unique().to_pylist()))
+    code = pc.index_in(domain, pa.array(words)).to_numpy()
+    keys = np.column_stack((pid.to_numpy(), tid.to_numpy(), code))
+    distinct, group = np.unique(keys, axis=0, return_inverse=True)
+    start, end = table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy()
+    group = group.reshape(-1)
+    covers = [Intervals.union(start[group == row], end[group == row]).total_ns for row in range(len(distinct))]
+    own = [not _is_library(words[code]) for _, _, code in distinct.tolist()]
+    best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
+    pid_, tid_, domain_ = distinct[best].tolist()
+    return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
+
+
+def _is_library(domain: str) -> bool:
+    return any(fnmatchcase(domain, pattern) for pattern in LIBRARY_DOMAINS)
+
+
+def _records(ranges: pa.Table, shift: int) -> tuple[Array, dict[int, str]]:
+    """Ranges as the records of a span log, in order of begin, the outer first; names by id."""
+    start, end = ranges.column("start_ns").to_numpy() + shift, ranges.column("end_ns").to_numpy() + shift
+    closed = ranges.column("closed").to_numpy(zero_copy_only=False).astype(bool)
+    order = np.lexsort((-end, start))
+    start, end, closed = start[order], end[order], closed[order]
+    written = ranges.column("name").cast("string").combine_chunks().dictionary_encode()
+    plain = [re.sub(r"\d+", "#", str(name)) or "?" for name in written.dictionary.to_pylist()]
+    words = sorted(set(plain))
+    ids = {name: number for number, name in enumerate(words)}
+    to_id = np.array([ids[name] for name in plain], np.int64)
+    name = to_id[written.indices.to_numpy(zero_copy_only=False)][order]
+    frame = _frame_name(start, end, name)
+    kind = np.where(name == frame, KIND_FRAME, KIND_SPAN)
+    number = np.where(name == frame, np.cumsum(name == frame) - 1, 0)
+    records = np.column_stack((kind | name, start, np.where(closed, end, 0), number))
+    return records, dict(enumerate(words))
+
+
+def _frame_name(start: Array, end: Array, name: Array) -> int:
+    """The id of the outermost name that repeats; -1 if none does."""
+    depth = _depths(start, end)
+    for level in range(int(depth.max()) + 1 if len(depth) else 0):
+        rows = np.flatnonzero(depth == level)
+        ids, counts = np.unique(name[rows], return_counts=True)
+        often = ids[counts >= REPEATS]
+        if len(often):
+            covers = [int((end[rows] - start[rows])[name[rows] == one].sum()) for one in often]
+            if max(covers) >= COVERS * Intervals.union(start, end).total_ns:
+                return int(often[int(np.argmax(covers))])
+    return -1
+
+
+def _depths(start: Array, end: Array) -> Array:
+    """How many ranges are around each; they come in order of begin, the outer first."""
+    depths = np.zeros(len(start), np.int64)
+    stack: list[int] = []
+    for row, (begin, finish) in enumerate(zip(start.tolist(), end.tolist())):
+        while stack and stack[-1] <= begin:
+            stack.pop()
+        depths[row] = len(stack)
+        stack.append(finish)
+    return depths

@@ -1,0 +1,195 @@
+"""One run with what profilers recorded of it: clocks aligned, events converted to tables on the run's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import tables
+from .errors import MotraceError
+from .foreign import foreign_recording
+from .model.pieces import collect_segments, collect_spans
+from .model.trace import Trace
+from .readers import thread_samples
+from .readers.events import EventStore, kinds_of, state_source
+from .readers.nsys import NsysTrace, convert, nvtx_table
+from .readers.run import RunRecording, load_run
+from .readers.thread_samples import ThreadSamples
+from .record.spans import KIND_CLOCK
+from .sources import RunSources
+from .timeline.clocks import ClockFit, Ranges, align
+from .vocabulary import NVTX_DOMAIN, SYNC_MARK
+
+Array = np.ndarray[Any, Any]
+UTC_ONLY_WARNING = "aligned by UTC alone: its times may be off by a millisecond"
+
+
+def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tuple[RunRecording, Trace | None]:
+    """A run and its trace, if it has one. Raises MotraceError where nothing can be read.
+
+    ``scratch`` receives the event tables. ``phases`` (DOMAIN or DOMAIN:THREAD) chooses the NVTX
+    ranges that are the phases of a run that only a profiler recorded.
+    """
+    if source.is_trace:
+        alone = source.traces[0].open()
+        recording, own = foreign_recording(alone, source.path, phases)
+        whole = _joined(recording, [(alone, own)], None, scratch, None)
+        recording.warnings += alone.warnings
+        return recording, whole
+    recording = load_run(source.path)
+    aligned: list[tuple[NsysTrace, ClockFit]] = []
+    for file in source.traces:
+        opened = file.open()
+        fit = align_trace(recording, opened)
+        if fit is None:
+            recording.warnings.append(f"{opened.name}: nothing ties its clock to the run's; it is left out")
+            continue
+        if "UTC" in fit.method:
+            recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
+        aligned.append((opened, fit))
+    samples = _thread_samples(recording)
+    joined = None
+    if aligned or samples is not None:
+        joined = _joined(recording, aligned, samples, scratch, pids_of(recording))
+    for opened, _ in aligned:
+        recording.warnings += opened.warnings
+    return recording, joined
+
+
+def pids_of(recording: RunRecording) -> set[int]:
+    """The processes of a run: those that recorded spans, and the children that the CPU log saw."""
+    pids = {log.pid for log in recording.span_logs}
+    if recording.cpu_log is not None:
+        pids |= {member.id for member in recording.cpu_log.members if member.is_child and member.id > 0}
+    return pids
+
+
+def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:
+    """The map from a trace's times to the run's CLOCK_MONOTONIC; None where nothing ties them together."""
+    table = nvtx_table(trace, NVTX_DOMAIN)
+    log = recording.loop_log
+    pid = log.pid if log is not None else -1
+    table = table.filter(pc.equal(table.column("pid"), pid))
+    kind, name = (table.column(column).cast("string").to_numpy(zero_copy_only=False) for column in ("kind", "name"))
+    start, end = table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy()
+    payload = table.column("payload").to_numpy(zero_copy_only=False).astype(float)
+    sync = (kind == "mark") & (name == SYNC_MARK) & ~np.isnan(payload)
+    marks = start[sync], table.column("payload").filter(pa.array(sync)).to_numpy()
+    mine = (kind == "range") & (table.column("tid").to_numpy() == (log.tid if log is not None else -1))
+    mine &= table.column("closed").to_numpy(zero_copy_only=False).astype(bool)
+    order = np.argsort(start[mine], kind="stable")
+    ranges = Ranges(name[mine][order].astype(str), start[mine][order], end[mine][order])
+    return align(_loop_spans(recording), ranges, marks, _utc_offset(recording, trace))
+
+
+def _loop_spans(recording: RunRecording) -> Ranges:
+    spans = collect_spans(recording)
+    log = recording.loop_log
+    mine = np.flatnonzero(spans.closed & (spans.tid == (log.tid if log is not None else -1)))
+    mine = mine[np.argsort(spans.start_ns[mine], kind="stable")]
+    return Ranges(np.array([spans.name[row] for row in mine], str), spans.start_ns[mine], spans.end_ns[mine])
+
+
+def _utc_offset(recording: RunRecording, trace: NsysTrace) -> int | None:
+    """Run time minus trace time, by way of the wall clock; None where the trace does not tell it."""
+    log = recording.loop_log
+    if log is None or trace.utc_start_ns is None:
+        return None
+    clocks = log.of_kind(KIND_CLOCK)
+    monotonic, utc = (int(clocks[0, 1]), int(clocks[0, 3])) if len(clocks) else (log.created_ns, log.created_utc_ns)
+    return monotonic - utc + trace.utc_start_ns
+
+
+def _thread_samples(recording: RunRecording) -> ThreadSamples | None:
+    """Samples of thread states, if they were taken and can be read."""
+    for name in ("threads.arrow", "threads.bin"):
+        if (recording.path / name).exists():
+            try:
+                samples = thread_samples.read(recording.path / name)
+            except MotraceError as error:
+                recording.warnings.append(str(error))
+                continue
+            return samples if samples.stays.num_rows else None
+    return None
+
+
+def _write_samples(samples: ThreadSamples, recording: RunRecording, origin_ns: int, folder: Path) -> tuple[int, int]:
+    """Write their states as a table on the run's clock; returns from when to when they were taken, absolute."""
+    states = samples.states()
+    start, end = (states.column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    columns = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
+    table = pa.table(
+        [
+            pa.array([recording.run_id] * len(start), pa.string()).dictionary_encode(),
+            columns["pid"],
+            columns["tid"],
+            start - origin_ns,
+            end - origin_ns,
+            *(columns[name] for name in ("state", "waits_on", "source")),
+        ],
+        schema=tables.SCHEMAS["thread_states"],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tables.write(table, folder / "thread_states.parquet")
+    return int(start.min()), int(end.max())
+
+
+def _joined(
+    recording: RunRecording,
+    traces: list[tuple[NsysTrace, ClockFit]],
+    samples: ThreadSamples | None,
+    scratch: Path,
+    pids: set[int] | None,
+) -> Trace:
+    """Convert the events of all traces, and samples of thread states, onto the run's clock, as run times."""
+    start, end = recording.bounds_ns()
+    origin = collect_segments(recording)[0].start_ns
+    folders = []
+    covered = []
+    for number, (trace, fit) in enumerate(traces):
+        folder = scratch / f"events{number}"
+
+        def to_run(times: Array, fit: ClockFit = fit) -> Array:
+            return fit.to_run(times) - origin
+
+        convert(trace, recording.run_id, folder, to_run, pids, (start - origin, end - origin))
+        folders.append(folder)
+        edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
+        covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
+    names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}
+    clocks, step_ns = _named(traces), 0
+    if samples is not None:
+        folders.append(scratch / "samples")
+        covered.append(_write_samples(samples, recording, origin, folders[-1]))
+        step_ns = round(float(np.percentile(list(samples.intervals().values()), 25)))
+        stays = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
+        names = {**{(row.pid, row.tid): row.name for row in stays.itertuples(index=False)}, **names}
+        count = int(pc.sum(samples.stays.column("samples")).as_py())
+        clocks["threads"] = ClockFit.constant(0, step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled")
+    store = EventStore(tuple(folders))
+    source = state_source(store)
+    return Trace(
+        store=store,
+        origin_ns=origin,
+        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)),
+        clocks=clocks,
+        names=names,
+        gpu_kinds=kinds_of(store),
+        state_source=source,
+        step_ns=step_ns if source == thread_samples.SOURCE else 0,
+    )
+
+
+def _named(traces: Iterable[tuple[NsysTrace, ClockFit]]) -> dict[str, ClockFit]:
+    clocks: dict[str, ClockFit] = {}
+    for trace, fit in traces:
+        name = "nsys"
+        while name in clocks:
+            name = f"nsys {trace.name}"
+        clocks[name] = fit
+    return clocks

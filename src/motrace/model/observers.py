@@ -1,0 +1,56 @@
+"""What observers cost: their runs against the quiet runs of the same mode, phase by phase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .compare import per_frame, phase_mean, usable
+from .stats import difference
+
+Json = dict[str, Any]
+
+FLAG_ABOVE, REFUSE_ABOVE = 0.05, 0.30
+SMALL_NS = 50_000
+"""A phase that takes less per frame is not judged: a ratio of noise tells nothing."""
+
+
+def observers_cost(runs: list[Json]) -> list[Json]:
+    """For each observer and phase: mean time per frame against the quiet runs, and what may be used of it.
+
+    ``change`` is relative; ``lo`` and ``hi`` its 95 % interval, None with too few repeats. ``use``
+    is ``yes``, ``flagged`` (more than 5 %) or ``refused`` (more than 30 %), by the mean.
+    """
+    rows: list[Json] = []
+    observed = [run for run in runs if run["observer"] and run["status"] == "completed" and run["frames"]]
+    for mode, name in sorted({(run["mode"], ", ".join(run["collectors"])) for run in observed}):
+        mine = [run for run in observed if (run["mode"], ", ".join(run["collectors"])) == (mode, name)]
+        quiet = usable(runs, mode)
+        if not quiet:
+            continue
+        for phase in ["frame", *mine[0]["phases"]]:
+            news, bases = (np.array([_mean(run, phase) for run in group], float) for group in (mine, quiet))
+            base = float(bases.mean())
+            if base < SMALL_NS:
+                continue
+            interval = difference(news, bases)
+            change = interval.mean / base
+            rows.append(
+                {
+                    "observer": name,
+                    "mode": mode,
+                    "phase": phase,
+                    "quiet_ns": base,
+                    "observed_ns": float(news.mean()),
+                    "change": change,
+                    "lo": None if interval.lo is None else interval.lo / base,
+                    "hi": None if interval.hi is None else interval.hi / base,
+                    "use": "refused" if change > REFUSE_ABOVE else "flagged" if change > FLAG_ABOVE else "yes",
+                }
+            )
+    return rows
+
+
+def _mean(run: Json, phase: str) -> float:
+    return per_frame(run, run["loop_wall_ns"]) if phase == "frame" else phase_mean(run, phase)

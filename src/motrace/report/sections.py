@@ -1,0 +1,142 @@
+"""Sections of a report that are a text and some tables: the same in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..vocabulary import BUCKETS
+from .format import ms, number, percent, seconds
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of cells that are text already; columns after the first ``words`` are numbers."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 1
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, paragraphs, tables."""
+
+    title: str
+    text: str
+    grids: tuple[Grid, ...] = field(default=())
+
+
+def sections(report: Json) -> list[Section]:
+    """Everything that collectors added to the report; empty where there were none."""
+    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_composed, _traces, _observers, _clocks)
+    return [section for part in parts for section in part(report)]
+
+
+def _composed(report: Json) -> Iterator[Section]:
+    for mode, pool in report["modes"].items():
+        composed = pool.get("composed")
+        if composed is None:
+            continue
+        rows = tuple(
+            (label, seconds(entry["ns"]), percent(entry["share"]), percent(entry["lo"]), percent(entry["hi"]))
+            for bucket, label in BUCKETS.items()
+            if (entry := composed["buckets"][bucket])["hi_ns"]
+        )
+        lenders = ", ".join(composed["lent_by"])
+        yield Section(
+            f"Mode {mode}, with the composition that {lenders} saw",
+            f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in "
+            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
+            (Grid("", ("bucket", "s", "share", "at least", "at most"), rows),),
+        )
+
+
+def _traces(report: Json) -> Iterator[Section]:
+    for run in report["runs"]:
+        trace = run["trace"]
+        if trace is None:
+            continue
+        events = ", ".join(f"{rows:,} {table}" for table, rows in trace["events"].items())
+        grids = [
+            Grid("GPU work by phase", ("phase", "operations", "launched in it, s", "ran meanwhile, s"), tuple(
+                (row["phase"], f"{row['operations']:,}", seconds(row["launched_ns"]), seconds(row["ran_ns"]))
+                for row in trace["gpu_phases"]
+            )),
+            Grid("GPU per frame", ("mean over frames", "value"), _gpu_frame(trace["gpu_frames"])),
+            _calls("What the loop thread waited on", trace["waits"]),
+            _calls("What the renderer's threads called", trace["renderer_calls"]),
+        ]  # fmt: skip
+        yield Section(
+            f"What profilers saw of {run['run_id']}",
+            f"Covers {seconds(trace['covered_ns'])} s, times aligned to {trace['error_ns'] / 1e3:,.1f} us. "
+            f"Blocked time rests on: {trace['evidence']}. Events: {events or 'none'}.",
+            tuple(grid for grid in grids if grid.rows),
+        )
+
+
+def _gpu_frame(frames: Json | None) -> tuple[tuple[str, str], ...]:
+    if frames is None:
+        return ()
+    return (
+        ("GPU (or software rasterizer) busy, ms", ms(frames["busy_mean_ns"])),
+        ("busy while the loop thread was off its core, ms", ms(frames["wait_mean_ns"])),
+        ("gap to the next frame's first work, ms", ms(frames["gap_mean_ns"])),
+        ("serialisation (1: CPU and GPU took turns, 0: overlapped)", number(frames["serialisation_mean"])),
+    )
+
+
+def _calls(title: str, rows: list[Json]) -> Grid:
+    cells = tuple(
+        (
+            row["phase"],
+            row["role"],
+            f"{row['name']} ({row['api']})",
+            row["waits_on"] or "–",
+            f"{row['calls']:,}",
+            seconds(row["total_ns"]),
+        )
+        for row in rows
+    )
+    return Grid(title, ("phase", "thread", "call", "waits on", "calls", "s"), cells, words=4)
+
+
+def _observers(report: Json) -> Iterator[Section]:
+    rows = tuple(
+        (
+            row["observer"],
+            row["phase"],
+            ms(row["quiet_ns"]),
+            ms(row["observed_ns"]),
+            percent(row["change"]),
+            "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
+            row["use"],
+        )
+        for row in report["observers"]
+    )
+    if rows:
+        yield Section(
+            "What the observers cost",
+            "Mean per frame under each observer against the quiet runs of the same mode. Above 5 % what it says of a "
+            "phase is flagged, above 30 % it is refused for that phase.",
+            (Grid("", ("observer", "phase", "quiet, ms", "observed, ms", "change", "95 %", "use"), rows, words=2),),
+        )
+
+
+def _clocks(report: Json) -> Iterator[Section]:
+    foreign = [row for row in report["clocks"] if row["source"] != "spans"]
+    if foreign:
+        rows = tuple(
+            (row["run"], row["source"], f"{row['error_ns'] / 1e3:,.1f}", number(row["drift_ppm"], 3),
+             f"{row['pairs']:,}", row["method"])
+            for row in foreign
+        )  # fmt: skip
+        yield Section(
+            "Clocks",
+            "How times of each source were brought onto the run's CLOCK_MONOTONIC. 95 % of them are this close.",
+            (Grid("", ("run", "source", "error, us", "drift, ppm", "pairs", "method"), rows, words=2),),
+        )

@@ -1,0 +1,205 @@
+"""What lies below a path: experiments, their runs, and the files of profilers, joined to the runs they watched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import runs
+from .errors import MotraceError
+from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
+from .vocabulary import NVTX_DOMAIN, RUN_MARK
+
+STREAM = ".qdstrm"
+"""What nsys leaves behind where it did not find its importer."""
+SUFFIXES = (".sqlite", ".nsys-rep", ".arrow", STREAM)
+_PREFERRED = (
+    "",
+    ".sqlite",
+    ".arrow",
+    ".nsys-rep",
+    STREAM,
+)  # of one recording in several forms; "" is a folder of tables
+SAME_TIME_NS = 60 * 10**9
+"""A trace and a run whose clocks are further apart than this are not of the same time."""
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A file or folder that Nsight Systems wrote; ``export`` is what was made of it, itself if nothing had to be."""
+
+    path: Path
+    export: Path
+    scratch: Path
+
+    def open(self) -> NsysTrace:
+        """Open it (again). Raises MotraceError."""
+        trace = open_trace(self.export, self.scratch)
+        trace.name = self.path.name
+        return trace
+
+
+@dataclass
+class RunSources:
+    """A run's folder and the traces that belong to it; ``is_trace`` if only a profiler recorded it."""
+
+    path: Path
+    traces: list[TraceFile] = field(default_factory=list)
+    is_trace: bool = False
+
+
+@dataclass
+class Sources:
+    """An experiment: its runs, and warnings about files that could not be used."""
+
+    runs: list[RunSources] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> dict[Path, Sources]:
+    """Experiments below ``paths``, by folder. Raises MotraceError where there is none.
+
+    A profiler's file may lie anywhere below the paths: it is joined to the run whose process it
+    watched, by the run-id mark, the process id and the time. What belongs to no run is an
+    experiment of its own, whose folder is the file.
+    """
+    found: dict[Path, Sources] = {}
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise MotraceError(f"{path}: no such file or folder")
+        alone = _is_trace(path)
+        if not path.is_dir() and not alone:
+            raise MotraceError(
+                f"{path}: neither a folder nor a report of Nsight Systems (.nsys-rep or an export of it)"
+            )
+        here = {} if alone else runs.find_experiments(path)
+        traces = [path] if alone else list(find_traces(path))
+        if not here and not traces:
+            raise MotraceError(
+                f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no report of Nsight Systems); "
+                "record one with `python -m tools.run_record`"
+            )
+        files += [file for file in traces if file not in files]
+        for home, run_dirs in here.items():
+            known = found.setdefault(home, Sources()).runs
+            known += [RunSources(one) for one in run_dirs if one not in [other.path for other in known]]
+    for file in _one_of_each(files):
+        _place(file, found, scratch, export)
+    return found
+
+
+def find_traces(root: Path) -> Iterator[Path]:
+    """Files and folders below ``root`` that Nsight Systems wrote, sorted; results of analyses are not looked at."""
+    if _is_trace(root):
+        yield root
+        return
+    for directory, subdirectories, files in os.walk(root):
+        here = Path(directory)
+        subdirectories[:] = sorted(name for name in subdirectories if name != runs.ANALYSIS_DIR and name[0] != ".")
+        folders = [name for name in subdirectories if is_nsys_file(here / name)]
+        subdirectories[:] = [name for name in subdirectories if name not in folders]
+        yield from (here / name for name in folders)
+        yield from (here / name for name in sorted(files) if name.endswith(SUFFIXES) and _is_trace(here / name))
+
+
+def _is_trace(path: Path) -> bool:
+    return path.suffix == STREAM or is_nsys_file(path)
+
+
+def _one_of_each(files: list[Path]) -> list[Path]:
+    """Of a report and its exports, the one that is read best."""
+
+    def recording(path: Path) -> tuple[Path, str]:
+        name = path.name.removesuffix("_pqtdir") if path.is_dir() else path.stem
+        return path.parent.resolve(), name
+
+    best: dict[tuple[Path, str], Path] = {}
+    for path in files:
+        key, suffix = recording(path), "" if path.is_dir() else path.suffix
+        if key not in best or _PREFERRED.index(suffix) < _PREFERRED.index(
+            "" if best[key].is_dir() else best[key].suffix
+        ):
+            best[key] = path
+    return [best[key] for key in sorted(best)]
+
+
+def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
+    """Open a trace and give it to the runs it watched, else make it a run."""
+    folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = TraceFile(file, _exported(file, folder, export), folder)
+        trace = opened.open()
+        watched = [
+            run for sources in found.values() for run in sources.runs if not run.is_trace and watches(trace, run)
+        ]
+    except MotraceError as error:
+        found.setdefault(file, Sources()).warnings.append(str(error))
+        return
+    for run in watched:
+        run.traces.append(opened)
+    if not watched:
+        found.setdefault(file, Sources()).runs.append(RunSources(file, [opened], is_trace=True))
+
+
+def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
+    """What is read of a file: its export, where it is a report. Raises MotraceError."""
+    if file.suffix == STREAM:
+        if export is None:
+            raise MotraceError(
+                f"{file.name}: not imported; where Nsight Systems is installed, run `QdstrmImporter -i {file.name}`"
+            )
+        return export(file, folder)
+    source = open_trace(file, folder, export).source
+    return getattr(source, "path", None) or file
+
+
+def watches(trace: NsysTrace, run: RunSources) -> bool:
+    """Whether a trace recorded the process of a run."""
+    run_id, pids, born_ns = _identity(run.path)
+    if not pids:
+        return False
+    marks = run_marks(trace)
+    near = born_ns is None or trace.utc_start_ns is None or _overlaps(trace, born_ns)
+    if marks:
+        return near and any(name == run_id and pid in pids for name, pid in marks)
+    return near and born_ns is not None and trace.utc_start_ns is not None and bool(pids & set(trace.processes))
+
+
+def _overlaps(trace: NsysTrace, born_ns: int) -> bool:
+    start = trace.utc_start_ns or 0
+    return start - SAME_TIME_NS <= born_ns <= start + (trace.duration_ns or 0) + SAME_TIME_NS
+
+
+def run_marks(trace: NsysTrace) -> set[tuple[str, int]]:
+    """(run id, pid) of each run-id mark in a trace."""
+    table = nvtx_table(trace, NVTX_DOMAIN)
+    names = table.column("name").cast("string").to_pylist()
+    return {
+        (name.removeprefix(RUN_MARK), pid)
+        for name, pid in zip(names, table.column("pid").to_pylist())
+        if name.startswith(RUN_MARK)
+    }
+
+
+def _identity(path: Path) -> tuple[str, set[int], int | None]:
+    """Run id, process ids and wall-clock time of birth (ns) of a run, as far as its folder tells."""
+    from .readers.spans import SpanLogFile
+
+    manifest: dict[str, Any] = {}
+    pids: set[int] = set()
+    born: list[int] = []
+    try:
+        if (path / runs.RUN_FILE).exists():
+            manifest = runs.read_json(path / runs.RUN_FILE)
+        for file in path.glob("spans-*.bin"):
+            log = SpanLogFile.read(file)
+            pids.add(log.pid)
+            born.append(log.created_utc_ns)
+    except MotraceError:
+        return str(manifest.get("run_id", path.name)), pids, min(born, default=None)
+    return str(manifest.get("run_id", path.name)), pids, min(born, default=None)

@@ -1,0 +1,88 @@
+"""Blocked time split by intervals, on simulated machines: exact where they are, bounded where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motrace.model.attribution import Blind, Shares, attribute
+from motrace.model.evidence import Evidence
+from tests.model.simulated import Machine, build, calls, machines, scheduling, true_causes
+
+SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
+SEES_ALL = Blind(False, False)
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def by_cause(machine: Machine, evidence: Evidence, with_clocks: bool = True) -> dict[str, Shares]:
+    """Shares by cause; a cause that has evidence of two kinds is summed."""
+    log = machine.log if with_clocks else None
+    found: dict[str, Shares] = {}
+    for share in attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence):
+        if share.cause in found:
+            first = found[share.cause]
+            share = Shares(share.state, share.cause, share.evidence, first.ns + share.ns, first.lo_ns + share.lo_ns,
+                           first.hi_ns + share.hi_ns)  # fmt: skip
+        found[share.cause] = share
+    wall = machine.pieces.end_ns - machine.pieces.start_ns
+    assert (sum(share.ns for share in found.values()) == wall).all()
+    return found
+
+
+@many
+@given(machines(with_gpu=True))
+def test_exact_intervals_give_the_truth_exactly(machine: Machine) -> None:
+    shares = by_cause(machine, scheduling(machine))
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for cause, share in shares.items():
+            assert abs(share.ns[piece] - truth.get(cause, 0)) <= SLACK_NS, (cause, piece, truth)
+            assert share.hi_ns[piece] - share.lo_ns[piece] <= 2 * SLACK_NS
+        assert set(truth) <= set(shares)
+
+
+@many
+@given(machines(with_gpu=True))
+def test_they_do_without_any_clock(machine: Machine) -> None:
+    """A trace by somebody else: no recorder of ours ran in the program."""
+    shares = by_cause(machine, scheduling(machine, knows_runnable=False), with_clocks=False)
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        assert shares["native_or_python"].ns[piece] == truth.get("native_or_python", 0)
+
+
+@many
+@given(
+    machines(with_gpu=True),
+    st.integers(-3000, 3000),
+    st.sampled_from((scheduling, calls, lambda machine, error: scheduling(machine, error, knows_runnable=False))),
+)
+def test_every_true_cause_lies_inside_its_bounds(
+    machine: Machine, error_ns: int, seen: Callable[[Machine, int], Evidence]
+) -> None:
+    """Whatever the error of the alignment, and whether waiting for a core can be told from blocking."""
+    shares = by_cause(machine, seen(machine, error_ns))
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for cause, share in shares.items():
+            low, high, true = share.lo_ns[piece], share.hi_ns[piece], truth.get(cause, 0)
+            assert low - SLACK_NS <= true <= high + SLACK_NS, (cause, piece, true, low, high)
+        assert set(truth) <= set(shares)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_waiting_calls_narrow_what_clocks_leave_open(seed: int) -> None:
+    machine = build(np.random.default_rng(seed), 4, 5, 1, 200, 0.4, 5, with_gpu=True)
+
+    def width(evidence: Evidence | None) -> int:
+        shares = attribute(machine.pieces, machine.log, machine.roles, None, SEES_ALL, evidence)
+        return int(sum((share.hi_ns - share.lo_ns).sum() for share in shares))
+
+    without = scheduling(machine)
+    clocks = Evidence("gpu", graphics=without.graphics, cuda=without.cuda)
+    assert width(scheduling(machine)) < width(calls(machine)) < width(clocks)
