@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,20 +249,24 @@ def test_a_run_that_is_killed_under_nsys_is_no_failure_of_the_experiment(tmp_pat
     assert sqlite_of(tmp_path / "x/02-none-nsys").exists()
 
 
-def test_run_record_under_a_profiler_of_the_users_own(tmp_path: Path, run_program: Callable) -> None:
-    """``nsys profile -o FILE python -m tools.run_record`` with no flag of ours."""
+def test_run_record_under_a_profiler_of_the_users_own(tmp_path: Path) -> None:
+    """``nsys profile -o FILE python -m tools.run_record`` with no flag of ours, into a folder that is not there."""
     nsys = installed()
-    flags = ("--sample=none", "--cpuctxsw=none", "--session-new=motrace-test-own", "--force-overwrite=true")
-    words = [str(nsys.path), "profile", *flags, "-o", str(tmp_path / "report"), *command(tmp_path, "--collect", "nsys")]
+    flags = ("-s", "none", "--cpuctxsw=none", "--session-new=motrace-test-own")
+    output = tmp_path / "g1/report"
+    words = [str(nsys.path), "profile", *flags, "-o", str(output), *command(tmp_path, "--collect", "nsys")]
     done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert any("can't be nested" in text for text in warnings(done))
-    assert f"profiled by nsys: its report is found anywhere below {tmp_path / 'x'}" in done.stdout
+    (warning,) = warnings(done)
+    assert "can't be nested" in warning
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("profiled by nsys")]
+    assert "its report is read where it lies below the folder to analyse; this one with `python -m tools" in told
+    assert Path(ROOT / told.split("tools.analyze ")[1].rstrip("`")).resolve() == tmp_path.resolve()
     run = manifest(tmp_path, "01-none")
     assert run["profiler_attached"] is True and run["profiled_by"] == "nsys"
     assert run["nvtx"]["attached"] is True and run["nvtx"]["dummy"] is False
-    stream, report = tmp_path / "report.qdstrm", tmp_path / "report.nsys-rep"
+    stream, report = output.with_suffix(".qdstrm"), output.with_suffix(".nsys-rep")
     if stream.exists():
         nsys.import_stream(stream, report)
-    nsys._export("sqlite", report, tmp_path / "report.sqlite")
-    check_ranges(tmp_path / "x/01-none", tmp_path / "report.sqlite")
+    nsys._export("sqlite", report, output.with_suffix(".sqlite"))
+    check_ranges(tmp_path / "x/01-none", output.with_suffix(".sqlite"))

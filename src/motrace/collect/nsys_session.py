@@ -36,13 +36,13 @@ class Session:
         """Take note of the processes that are there now."""
         name = os.fsencode(self._name)
         for pid in _pids():
-            words = _words(pid)
+            words = words_of(pid)
             if b"--session-new=" + name in words:
                 _hold(pid, self._tools)
             elif b"--session-name=" + name in words:
                 _hold(pid, self._agents)
         for pid in _descendants(set(self._tools)):
-            words = _words(pid)
+            words = words_of(pid)
             if words and os.path.basename(words[0]).startswith(b"nsys-"):  # nsys-launcher, nsys-tee
                 _hold(pid, self._helpers)
 
@@ -97,12 +97,18 @@ def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _words(pid: int) -> list[bytes]:
+def words_of(pid: int) -> list[bytes]:
     """A process's command line; empty for one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def parent_of(pid: int) -> int:
+    """The process that started this one, 0 if there is none."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
 
 
 def _stat(pid: int) -> list[bytes]:
@@ -138,12 +144,12 @@ def _hold(pid: int, held: dict[int, int]) -> None:
     """Keep a descriptor of a process, so that no other is ever taken for it; its command line was read before."""
     if pid in held:
         return
-    before = _words(pid)
+    before = words_of(pid)
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    if before and _words(pid) == before:
+    if before and words_of(pid) == before:
         held[pid] = descriptor
     else:  # it ended meanwhile
         os.close(descriptor)
