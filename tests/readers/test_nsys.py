@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.readers import nsys, nsys_columnar, nsys_source
+from motrace.readers import nsys, nsys_columnar, nsys_sqlite
 from motrace.readers.nsys import convert, nvtx_table, open_trace
 from motrace.readers.nsys_enums import api_name, metric_unit, waits_on
 from motrace.tables import EVENT_TABLES, SCHEMAS, check
@@ -282,7 +282,7 @@ def test_the_size_of_batches_changes_nothing(
     tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch, form: str, rows: int
 ) -> None:
     whole = tables(everything(), form)
-    for module in (nsys_source, nsys_columnar):
+    for module in (nsys_sqlite, nsys_columnar):
         monkeypatch.setattr(module, "CHUNK_ROWS", rows)
     pieces = tables(everything(), form)
     assert set(pieces) == set(whole)
