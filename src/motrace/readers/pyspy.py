@@ -128,21 +128,25 @@ def _by_locks(profile: Profile, groups: Groups, facts: dict[str, Any], spans: Ma
     if checked is None or len(checked.stack) < FEW:
         few = f"only {len(checked.stack)} samples" if checked else "no samples"
         return _without(profile, pid, f"{few} of a thread with spans: their times can't be checked, and are not used")
-    found = find_shift(profile.stacks, checked.stack, stops[checked.tid][1], spans[checked.tid])
+    own = profile.has_python()
+    stop_ns = stops[checked.tid][1]
+    found = find_shift(profile.stacks, checked.stack[own[checked.stack]], stop_ns, spans[checked.tid])
     if not found.holds:
         told = f"{found.agrees:.0%} of the {found.told} samples whose stack tells a span are in it by the log's times"
         return _without(profile, pid, f"{told}: they are not used")
     first_group = int(stops[checked.tid][0][found.shift]) if found.shift >= 0 else 0
     parts, lost = [], 0
     for thread in profile.threads:
-        if thread.tid not in stops:
-            lost += len(thread.stack)
-            continue
-        number, t_ns, _ = stops[thread.tid]
-        own = np.flatnonzero(number >= first_group)
-        kept = min(len(own), len(thread.stack))
-        lost += len(thread.stack) - kept
-        parts.append(_rows(thread, t_ns[own[:kept]], np.arange(kept), thread.weight_s, pid))
+        chosen = np.flatnonzero(own[thread.stack])
+        number, t_ns, _ = stops.get(thread.tid, (np.empty(0, np.int64),) * 3)
+        # A thread that came later was stopped, at first, before it had a stack: its last stops count.
+        later = len(number) > 0 and number[0] > first_group
+        place = (
+            np.flatnonzero(number >= first_group)[-len(chosen) :] if later else np.flatnonzero(number >= first_group)
+        )
+        kept = min(len(place), len(chosen))
+        lost += len(chosen) - kept
+        parts.append(_rows(thread, t_ns[place[:kept]], chosen[:kept], thread.weight_s, pid))
     if lost:
         warnings.append(f"py-spy: {lost} samples of threads that came or went have no time in its log: left out")
     # Where the spans are so long that a shift by one changes little, so much is all that is known.

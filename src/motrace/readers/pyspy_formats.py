@@ -28,6 +28,7 @@ _PROFILE_NAME = re.compile(r'(?:Process (\d+) )?Thread (0x[0-9a-fA-F]+|\d+) "(.*
 _TITLE = re.compile(r"<title>(.*?) \(([\d,]+) samples?, [\d.]+%\)</title><rect ([^>]*)>", re.DOTALL)
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 _ADDRESS = re.compile(r"^0x[0-9a-f]+(?= |$)")
+_PYTHON = re.compile(r"(\.pyx?|<[^>]*>)(:\d+)?\)$")
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
 
@@ -57,6 +58,14 @@ class Profile:
     threads: list[ThreadProfile] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
 
+    def has_python(self) -> Array:
+        """For each stack, whether Python frames are in it.
+
+        Those without are not the thread's own: a thread that is just being made bears, for a
+        moment, the id of the thread that makes it, and py-spy counts it as a second sample of that one.
+        """
+        return np.array([any(not is_native(frame) for frame in stack) for stack in self.stacks], bool)
+
     @property
     def native(self) -> bool:
         """Whether native frames were recorded."""
@@ -65,7 +74,8 @@ class Profile:
 
 def is_native(frame: str) -> bool:
     """Whether a frame, ``function (module)``, is compiled code."""
-    return bool(_LIBRARY.search(frame.rpartition("(")[2].rstrip(")"))) or ".py" not in frame.rpartition("(")[2]
+    function, _, module = frame.rpartition(" (")
+    return bool(function) and not _PYTHON.search(module)
 
 
 class _Builder:
