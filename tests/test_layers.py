@@ -13,11 +13,11 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each package may import of the others, itself included.
-BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "environment"}
+BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment"}
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
-    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables"},
-    "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "adapter", "errors"},
+    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables", "schemas"},
+    "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "schemas", "adapter", "errors"},
     "timeline": {"timeline", "vocabulary", "errors"},
     "report": {"report", "vocabulary"},
     "collect": {"collect", "record", "readers", *BASE},
@@ -25,9 +25,12 @@ MAY_IMPORT = {
     "commands": {"commands", "sources", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
     "video": {"record", "errors"},
     "analysis": {"model", "report", "collect", "readers", "sources", "joining", *BASE},
-    "joining": {"model", "readers", "record", "sources", "timeline", "foreign", *BASE},
+    "joining": {"model", "readers", "record", "sources", "timeline", "foreign", "collected", *BASE},
+    "collected": {"model", "readers", "timeline", *BASE},
     "foreign": {"model", "readers", "record", "timeline", *BASE},
     "sources": {"readers", *BASE},
+    "tables": {"schemas"},
+    "schemas": set(),
     "runs": {"errors"},
     "environment": {"__init__"},
 }

@@ -25,7 +25,7 @@ from .model.run_tables import build_tables
 from .model.summary import summarise
 from .model.verdict import judge
 from .readers.nsys import Exporter
-from .sources import RunSources, Sources, find
+from .sources import STREAM, RunSources, Sources, find
 
 Json = dict[str, Any]
 
@@ -113,7 +113,8 @@ def analyse(
     if same_states(summaries) is False:
         warnings.append("the runs did not end in the same simulation state: they did not do the same work")
     warnings += _experiment_warnings(experiment)
-    modes = pool_modes(summaries, joined["frames"])
+    cost = observers_cost(summaries)
+    modes = pool_modes(summaries, joined["frames"], cost)
     report = {
         "schema_version": runs.SCHEMA_VERSION,
         "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
@@ -124,7 +125,7 @@ def analyse(
         "modes": modes,
         "same_states": same_states(summaries),
         "comparison": record_against_none(summaries),
-        "observers": observers_cost(summaries),
+        "observers": cost,
         "what_if": [],
         "verdict": judge(summaries, environment, modes),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],
@@ -217,7 +218,10 @@ def exporter() -> Exporter:
     def export(report: Path, folder: Path) -> Path:
         nsys = find_nsys()
         if nsys is None:
-            raise MotraceError("Nsight Systems is not installed here")
+            raise MotraceError(f"{report.name}: Nsight Systems is not installed here")
+        if report.suffix == STREAM:
+            stream, report = report, folder / f"{report.stem}.nsys-rep"
+            nsys.import_stream(stream, report, keep=True)
         return nsys.export(report, folder)
 
     return export

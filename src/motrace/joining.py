@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from .collected import read_parts
 from .foreign import foreign_recording
 from .model.pieces import collect_segments, collect_spans
 from .model.trace import Trace
@@ -47,7 +49,7 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
         if "UTC" in fit.method:
             recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
         aligned.append((opened, fit))
-    joined = _joined(recording, aligned, scratch, pids_of(recording)) if aligned else None
+    joined = _joined(recording, aligned, scratch, pids_of(recording))
     for opened, _ in aligned:
         recording.warnings += opened.warnings
     return recording, joined
@@ -66,7 +68,7 @@ def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:
     table = nvtx_table(trace, NVTX_DOMAIN)
     log = recording.loop_log
     pid = log.pid if log is not None else -1
-    table = table.filter(pa.compute.equal(table.column("pid"), pid))
+    table = table.filter(pc.equal(table.column("pid"), pid))
     kind, name = (table.column(column).cast("string").to_numpy(zero_copy_only=False) for column in ("kind", "name"))
     start, end = table.column("start_ns").to_numpy(), table.column("end_ns").to_numpy()
     payload = table.column("payload").to_numpy(zero_copy_only=False).astype(float)
@@ -98,9 +100,12 @@ def _utc_offset(recording: RunRecording, trace: NsysTrace) -> int | None:
 
 
 def _joined(
-    recording: RunRecording, traces: list[tuple[NsysTrace, ClockFit]], scratch: Path, pids: set[int] | None
-) -> Trace:
-    """Convert the events of all traces onto the run's clock, as run times."""
+    recording: RunRecording,
+    traces: list[tuple[NsysTrace, ClockFit]],
+    scratch: Path,
+    pids: set[int] | None,
+) -> Trace | None:
+    """Everything that was collected of a run as tables on its clock (run times); None if nothing was."""
     start, end = recording.bounds_ns()
     origin = collect_segments(recording)[0].start_ns
     folders = []
@@ -115,16 +120,28 @@ def _joined(
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
-    store = EventStore(tuple(folders))
+    parts = read_parts(recording, origin, scratch) if pids is not None else []
+    if not parts and not traces:
+        return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}
+    clocks = _named(traces)
+    for part in parts:
+        folders.append(part.folder)
+        names = {**part.names, **names}
+        clocks |= {part.source: part.clock} if part.clock is not None else {}
+        covered += [part.covered_ns] if part.covered_ns is not None else []
+    store = EventStore(tuple(folders))
+    source = state_source(store)
     return Trace(
         store=store,
         origin_ns=origin,
-        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)),
-        clocks=_named(traces),
+        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)) if covered else (0, 0),
+        clocks=clocks,
         names=names,
         gpu_kinds=kinds_of(store),
-        state_source=state_source(store),
+        state_source=source,
+        step_ns=next((part.step_ns for part in parts if part.source == source), 0),
+        stacks=next((part.stacks for part in parts if part.stacks is not None), None),
     )
 
 

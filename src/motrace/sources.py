@@ -13,8 +13,16 @@ from .errors import MotraceError
 from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
 from .vocabulary import NVTX_DOMAIN, RUN_MARK
 
-SUFFIXES = (".sqlite", ".nsys-rep", ".arrow")
-_PREFERRED = ("", ".sqlite", ".arrow", ".nsys-rep")  # of one recording in several forms; "" is a folder of tables
+STREAM = ".qdstrm"
+"""What nsys leaves behind where it did not find its importer."""
+SUFFIXES = (".sqlite", ".nsys-rep", ".arrow", STREAM)
+_PREFERRED = (
+    "",
+    ".sqlite",
+    ".arrow",
+    ".nsys-rep",
+    STREAM,
+)  # of one recording in several forms; "" is a folder of tables
 SAME_TIME_NS = 60 * 10**9
 """A trace and a run whose clocks are further apart than this are not of the same time."""
 
@@ -63,7 +71,7 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     for path in paths:
         if not path.exists():
             raise MotraceError(f"{path}: no such file or folder")
-        alone = is_nsys_file(path)
+        alone = _is_trace(path)
         if not path.is_dir() and not alone:
             raise MotraceError(
                 f"{path}: neither a folder nor a report of Nsight Systems (.nsys-rep or an export of it)"
@@ -86,7 +94,7 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
 
 def find_traces(root: Path) -> Iterator[Path]:
     """Files and folders below ``root`` that Nsight Systems wrote, sorted; results of analyses are not looked at."""
-    if is_nsys_file(root):
+    if _is_trace(root):
         yield root
         return
     for directory, subdirectories, files in os.walk(root):
@@ -95,7 +103,11 @@ def find_traces(root: Path) -> Iterator[Path]:
         folders = [name for name in subdirectories if is_nsys_file(here / name)]
         subdirectories[:] = [name for name in subdirectories if name not in folders]
         yield from (here / name for name in folders)
-        yield from (here / name for name in sorted(files) if name.endswith(SUFFIXES) and is_nsys_file(here / name))
+        yield from (here / name for name in sorted(files) if name.endswith(SUFFIXES) and _is_trace(here / name))
+
+
+def _is_trace(path: Path) -> bool:
+    return path.suffix == STREAM or is_nsys_file(path)
 
 
 def _one_of_each(files: list[Path]) -> list[Path]:
@@ -136,6 +148,12 @@ def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Export
 
 def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
     """What is read of a file: its export, where it is a report. Raises MotraceError."""
+    if file.suffix == STREAM:
+        if export is None:
+            raise MotraceError(
+                f"{file.name}: not imported; where Nsight Systems is installed, run `QdstrmImporter -i {file.name}`"
+            )
+        return export(file, folder)
     source = open_trace(file, folder, export).source
     return getattr(source, "path", None) or file
 

@@ -157,6 +157,9 @@ IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "t
 NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
 """What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
 
+RIDING_COLLECTORS = ("threads", "gpu")
+"""Collectors that ride along in every run, since they disturb nothing; the others are observers."""
+
 ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
 
 _ROLE_BY_NAME = (

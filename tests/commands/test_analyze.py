@@ -89,7 +89,7 @@ def test_a_folder_that_is_not_there(run_program: Callable, tmp_path: Path) -> No
 def test_a_file(run_program: Callable, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     done = run_program("-m", "tools.analyze", tmp_path / "file", check=False)
-    assert done.returncode == 1 and "not a folder" in one_line(done)
+    assert done.returncode == 1 and "neither a folder nor a report" in one_line(done)
 
 
 def test_a_folder_that_is_something_else(run_program: Callable, tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--size", "big"), "--size big: write it as WIDTHxHEIGHT"),
         (("--size", "4x4"), "must be between 16 and 8192"),
         (("--stall-timeout", "0"), "--stall-timeout 0"),
+        (("--collect-timeout", "0"), "--collect-timeout 0"),
+        (("--collect", "nothing"), "--collect nothing: nothing; choose from nsys"),
+        (("--collect", ""), "nothing is named"),
+        (("--nsys-args", "'"), "No closing quotation"),
         (("--mode", "sideways"), "invalid choice"),
         (("--preset", "huge"), "invalid choice"),
         (("--name", "../up"), "--name ../up: use letters"),
@@ -122,6 +126,19 @@ def test_a_run_that_fails_is_told_and_kept(
     assert report["verdict"]["abstains"]
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert [entry["status"] for entry in experiment["runs"]] == ["crashed", *["not started"] * 3]
+
+
+def test_a_profiler_that_hears_nothing_is_told(run_program: Callable, tmp_path: Path) -> None:
+    """MOTRACE_NVTX makes the worker believe that a profiler is attached; none is, so nvtx gives its dummy."""
+    words = ("--mode", "none", "--frames", 2, "--workload", f"{WORKLOADS}:Plain")
+    done = record(run_program, tmp_path, *words, MOTRACE_NVTX="1")
+    assert done.returncode == 0
+    (warning,) = [line for line in done.stdout.splitlines() if line.startswith("warning")]
+    assert "records none of our ranges" in warning and "nvtx==0.2.11" in warning
+    manifest = json.loads((tmp_path / "x/01-none/run.json").read_text())
+    assert manifest["nvtx"] == {"attached": True, "dummy": True, "shimmed": False}
+    assert manifest["profiler_attached"] is True
+    assert warning.endswith(manifest["collector_warnings"][0])
 
 
 def test_a_run_that_hangs_is_ended_and_says_where(run_program: Callable, tmp_path: Path) -> None:

@@ -92,3 +92,30 @@ class Closes(Base):
         super().frames()
         camera.close()
         camera.capture(env.data)
+
+
+class EndlessUnderProfiler(Base):
+    """Goes on until it is ended, but only while a profiler is attached; else it is two frames."""
+
+    def frames(self) -> None:
+        super().frames()
+        while os.environ.get("NVTX_INJECTION64_PATH"):
+            super().frames()
+
+
+class KilledUnderProfiler(Base):
+    """Is killed in mid-run, but only while a profiler is attached."""
+
+    def frames(self) -> None:
+        super().frames()
+        if os.environ.get("NVTX_INJECTION64_PATH"):
+            os.kill(os.getpid(), 9)
+
+
+class LongUnderProfiler(Base):
+    """Takes some seconds, but only while a profiler is attached."""
+
+    def frames(self) -> None:
+        super().frames()
+        if os.environ.get("NVTX_INJECTION64_PATH"):
+            time.sleep(3)

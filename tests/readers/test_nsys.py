@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.readers import nsys, nsys_columnar, nsys_source
+from motrace.readers import nsys, nsys_columnar, nsys_sqlite
 from motrace.readers.nsys import convert, nvtx_table, open_trace
 from motrace.readers.nsys_enums import api_name, metric_unit, waits_on
 from motrace.tables import EVENT_TABLES, SCHEMAS, check
@@ -282,7 +282,7 @@ def test_the_size_of_batches_changes_nothing(
     tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch, form: str, rows: int
 ) -> None:
     whole = tables(everything(), form)
-    for module in (nsys_source, nsys_columnar):
+    for module in (nsys_sqlite, nsys_columnar):
         monkeypatch.setattr(module, "CHUNK_ROWS", rows)
     pieces = tables(everything(), form)
     assert set(pieces) == set(whole)
@@ -325,11 +325,12 @@ def test_complaints_of_the_profiler_become_warnings(tmp_path: Path) -> None:
     export = everything()
     for severity, text in ((1, "chatter"), (2, "No CUDA\nevents"), (3, "broken"), (3, "broken")):
         export.add("DIAGNOSTIC_EVENT", timestamp=-5, severity=severity, text=text)
-    export.add("PROFILER_OVERHEAD", start=10, end=30, nameId=1)
+    export.add("PROFILER_OVERHEAD", start=10, end=30, nameId=1, globalTid=gid(7, 70))
     export.add("PROFILER_OVERHEAD", start=20, end=50, nameId=1)
     trace = open_trace(export.sqlite(tmp_path / "a.sqlite"), tmp_path)
     assert trace.warnings == ["a.sqlite: nsys warning: No CUDA events", "a.sqlite: nsys error: broken"]
     assert trace.overhead_ns == 40
+    assert trace.profiled == {7}  # the other one is of another nsys
 
 
 SECRET = "hunter2-TOKEN-9f8e7d"

@@ -215,3 +215,20 @@ def test_the_cost_of_a_boundary_is_measured(tmp_path: Path) -> None:
     motrace.start(tmp_path)
     motrace.stop()
     assert 200 < read_log(tmp_path).boundary_cost_ns < 100_000
+
+
+def test_threads_that_end_before_their_name_is_read_do_not_damage_the_log(tmp_path: Path) -> None:
+    def spin() -> None:
+        end = time.perf_counter() + 0.002
+        while time.perf_counter() < end:
+            pass
+
+    motrace.start(tmp_path)
+    for _ in range(60):
+        with motrace.span("work"):
+            time.sleep(0.002)
+        threading.Thread(target=spin).start()
+    motrace.stop()
+    log = read_log(tmp_path)
+    assert not log.damaged
+    assert len(log.boundaries) >= 120

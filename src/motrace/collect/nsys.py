@@ -143,8 +143,8 @@ class Nsys:
                     found |= dict.fromkeys(path.resolve() for path in sorted(folder.glob(pattern)))
         return list(found)
 
-    def import_stream(self, stream: Path, report: Path) -> None:
-        """Make a ``.nsys-rep`` of a ``.qdstrm`` and delete that. Raises MotraceError; the stream is kept then."""
+    def import_stream(self, stream: Path, report: Path, keep: bool = False) -> None:
+        """Make a ``.nsys-rep`` of a ``.qdstrm`` and delete that unless ``keep``. Raises MotraceError."""
         importers = self.importers()
         if not importers:
             raise MotraceError(
@@ -154,7 +154,8 @@ class Nsys:
         for importer in importers:
             done = _run([str(importer), "-f", "-i", str(stream), "-o", str(report)], CONVERT_TIMEOUT_S)
             if done.returncode == 0 and report.exists():
-                stream.unlink()
+                if not keep:
+                    stream.unlink()
                 return
         _remove(report)
         missing = missing_libraries(importers[0])

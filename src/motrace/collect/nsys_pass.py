@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import MotraceError, UsageError
 from ..record.nvtx_ranges import INJECTED
 from .nsys import HELP, REPORT, STREAM, Nsys, Options, find_nsys
-from .nsys_session import Outcome, Session
+from .nsys_session import Session
 
 NAME = "nsys"
 TRACES = ("nvtx", "osrt", "cuda", "vulkan", "vulkan-annotations")
@@ -125,7 +125,8 @@ class NsysCollector:
         # nsys keeps its growing stream in TMPDIR: a folder of our own shows whether it makes progress.
         self._temporary = Path(tempfile.mkdtemp(prefix="motrace-nsys-"))
         self._session = Session(self._session_name, (self._temporary, run_dir))
-        own = [f"--session-new={self._session_name}", f"--output={run_dir / NAME}"]
+        output = str(run_dir / NAME).replace("%", "%%")  # % begins a placeholder
+        own = [f"--session-new={self._session_name}", f"--output={output}"]
         before = os.environ.get("TMPDIR", "/tmp")
         if "--env-var" not in map(option_of, self._args) and "," not in before:
             own.append(f"--env-var=TMPDIR={before}")  # the measured process keeps its own
@@ -144,9 +145,12 @@ class NsysCollector:
         """See ``Collector``: wait for nsys, import, export."""
         if self._session is None or self._nsys is None:
             return []
+        warnings: list[str] = []
         try:
-            outcome = self._session.end(self._timeout_s)
-            warnings = self._told(outcome)
+            self._hung = not self._session.end(self._timeout_s)
+            if self._hung:
+                perf = " (it does that with perf events on: --sample, --cpuctxsw)" if perf_events(self._flags) else ""
+                warnings.append(f"nsys made no progress for {self._timeout_s:g} s after the run's end{perf}: killed")
             report = run_dir / f"{NAME}{REPORT}"
             try:
                 self._make_report(run_dir, report)
@@ -159,16 +163,6 @@ class NsysCollector:
             self._session.kill()
             if self._temporary is not None:
                 shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def _told(self, outcome: Outcome) -> list[str]:
-        if outcome is Outcome.ENDED:
-            return []
-        self._hung = True
-        perf = " (known with perf events on, --sample or --cpuctxsw)" if perf_events(self._flags) else ""
-        what = "its agent was killed, the report may lack its last moments"
-        if outcome is Outcome.KILLED:
-            what = "it was killed"
-        return [f"nsys did not stop: no progress for {self._timeout_s:g} s after the run's end{perf}; {what}"]
 
     def _make_report(self, run_dir: Path, report: Path) -> None:
         """Import the stream if nsys did not. Raises MotraceError."""
@@ -183,8 +177,8 @@ class NsysCollector:
             raise MotraceError("nsys wrote no report; its own words are in the run's log")
 
     def calmer(self) -> NsysCollector | None:
-        """See ``Retrying``: without perf events, where they cost the report."""
-        if self._hung and self._lost and perf_events(self._flags):
+        """See ``Retrying``: without perf events, where the report was lost with them."""
+        if self._lost and perf_events(self._flags):
             return NsysCollector(without_perf_events(self._args), self._timeout_s)
         return None
 

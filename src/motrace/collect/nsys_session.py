@@ -1,14 +1,13 @@
 """The processes of one ``nsys profile``, found by its session's unique name; waits for them, ends those that hang.
 
 nsys runs as a command line tool, which starts the program, and an agent (a process of its own, no
-child of anything), which collects. At the end the agent can hang for ever (seen with perf events
-on: it spins, and outlives everything). Ended by force it does no harm: the tool notices, and
-completes the report from what the agent had sent.
+child of anything), which collects. At the end the agent can hang for ever: seen with perf events on,
+where a thread of its spins in epoll_wait on the perf events of processes that have ended (EPOLLHUP),
+and the tool waits for it. Nothing but killing ends it, and the report is lost then.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 import select
 import signal
@@ -18,17 +17,9 @@ from pathlib import Path
 
 POLL_S = 0.1
 LINGER_S = 5.0
-"""What the agent may take to end after the tool ended."""
+"""What the agent may take to end after the tool, and the tool after an agent that was killed."""
 BUSY_CPU_S = 0.5
 """The tool works (it imports the report) if it used so much CPU time since the last look."""
-
-
-class Outcome(enum.Enum):
-    """How a session ended."""
-
-    ENDED = "by itself"
-    AGENT_KILLED = "its agent hung and was killed; the tool then ended by itself"
-    KILLED = "it hung and was killed"
 
 
 class Session:
@@ -45,30 +36,27 @@ class Session:
         """Take note of the processes that are there now."""
         name = os.fsencode(self._name)
         for pid in _pids():
-            words = _words(pid)
+            words = words_of(pid)
             if b"--session-new=" + name in words:
                 _hold(pid, self._tools)
             elif b"--session-name=" + name in words:
                 _hold(pid, self._agents)
         for pid in _descendants(set(self._tools)):
-            words = _words(pid)
+            words = words_of(pid)
             if words and os.path.basename(words[0]).startswith(b"nsys-"):  # nsys-launcher, nsys-tee
                 _hold(pid, self._helpers)
 
-    def end(self, patience_s: float) -> Outcome:
-        """Wait for the session's end; kill what shows no progress for ``patience_s``."""
+    def end(self, patience_s: float) -> bool:
+        """Wait for the session's end; returns False if it showed no progress for ``patience_s`` and was killed."""
         self.look()
-        outcome = Outcome.ENDED
-        if not self._wait(self._tools, patience_s):
-            outcome = Outcome.AGENT_KILLED
-            self.look()
-            _kill(self._agents)
-            if not self._wait(self._tools, patience_s):
-                outcome = Outcome.KILLED
-        elif not self._wait(self._agents, LINGER_S):
-            outcome = Outcome.AGENT_KILLED
+        ended = self._wait(self._tools, patience_s)
+        if ended:
+            self._wait(self._agents, LINGER_S)
+        else:
+            _kill(self._agents)  # the tool then gives up by itself
+            self._wait(self._tools, LINGER_S)
         self.kill()
-        return outcome
+        return ended
 
     def kill(self) -> None:
         """Kill what is left of it, and forget it."""
@@ -109,12 +97,18 @@ def _pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _words(pid: int) -> list[bytes]:
+def words_of(pid: int) -> list[bytes]:
     """A process's command line; empty for one that has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def parent_of(pid: int) -> int:
+    """The process that started this one, 0 if there is none."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
 
 
 def _stat(pid: int) -> list[bytes]:
@@ -150,12 +144,12 @@ def _hold(pid: int, held: dict[int, int]) -> None:
     """Keep a descriptor of a process, so that no other is ever taken for it; its command line was read before."""
     if pid in held:
         return
-    before = _words(pid)
+    before = words_of(pid)
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    if before and _words(pid) == before:
+    if before and words_of(pid) == before:
         held[pid] = descriptor
     else:  # it ended meanwhile
         os.close(descriptor)

@@ -28,6 +28,8 @@ def _module(name: str) -> Any:
 
 
 COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
+    "threads": lambda settings: _module("threads").ThreadsCollector(),
+    "pyspy": lambda settings: _module("pyspy").PySpyCollector(),
     "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
 }
 

@@ -19,10 +19,10 @@ from ..adapter import is_software
 from ..collect import registry
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
-from ..workloads.launch import profiled_by
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, Options
 from ..workloads.probe import probe_adapter
 from . import Parser, execute
+from .outside import prepare_for_profiler, tell_of_profiler
 from .passes import Done, Planned, plan_runs, run_all, usable
 
 STALL_TIMEOUT_S = 300.0
@@ -65,6 +65,7 @@ def parser() -> Parser:
         metavar="LIST",
         help="tools that watch, separated by commas (nsys); each that disturbs gets a run of its own, after the others",
     )
+    made.takes_flags = ("--nsys-args",)
     made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
     made.add_argument(
         "--collect-timeout",
@@ -195,6 +196,7 @@ def run(args: argparse.Namespace) -> int:
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
+    prepare_for_profiler(console)
     _warn_of_space(console, plan.options, facts["environment"])
     done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
     return _finish(home, facts, done, console)
@@ -231,9 +233,7 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
-    profiler = profiled_by()
-    if profiler is not None:
-        console.print(f"profiled by {profiler}: its report is found anywhere below {home}; move it there (-o names it)")
+    tell_of_profiler(home, console)
     console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
     if done.status == runs.COMPLETED:
         return 0

@@ -19,6 +19,10 @@ CALL_EDGE_NS = 5_000
 """A waiting call's first and last so many ns may be work: going to sleep, and coming back."""
 
 
+UNSEEN = 0.05
+"""If the other threads' states are unknown for more than this share of the time, they are not used to split."""
+
+
 @dataclass(frozen=True)
 class Who:
     """Who is who in a run: ``roles`` by (pid, tid), tid 0 for every thread of a child."""
@@ -78,13 +82,17 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
 
 def _from_states(
     events: WindowEvents, who: Who, coverage: Coverage
-) -> tuple[dict[str, Intervals], Intervals | None, Intervals | None]:
-    """When each role's threads were on a core, and when the loop thread was not."""
+) -> tuple[dict[str, Intervals] | None, Intervals | None, Intervals | None]:
+    """When each role's threads were on a core (None: not all were seen), and when the loop thread was not."""
     states = events.states
     assert states is not None, "the caller has looked"
     by_role: dict[str, list[Intervals]] = {}
     off_core, runnable = None, None
+    unseen_ns = 0
     for pid, tid, rows in _threads(states.pid, states.tid):
+        if coverage.step_ns and (pid, tid) != who.loop:
+            lived_ns = int(states.end_ns[rows].max() - states.start_ns[rows].min())
+            unseen_ns += lived_ns - int((states.end_ns[rows] - states.start_ns[rows]).sum())
         on_core = rows[states.running[rows]]
         found = Intervals.union(states.start_ns[on_core], states.end_ns[on_core])
         if (pid, tid) != who.loop:
@@ -99,6 +107,9 @@ def _from_states(
             off_core = off_core | runnable
         else:
             off_core = found.gaps(coverage.start_ns, coverage.end_ns)
+    window_ns = int(states.end_ns.max() - states.start_ns.min()) if len(states.tid) else 0
+    if unseen_ns > UNSEEN * window_ns:  # samples too far apart: who was not seen may have worked
+        return None, off_core, runnable
     return {role: any_of(parts) for role, parts in by_role.items()}, off_core, runnable
 
 

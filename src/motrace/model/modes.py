@@ -10,17 +10,20 @@ import pyarrow as pa
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
 from .compose import buckets_of, compose
+from .lend import EVIDENCE, lend_samples
+from .observers import observer_of
 from .run import FOREIGN
 from .stats import Distribution
 
 Json = dict[str, Any]
 
 
-def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
+def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
     Frames are pooled over the runs; bucket and cause times, wall times and counts are summed;
-    rates are sums of frames over sums of time.
+    rates are sums of frames over sums of time. ``cost`` is what observers cost: of a phase that one
+    disturbed too much, its composition is not lent.
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
@@ -30,25 +33,60 @@ def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]
         modes[mode] = _pool(chosen, kept)
     for mode, pool in modes.items():
-        observers = [other for name, other in modes.items() if name.startswith(f"{mode} under ") and other["evidence"]]
-        pool["composed"] = _composed(pool, observers[0]) if observers else None
+        if " under " in mode:
+            pool["composed"] = None
+            continue
+        refused = {(row["observer"], row["phase"]) for row in cost if row["mode"] == mode and row["use"] == "refused"}
+        under = {name.removeprefix(f"{mode} under "): other for name, other in modes.items()}
+        lenders = {name: other for name, other in under.items() if other is not pool and other is not modes.get(name)}
+        pool["composed"] = _composed(pool, lenders, refused)
     return modes
 
 
 def pool_of(run: Json) -> str:
     """The pool a run belongs to: its mode, and under which observers it ran; these are never mixed with quiet runs."""
-    return f"{run['mode']} under {', '.join(run['collectors'])}" if run["observer"] else str(run["mode"])
+    return f"{run['mode']} under {observer_of(run)}" if run["observer"] else str(run["mode"])
 
 
-def _composed(quiet: Json, observed: Json) -> Json:
-    """The quiet runs' causes and buckets, with the composition that an observer's runs lend."""
-    causes = compose(quiet["causes"], observed["causes"], quiet["recording_wall_ns"])
-    return {
-        "lent_by": observed["runs"],
-        "evidence": observed["evidence"],
-        "causes": causes,
-        "buckets": buckets_of(causes, quiet["recording_wall_ns"]),
-    }
+def _composed(quiet: Json, lenders: dict[str, Json], refused: set[tuple[str, str]]) -> Json | None:
+    """The quiet runs' causes and buckets, with the composition that observers' runs lend; None if none does."""
+    base = quiet["recording_wall_ns"]
+    causes, lent_by, evidence = quiet["causes"], [], []
+    for name, pool in lenders.items():
+        if _sees(pool) > _sees(quiet):
+            lent = [row for row in pool["causes"] if (name, row["phase"]) not in refused]
+            causes = compose(causes, lent, base)
+            lent_by += pool["runs"]
+            evidence += pool["evidence"]
+            break
+    for name, pool in [("", quiet), *lenders.items()]:
+        counts = {phase: count for phase, count in pool["samples"].items() if (name, phase) not in refused}
+        if counts:
+            causes = lend_samples(causes, counts, base)
+            lent_by += [run for run in pool["runs"] if run not in lent_by]
+            evidence.append(EVIDENCE)
+            break
+    if not lent_by:
+        return None
+    return {"lent_by": lent_by, "evidence": evidence, "causes": causes, "buckets": buckets_of(causes, base)}
+
+
+def _sees(pool: Json) -> int:
+    """How much a pool's evidence shows: a GPU above all, then who was on a core, then who waited."""
+    seen = " ".join(pool["evidence"])
+    worth = (("GPU work", 8), ("scheduling", 4), ("thread samples", 2), ("waiting calls", 1))
+    return max((points for words, points in worth if words in seen), default=0)
+
+
+def _sum_samples(runs: list[Json]) -> dict[str, dict[str, int]]:
+    """Samples by phase and class over several runs."""
+    sums: dict[str, dict[str, int]] = {}
+    for run in runs:
+        for phase, counts in (run["trace"] or {"samples": {}})["samples"].items():
+            mine = sums.setdefault(phase, {})
+            for name, count in counts.items():
+                mine[name] = mine.get(name, 0) + count
+    return sums
 
 
 def _pool(runs: list[Json], kept: Any) -> Json:
@@ -82,7 +120,8 @@ def _pool(runs: list[Json], kept: Any) -> Json:
         "bucket_notes": _bucket_notes(runs),
         "buckets": {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS},
         "causes": _sum_causes(runs, recording_ns),
-        "evidence": sorted({run["trace"]["evidence"] for run in runs if run["trace"]}),
+        "evidence": sorted({run["trace"]["evidence"] for run in runs if run["trace"] and run["trace"]["evidence"]}),
+        "samples": _sum_samples(runs),
     }
 
 

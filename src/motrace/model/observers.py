@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..vocabulary import RIDING_COLLECTORS
 from .compare import per_frame, phase_mean, usable
 from .stats import difference
 
@@ -16,6 +17,11 @@ SMALL_NS = 50_000
 """A phase that takes less per frame is not judged: a ratio of noise tells nothing."""
 
 
+def observer_of(run: Json) -> str:
+    """The observers that watched a run, without the collectors that ride along in every run."""
+    return ", ".join(name for name in run["collectors"] if name not in RIDING_COLLECTORS)
+
+
 def observers_cost(runs: list[Json]) -> list[Json]:
     """For each observer and phase: mean time per frame against the quiet runs, and what may be used of it.
 
@@ -24,8 +30,8 @@ def observers_cost(runs: list[Json]) -> list[Json]:
     """
     rows: list[Json] = []
     observed = [run for run in runs if run["observer"] and run["status"] == "completed" and run["frames"]]
-    for mode, name in sorted({(run["mode"], ", ".join(run["collectors"])) for run in observed}):
-        mine = [run for run in observed if (run["mode"], ", ".join(run["collectors"])) == (mode, name)]
+    for mode, name in sorted({(run["mode"], observer_of(run)) for run in observed}):
+        mine = [run for run in observed if (run["mode"], observer_of(run)) == (mode, name)]
         quiet = usable(runs, mode)
         if not quiet:
             continue

@@ -233,6 +233,10 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
     if summary["recording_wall_ns"] and summary["unexplained_ns"] > UNEXPLAINED_WARNING * summary["recording_wall_ns"]:
         share = summary["unexplained_ns"] / summary["recording_wall_ns"]
         warnings.append(f"{share:.1%} of loop and drain is unexplained")
+    if summary["profiler_attached"] and not summary["observer"]:
+        warnings.append("a profiler was attached: its times are disturbed; compare them with those of other such runs")
+    if (manifest.get("nvtx") or {}).get("dummy"):
+        warnings.append("a profiler was attached but recorded no NVTX ranges: nvtx gave a DummyDomain (see log.txt)")
     free = (manifest.get("environment") or {}).get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
         warnings.append(f"low disk: {free / 1e6:.0f} MB were free when the run began")

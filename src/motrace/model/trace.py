@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..readers.cpu import CpuLogFile
 from ..readers.events import EventStore, load_window
@@ -19,8 +20,18 @@ from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
 
+SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are held in memory at once."""
+
+
+@dataclass(frozen=True)
+class LoopStacks:
+    """Samples of the loop thread's stacks: when (absolute, ns) and which, and the stacks."""
+
+    t_ns: Array
+    stack_id: Array
+    stacks: pa.Table
 
 
 @dataclass(frozen=True)
@@ -40,17 +51,23 @@ class Trace:
     gpu_kinds: frozenset[str] = frozenset()
     state_source: str | None = None
     step_ns: int = 0
+    stacks: LoopStacks | None = None
 
     @property
     def error_ns(self) -> int:
-        """Error of the worst aligned source, ns."""
-        return max((fit.error_ns for fit in self.clocks.values()), default=0)
+        """Error of the worst aligned source, ns; samples, whose bounds are statistical, aside."""
+        return max((fit.error_ns for source, fit in self.clocks.items() if source != SAMPLED), default=0)
 
     def coverage(self) -> Coverage:
         """What the evidence builder needs to know of it."""
         return Coverage(
             *self.covered_ns, self.error_ns, self.step_ns, "graphics" in self.gpu_kinds, bool(self.gpu_kinds)
         )
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether it tells of anyone when they worked or waited."""
+        return any(self.store.rows(table) for table in ("thread_states", "api_calls", "gpu_ops"))
 
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
         """What its events say of [start_ns, end_ns), absolute."""
@@ -60,6 +77,8 @@ class Trace:
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:
         """Indices of consecutive things that lie inside what it covered, a window of events at a time."""
+        if not self.has_intervals:
+            return
         inside = np.flatnonzero((start_ns >= self.covered_ns[0]) & (end_ns <= self.covered_ns[1]))
         if not len(inside):
             return

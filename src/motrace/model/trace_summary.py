@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..vocabulary import RECORDING_SEGMENTS
 from .run import RunAnalysis
+from .sampling import count_by_phase
 
 Json = dict[str, Any]
 
@@ -20,13 +22,15 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
     trace = analysis.trace
     if trace is None:
         return None
-    evidence = sorted({share.evidence for share in analysis.shares if share.state == "blocked"})
+    intervals = trace.has_intervals
+    evidence = sorted({share.evidence for share in analysis.shares if share.state == "blocked"}) if intervals else []
     waits = tables["waits"].to_pylist()
     return {
         "events": trace.store.counts(),
         "covered_ns": trace.covered_ns[1] - trace.covered_ns[0],
         "error_ns": trace.error_ns,
-        "evidence": "; ".join(evidence) or "none",
+        "evidence": "; ".join(evidence),
+        "samples": _samples(analysis),
         "gpu_phases": [
             {key: row[key] for key in ("phase", "operations", "launched_ns", "ran_ns")}
             for row in tables["gpu_phases"].to_pylist()
@@ -35,6 +39,17 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
         "waits": _most([row for row in waits if row["role"] == "loop" and row["waits_on"] is not None]),
         "renderer_calls": _most([row for row in waits if row["role"] in ("renderer", "raster", "task_pool")]),
     }
+
+
+def _samples(analysis: RunAnalysis) -> dict[str, dict[str, int]]:
+    """Samples of the loop thread's stacks by phase and class, over loop and drain; empty without py-spy."""
+    trace = analysis.trace
+    if trace is None or trace.stacks is None:
+        return {}
+    chosen = tuple(index for index, one in enumerate(analysis.segments) if one.name in RECORDING_SEGMENTS)
+    stacks = trace.stacks
+    counts = count_by_phase(stacks.t_ns, stacks.stack_id, stacks.stacks, analysis.pieces, chosen)
+    return {phase: dict(sorted(count.items())) for phase, count in sorted(counts.items())}
 
 
 def _most(rows: list[Json]) -> list[Json]:

@@ -15,7 +15,8 @@ import pyarrow.ipc as ipc
 from ..errors import MotraceError
 from .nsys_columnar import TABLE_NAME, ArrowSource, ParquetSource
 from .nsys_convert import convert, nvtx_table
-from .nsys_source import READ_ERRORS, Source, SqliteSource
+from .nsys_source import READ_ERRORS, Source
+from .nsys_sqlite import SqliteSource
 from .nsys_trace import NsysTrace, describe, one_line
 
 __all__ = ["Exporter", "NsysTrace", "convert", "is_nsys_file", "nvtx_table", "open_trace"]

@@ -85,16 +85,15 @@ class Ops:
     names: tuple[str, ...] = ()
     has_bytes: bool = False
     text: str = ""
-    among: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def query(self) -> Query:
         """What to read."""
-        ints = ["start", "end", self.owner, self.device, self.queue, "correlationId", *self.names]
+        ints = ["start", "end", self.owner, self.device, self.queue, "correlationId"]
         if self.has_bytes:
             ints.append("bytes")
         if self.owner == "globalTid":
             ints.append("endCorrelationId")
-        return Query(self.table, ints=tuple(ints), among=dict(self.among))
+        return Query(self.table, ints=tuple(ints), first={"name": self.names} if self.names else {})
 
 
 OPS = (
@@ -146,13 +145,10 @@ class OpsConverter:
         if self._ops.text:
             return constant(self._ops.text, rows)
         if self._ops.kind == "memcpy":
-            kinds = batch["copyKind"][keep]
+            kinds = batch["name"][keep]
             known = np.where((kinds < 0) | (kinds > max(MEMCPY_KINDS)), 0, kinds)
             return encoded(known, [MEMCPY_KINDS.get(kind, "Unknown") for kind in range(max(MEMCPY_KINDS) + 1)])
-        ids = np.full(rows, NULL)
-        for column in reversed(self._ops.names):
-            ids = np.where(batch[column][keep] == NULL, ids, batch[column][keep])
-        return self._context.trace.strings.column(ids, otherwise="")
+        return self._context.trace.strings.column(batch["name"][keep], otherwise="")
 
 
 LABEL_TABLE = "VULKAN_DEBUG_API"

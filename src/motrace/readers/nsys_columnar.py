@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..errors import MotraceError
 from .nsys_enums import RENAMED
-from .nsys_source import CHUNK_ROWS, READ_ERRORS, Batch, Query, make_batch
+from .nsys_source import CHUNK_ROWS, NULL, READ_ERRORS, Batch, Query, int_array, make_batch
 
 TABLE_NAME = b"table_name"
 _FILE_MAGIC = b"ARROW1"
@@ -28,12 +28,20 @@ def _batches(query: Query, rows: Any) -> Iterator[Callable[[], Batch]]:
 
 
 def _batch(query: Query, rows: Any) -> Batch:
+    wanted = query.wanted()
+    rows = rows.select([name for name in rows.schema.names if name in wanted])
+    rows.validate(full=True)  # a damaged mapped file has offsets that lead anywhere
     names = set(rows.schema.names)
     for name, values in query.among.items():
         if name in names and pa.types.is_integer(rows.schema.field(name).type):
             column = rows.column(rows.schema.get_field_index(name)).cast(pa.int64(), safe=False)
             rows = rows.filter(pc.is_in(column, pa.array(values, pa.int64())))
     batch = make_batch(query, rows, rows.num_rows)
+    for name, several in query.first.items():
+        for one in reversed([one for one in several if one in names]):
+            found, damaged = int_array(rows.column(rows.schema.get_field_index(one)))
+            batch.columns[name] = np.where(found == NULL, batch.columns[name], found)
+            batch.damaged += damaged
     order = [name for name in query.order if name in names]
     if order:
         places = np.lexsort([batch[name] for name in reversed(order)])
@@ -65,7 +73,7 @@ class ParquetSource:
 
     def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
         """Batches of a table's file, in its order."""
-        wanted = {*query.ints, *query.texts, *query.floats, *query.among, *query.order}
+        wanted = query.wanted()
         columns = [name for name in self.tables[query.table] if name in wanted]
         with pq.ParquetFile(self._files[query.table]) as file:
             for rows in file.iter_batches(CHUNK_ROWS, columns=columns, use_threads=False):

@@ -158,7 +158,7 @@ class StackConverter:
         values = []
         for id, text in zip(distinct.tolist(), self._context.trace.strings.texts(distinct)):
             if id not in self._hashes:
-                digest = hashlib.blake2b((text or "").encode(errors="replace"), digest_size=8).digest()
+                digest = hashlib.blake2b(_last_part(text or "").encode(errors="replace"), digest_size=8).digest()
                 self._hashes[id] = int.from_bytes(digest, "little")
             values.append(self._hashes[id])
         return np.array(values, np.uint64)[codes]
@@ -184,8 +184,11 @@ def _mixed(values: Any) -> Any:
 
 
 def _frame(symbol: str | None, module: str | None) -> str:
-    name = (module or "").replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{symbol or '[unknown]'} ({name or '[unknown]'})"
+    return f"{symbol or '[unknown]'} ({_last_part(module or '') or '[unknown]'})"
+
+
+def _last_part(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 class SampleConverter:

@@ -52,6 +52,8 @@ SEVERITIES = {2: "warning", 3: "error"}
 
 NSYS_THREAD = "[NSys"
 """What the names of the profiler's own threads in the measured process begin with."""
+LAUNCHER = "nsys-launcher"
+"""What nsys starts, which then becomes the program."""
 
 _VERSION = re.compile(r"_v\d{4,}(?=$|_ptsz$|_ptds$)")
 

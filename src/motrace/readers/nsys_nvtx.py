@@ -54,8 +54,8 @@ def query(trace: NsysTrace, known: Labels, domain: str | None = None) -> Query:
     among: dict[str, tuple[int, ...]] = {"eventType": tuple(NVTX_KINDS)}
     if domain:
         among["domainId"] = tuple(sorted({id for (_, id), name in known.domains.items() if name == domain})) or (-1,)
-    ints = ("start", "end", "eventType", "globalTid", "endGlobalTid", "textId", "domainId", "category", *_PAYLOADS)
-    return Query(TABLE, ints=ints, texts=("text",), among=among)
+    ints = ("start", "end", "eventType", "globalTid", "endGlobalTid", "textId", "domainId", "category")
+    return Query(TABLE, ints=ints, texts=("text",), first={"payload": _PAYLOADS}, among=among)
 
 
 class NvtxConverter:
@@ -93,10 +93,6 @@ class NvtxConverter:
     def _columns(self, batch: Batch, keep: Any) -> tuple[dict[str, Any], Any]:
         owner = batch["globalTid"][keep]
         other = batch["endGlobalTid"][keep]
-        payload = np.full(len(owner), NULL)
-        for name in reversed(_PAYLOADS):
-            value = batch[name][keep]
-            payload = np.where(value == NULL, payload, value)
         kinds = np.full(len(owner), 0)
         names = list(dict.fromkeys(NVTX_KINDS.values()))
         for number, kind in NVTX_KINDS.items():
@@ -110,7 +106,7 @@ class NvtxConverter:
             "category": self._named(self._category_name, pid, domain, np.where(category == NULL, 0, category)),
             "name": self._names(batch["text"], batch["textId"], keep),
             "kind": encoded(kinds, names),
-            "payload": payload,
+            "payload": batch["payload"][keep],
         }, keep
 
     def _names(self, text: pa.Array, text_id: Ints, keep: Any) -> pa.DictionaryArray:

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from ..errors import MotraceError
-from .nsys_enums import NSYS_THREAD
 
 REMOVED = "[removed]"
 _SHORTEST_VALUE = 8
@@ -45,7 +44,7 @@ def scrub(source: Path, target: Path, roots: Collection[Path]) -> None:
     """Write to ``target`` a copy of the export ``source`` that can be shared.
 
     A path under one of ``roots`` (the project) becomes relative to it, any other its last part. Of
-    processes and threads only those stay that nsys traced. Raises MotraceError where ``source``
+    processes and threads only those stay that have events. Raises MotraceError where ``source``
     can't be read, or ``target`` not be written; then nothing is left behind.
     """
     copy = target.with_name(target.name + ".copy")
@@ -129,7 +128,7 @@ def _secrets(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[s
         if not {"name", "value"} <= set(tables.get(table, ())):
             continue
         for name, value in db.execute(f"SELECT name, value FROM {table} WHERE typeof(value) = 'text'"):
-            if re.search(r"HOST|USER|DISPLAY_NAME", str(name), re.IGNORECASE) and len(value) > 2:
+            if re.search(r"HOST|USER|DISPLAY_NAME", str(name), re.IGNORECASE) and len(value) > 1:
                 yield value
             if "ENV" in str(name).upper():
                 yield from _values(value)
@@ -142,7 +141,7 @@ def _secrets(db: sqlite3.Connection, tables: dict[str, list[str]]) -> Iterator[s
 def _values(environment: str) -> Iterator[str]:
     for line in re.split(r"[\n\0]", environment):
         key, _, value = line.partition("=")
-        if key.strip() in ("USER", "LOGNAME", "HOSTNAME", "USERNAME") and len(value) > 2:
+        if key.strip() in ("USER", "LOGNAME", "HOSTNAME", "USERNAME") and len(value) > 1:
             yield value.strip()
         for part in {value.strip(), *re.split(r"[:;,]", value)}:
             if len(part) >= _SHORTEST_VALUE and not part.isdigit() and "/" not in part:
@@ -150,22 +149,20 @@ def _values(environment: str) -> Iterator[str]:
 
 
 def _only_traced(db: sqlite3.Connection, tables: dict[str, list[str]]) -> None:
-    """Of processes and threads, leave those of processes that nsys's own threads were in, or that have events."""
-    if "globalTid" not in tables.get("ThreadNames", ()) or "StringIds" not in tables:
-        return
-    traced = [
-        pid
-        for (pid,) in db.execute(
-            "SELECT DISTINCT (globalTid >> 24) & 0xFFFFFF FROM ThreadNames JOIN StringIds ON id = nameId "
-            "WHERE substr(value, 1, ?) = ?",
-            (len(NSYS_THREAD), NSYS_THREAD),
-        )
-    ]
-    if traced:
-        among = ",".join(map(str, traced))
-        db.execute(f"DELETE FROM ThreadNames WHERE (globalTid >> 24) & 0xFFFFFF NOT IN ({among})")
-        if "globalPid" in tables.get("PROCESSES", ()):
-            db.execute(f"DELETE FROM PROCESSES WHERE (globalPid >> 24) & 0xFFFFFF NOT IN ({among})")
+    """Of processes and threads, which are the whole machine's, leave those of processes with events."""
+    listed = {"ThreadNames": "globalTid", "PROCESSES": "globalPid"}
+    traced: set[int] = set()
+    for name, columns in tables.items():
+        for column in ("globalTid", "globalPid"):
+            if name not in listed and column in columns:
+                pids = db.execute(
+                    f"SELECT DISTINCT ({column} >> 24) & 0xFFFFFF FROM {_quoted(name)} WHERE {column} <> 0"
+                )
+                traced.update(pid for (pid,) in pids)
+    among = ",".join(map(str, sorted(traced)))
+    for name, column in listed.items():
+        if column in tables.get(name, ()):
+            db.execute(f"DELETE FROM {name} WHERE ({column} >> 24) & 0xFFFFFF NOT IN ({among})")
 
 
 def _only_used_strings(db: sqlite3.Connection, tables: dict[str, list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Where the tables of an Nsight Systems export come from: a SQLite file here, others in nsys_columnar.
+"""Where the tables of an Nsight Systems export come from: what nsys_sqlite and nsys_columnar have in common.
 
 Columns are addressed by name. A column that an export lacks reads as null: versions add columns,
 also in the middle. Integers come as int64 arrays in which ``NULL`` stands for null.
@@ -9,19 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import adbc_driver_sqlite.dbapi as adbc
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from ..errors import MotraceError
-from .nsys_enums import RENAMED
 
 Ints = NDArray[np.int64]
 
@@ -30,21 +24,29 @@ NULL = int(np.iinfo(np.int64).min)
 CHUNK_ROWS = 1 << 17
 TEXT_CHARS = 4096
 """Longer texts are cut: a million-character string in every row would not fit into memory."""
-READ_ERRORS = (sqlite3.Error, adbc.Error, pa.ArrowException, OSError)
+READ_ERRORS = (sqlite3.Error, adbc.Error, pa.ArrowException, OSError, UnicodeDecodeError)
 """What reading a damaged file raises; OSError also covers pyarrow's."""
-_SPARSE = 8
 
 
 @dataclass(frozen=True)
 class Query:
-    """Columns of a table, by type. ``among`` keeps rows whose column is one of these integers."""
+    """Columns of a table, by type. ``among`` keeps rows whose column is one of these integers.
+
+    ``first`` makes columns of integers: the first of several that is not null. It saves reading them all.
+    """
 
     table: str
     ints: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     floats: tuple[str, ...] = ()
+    first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     among: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+
+    def wanted(self) -> set[str]:
+        """All columns that it needs."""
+        several = (name for names in self.first.values() for name in names)
+        return {*self.ints, *self.texts, *self.floats, *several, *self.among, *self.order}
 
 
 @dataclass
@@ -106,7 +108,7 @@ def make_batch(query: Query, table: Any, rows: int) -> Batch:
     columns: dict[str, Any] = {}
     damaged = 0
     names = set(table.schema.names)
-    for name in query.ints:
+    for name in (*query.ints, *query.first):
         columns[name], bad = int_array(_column(table, name)) if name in names else (np.full(rows, NULL), 0)
         damaged += bad
     for name in query.floats:
@@ -147,124 +149,3 @@ def rows_of(source: Source, query: Query, limit: int = CHUNK_ROWS) -> list[tuple
         rest = [batch[name].to_pylist() for name in query.texts] + [batch[name].tolist() for name in query.floats]
         rows += zip(*ints, *rest, strict=True)
     return rows
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-class SqliteSource:
-    """A ``.sqlite`` export. Large tables are read in ranges of row ids, by several connections at once."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the catalogue. Raises MotraceError where the file is no SQLite database."""
-        self.path = path
-        self.tables: dict[str, tuple[str, ...]] = {}
-        self._names: dict[str, str] = {}
-        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro"
-        try:
-            connection = sqlite3.connect(self._uri, uri=True)
-            try:
-                names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-                for name in names:
-                    columns = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(name)})"))
-                    self.tables[RENAMED.get(name, name)] = columns
-                    self._names[RENAMED.get(name, name)] = name
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise MotraceError(
-                f"{path.name}: can't be read ({error}): the export was cut off or is being written; export it again"
-            ) from None
-
-    def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
-        """Ranges of row ids; one by one from a cursor where rows must be sorted or ids are sparse."""
-        ranges = self._ranges(self._names[query.table])
-        if ranges is None or not self._sorted(query, ranges):
-            yield from self._stream(query)
-            return
-        for low, high in ranges:
-            yield partial(self._read, query, f"rowid >= {low} AND rowid < {high}")
-
-    def _ranges(self, name: str) -> list[tuple[int, int]] | None:
-        connection = sqlite3.connect(self._uri, uri=True)
-        try:
-            first, last = connection.execute(f"SELECT min(rowid), max(rowid) FROM {_quoted(name)}").fetchone()
-            if first is None:
-                return []
-            if last - first < CHUNK_ROWS:
-                return [(first, last + 1)]
-            count = connection.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0]
-        except sqlite3.Error:  # no row ids, or a damaged page: a cursor gets as far as it can
-            return None
-        finally:
-            connection.close()
-        if (last - first) // _SPARSE > count:
-            return None
-        step = max(1, CHUNK_ROWS * (last - first + 1) // count)
-        return [(low, min(low + step, last + 1)) for low in range(first, last + 1, step)]
-
-    def _sorted(self, query: Query, ranges: list[tuple[int, int]]) -> bool:
-        """Whether the rows lie in the order that is asked (of its first column), as nsys writes them."""
-        column = query.order[0] if query.order else ""
-        if column not in self.tables[query.table]:
-            return True
-        last = NULL
-        for low, high in ranges:
-            one = Query(query.table, ints=(column,), among=query.among)
-            values = self._read(one, f"rowid >= {low} AND rowid < {high}")[column]
-            if len(values):
-                if values[0] < last or (values[1:] < values[:-1]).any():
-                    return False
-                last = int(values[-1])
-        return True
-
-    def _sql(self, query: Query, where: str = "", exact: bool = False) -> str:
-        """The statement; ``exact`` makes anything but integers null in columns of integers."""
-        have = set(self.tables[query.table])
-
-        def number(name: str) -> str:
-            quoted = _quoted(name)
-            return f"CASE typeof({quoted}) WHEN 'integer' THEN {quoted} END AS {quoted}" if exact else quoted
-
-        columns = [number(name) for name in query.ints if name in have]
-        columns += [f"CAST({_quoted(name)} AS REAL) AS {_quoted(name)}" for name in query.floats if name in have]
-        columns += [
-            f"CAST(substr({_quoted(name)}, 1, {TEXT_CHARS}) AS TEXT) AS {_quoted(name)}"
-            for name in query.texts
-            if name in have
-        ]
-        conditions = [where] if where else []
-        conditions += [
-            f"{_quoted(name)} IN ({','.join(map(str, values))})" for name, values in query.among.items() if name in have
-        ]
-        sql = f"SELECT {', '.join(columns) or '1'} FROM {_quoted(self._names[query.table])}"
-        if conditions:
-            sql += " WHERE " + " AND ".join(conditions)
-        order = [_quoted(name) for name in query.order if name in have]
-        return sql + (" ORDER BY " + ", ".join(order) if order else "")
-
-    def _read(self, query: Query, where: str) -> Batch:
-        table = self._fetch(self._sql(query, where))
-        misfits = [
-            name for name in query.ints if name in table.schema.names and not pa.types.is_int64(table.column(name).type)
-        ]
-        if not misfits:
-            return make_batch(query, table, table.num_rows)
-        batch = make_batch(query, self._fetch(self._sql(query, where, exact=True)), table.num_rows)
-        batch.damaged = sum(int((batch[name] == NULL).sum()) - table.column(name).null_count for name in misfits)
-        return batch
-
-    def _fetch(self, sql: str) -> pa.Table:
-        """All rows of a statement. In one batch, so that the driver infers each type from all of them."""
-        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_SPARSE * CHUNK_ROWS)})
-            cursor.execute(sql)
-            return cursor.fetch_arrow_table()
-
-    def _stream(self, query: Query) -> Iterator[Callable[[], Batch]]:
-        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(CHUNK_ROWS)})
-            cursor.execute(self._sql(query, exact=True))
-            for rows in cursor.fetch_record_batch():
-                yield partial(make_batch, query, rows, rows.num_rows)

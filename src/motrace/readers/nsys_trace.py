@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .nsys_enums import NSYS_THREAD, SEVERITIES
+from .nsys_enums import LAUNCHER, NSYS_THREAD, SEVERITIES
 from .nsys_source import NULL, READ_ERRORS, TEXT_CHARS, Ints, Query, Source, first_rows, rows_of
 from .nsys_strings import Strings
 
 _Number = TypeVar("_Number", int, Ints)
 _MOST_DIAGNOSTICS = 10
 _LONGEST_DIAGNOSTIC = 300
+OVERHEAD = ("PROFILER_OVERHEAD", "CUPTI_ACTIVITY_KIND_OVERHEAD")
 NEVER_ENDS = 1 << 60
 """No time or duration is this long, ns: 36 years."""
 
@@ -132,16 +133,28 @@ def _names(trace: NsysTrace) -> None:
             key = (pid_of(int(tids[i])), tid_of(int(tids[i])))
             if name is not None and tids[i] != NULL:
                 best[key] = max(best.get(key, (NULL, 0, "")), (int(batch["priority"][i]), i, name))
-    trace.threads = {key: name for key, (_, _, name) in sorted(best.items()) if not name.startswith(NSYS_THREAD)}
-    streams = rows_of(trace.source, Query("ProcessStreams", ints=("globalPid",)))
-    trace.profiled = frozenset(
-        {pid for (pid, _), (_, _, name) in best.items() if name.startswith(NSYS_THREAD)}
-        | {pid_of(global_pid) for (global_pid,) in streams if global_pid is not None}
+    trace.profiled = _profiled(trace) or frozenset(
+        pid for (pid, _), (_, _, name) in best.items() if name.startswith(NSYS_THREAD)
     )
     for global_pid, pid, name in rows_of(trace.source, Query("PROCESSES", ints=("globalPid", "pid"), texts=("name",))):
         number = pid if pid is not None else pid_of(global_pid) if global_pid is not None else None
         if number is not None and name:
             trace.processes[number] = name.rsplit("/", 1)[-1]
+    for (pid, tid), (_, _, name) in sorted(best.items()):
+        if name == LAUNCHER and pid == tid:  # named before it became the program
+            name = trace.processes.get(pid, name)
+        if not name.startswith(NSYS_THREAD):
+            trace.threads[pid, tid] = name
+
+
+def _profiled(trace: NsysTrace) -> frozenset[int]:
+    """Processes that nsys launched or was injected into. Its threads alone don't tell: another nsys may run."""
+    found: set[int] = set()
+    for table, column in (("ProcessStreams", "globalPid"), *((table, "globalTid") for table in OVERHEAD)):
+        for batch in first_rows(trace.source, Query(table, ints=(column,))):
+            ids = batch[column]
+            found.update(pid_of(np.unique(ids[ids != NULL])).tolist())
+    return frozenset(found)
 
 
 def _gpus(trace: NsysTrace) -> None:
@@ -166,7 +179,7 @@ def _diagnostics(trace: NsysTrace) -> None:
 def _overhead(trace: NsysTrace) -> None:
     begins: list[Any] = []
     ends: list[Any] = []
-    for table in ("PROFILER_OVERHEAD", "CUPTI_ACTIVITY_KIND_OVERHEAD"):
+    for table in OVERHEAD:
         for batch in first_rows(trace.source, Query(table, ints=("start", "end")), 8 * TEXT_CHARS):
             usable = (batch["start"] > -NEVER_ENDS) & (batch["end"] < NEVER_ENDS) & (batch["end"] > batch["start"])
             begins.append(batch["start"][usable])

@@ -45,3 +45,7 @@ class SpanTail:
         """Which span is open now, for a message."""
         open_spans = SpanLogFile.read(self._path).open_names() if self._path.exists() else []
         return f" (open: {' > '.join(open_spans)})" if open_spans else ""
+
+    def has_log(self) -> bool:
+        """Whether the process records spans."""
+        return self._path.exists()

@@ -57,8 +57,8 @@ class Others:
         self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
         self._children_seen = b""
         self._thread_count = ThreadCount.open()
-        self._ended = self._stand_in(ENDED_THREADS, False)
-        self._unseen = self._stand_in(UNSEEN_CHILDREN, True)
+        self._ended = self._new(ENDED_THREADS, False)
+        self._unseen = self._new(UNSEEN_CHILDREN, True)
         now = perf_counter_ns()
         self._scan(now)
         self._read_threads(now, [])
@@ -246,6 +246,8 @@ class Others:
         member = Member(self._slots, id, is_child)
         self._slots += 1
         self._known.add((is_child, id))
+        # Before anything refers to it: it may end before its name can be read.
+        self._define(member, perf_counter_ns())
         return member
 
     def _describe(self, member: Member, now: int, library: str = "") -> None:
@@ -255,11 +257,6 @@ class Others:
         if name and (name, library) != (member.name, member.library):
             member.name, member.library = name, library
             self._define(member, now)
-
-    def _stand_in(self, id: int, is_child: bool) -> Member:
-        member = self._new(id, is_child)
-        self._define(member, perf_counter_ns())
-        return member
 
     def _define(self, member: Member, now: int) -> None:
         texts = member.name.ljust(NAME_BYTES, b"\0") + member.library.encode()[:LIBRARY_BYTES].ljust(

@@ -50,8 +50,8 @@ def _composed(report: Json) -> Iterator[Section]:
         lenders = ", ".join(composed["lent_by"])
         yield Section(
             f"Mode {mode}, with the composition that {lenders} saw",
-            f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in {lenders} "
-            f"({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
+            f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in "
+            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
             (Grid("", ("bucket", "s", "share", "at least", "at most"), rows),),
         )
 
@@ -131,8 +131,8 @@ def _clocks(report: Json) -> Iterator[Section]:
     foreign = [row for row in report["clocks"] if row["source"] != "spans"]
     if foreign:
         rows = tuple(
-            (row["run"], row["source"], f"{row['error_ns'] / 1e3:,.1f}", number(row["drift_ppm"], 3), f"{row['pairs']:,}",
-             row["method"])
+            (row["run"], row["source"], f"{row['error_ns'] / 1e3:,.1f}", number(row["drift_ppm"], 3),
+             f"{row['pairs']:,}", row["method"])
             for row in foreign
         )  # fmt: skip
         yield Section(

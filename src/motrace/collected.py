@@ -1,0 +1,126 @@
+"""What collectors wrote into a run's folder, as tables on the run's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from . import tables
+from .errors import MotraceError
+from .model.pieces import collect_spans
+from .model.trace import LoopStacks
+from .readers import pyspy, thread_samples
+from .readers.pyspy_align import Spans
+from .readers.run import RunRecording
+from .timeline.clocks import ClockFit
+
+Array = np.ndarray[Any, Any]
+STEP_PERCENTILE = 25
+"""Of the threads' sampling intervals: those that move are sampled most often, and they matter."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One collector's tables in ``folder``, and what is known of its clock (None: no times).
+
+    ``covered_ns``: from when to when it saw thread states, absolute; None if it saw none.
+    """
+
+    source: str
+    folder: Path
+    clock: ClockFit | None = None
+    covered_ns: tuple[int, int] | None = None
+    step_ns: int = 0
+    names: dict[tuple[int, int], str] = field(default_factory=dict)
+    stacks: LoopStacks | None = None
+
+
+def read_parts(recording: RunRecording, origin_ns: int, scratch: Path) -> list[Part]:
+    """All that collectors left in the run's folder; what can't be read becomes a warning of the recording."""
+    parts = []
+    for read in _READERS:
+        try:
+            part = read(recording, origin_ns, scratch)
+        except MotraceError as error:
+            recording.warnings.append(str(error))
+            continue
+        if part is not None:
+            parts.append(part)
+    return parts
+
+
+def _write(name: str, columns: dict[str, Any], run: str, rows: int, folder: Path) -> None:
+    """Write a table of the declared schema; ``run`` is added."""
+    schema = tables.SCHEMAS[name]
+    whole = {**columns, "run": pa.array([run] * rows, pa.string()).dictionary_encode()}
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = [whole[entry.name] for entry in schema]
+    tables.write(pa.table(arrays, schema=schema), folder / f"{name}.parquet")
+
+
+def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
+    path = next((path for name in ("threads.arrow", "threads.bin") if (path := recording.path / name).exists()), None)
+    if path is None:
+        return None
+    samples = thread_samples.read(path)
+    states = samples.states()
+    if not states.num_rows:
+        return None
+    start, end = (states.column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    same = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
+    columns = {**same, "start_ns": start - origin_ns, "end_ns": end - origin_ns}
+    _write("thread_states", columns, recording.run_id, len(start), scratch / "threads")
+    step_ns = round(float(np.percentile(list(samples.intervals().values()), STEP_PERCENTILE)))
+    seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
+    count = int(pc.sum(samples.stays.column("samples")).as_py())
+    return Part(
+        source=thread_samples.SOURCE,
+        folder=scratch / "threads",
+        clock=ClockFit.constant(0, step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled"),
+        covered_ns=(int(start.min()), int(end.max())),
+        step_ns=step_ns,
+        names={(row.pid, row.tid): row.name for row in seen.itertuples(index=False)},
+    )
+
+
+def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
+    """py-spy's samples; those of the loop thread are kept at hand where their times are known."""
+    log = recording.loop_log
+    if log is None:
+        return None
+    found = pyspy.read_run(recording.path, {log.tid: _spans_of(recording, log.tid)})
+    if found is None:
+        return None
+    recording.warnings += found.warnings
+    samples, clock = found.samples, found.clock
+    t_ns, stack = samples.column("t_ns").to_numpy(), samples.column("stack_id").to_numpy()
+    timed = clock["method"] != pyspy.BY_FRAMES
+    same = {name: samples.column(name) for name in ("weight_ns", "pid", "tid", "state", "stack_id", "source")}
+    folder = scratch / "pyspy"
+    columns = {**same, "t_ns": t_ns - origin_ns if timed else t_ns}
+    _write("samples", columns, recording.run_id, len(t_ns), folder)
+    stacks = {name: found.stacks.column(name) for name in ("stack_id", "frames")}
+    _write("stacks", stacks, recording.run_id, found.stacks.num_rows, folder)
+    mine = samples.column("tid").to_numpy() == log.tid
+    usable = timed and found.native
+    return Part(
+        source=str(clock["source"]),
+        folder=folder,
+        clock=ClockFit.constant(clock["offset_ns"], clock["error_ns"], clock["pairs"], clock["method"]),
+        stacks=LoopStacks(t_ns[mine], stack[mine], found.stacks) if usable and mine.any() else None,
+    )
+
+
+def _spans_of(recording: RunRecording, tid: int) -> Spans:
+    spans = collect_spans(recording)
+    rows = np.flatnonzero(spans.closed & (spans.tid == tid) & ~spans.is_frame)
+    return Spans(spans.start_ns[rows], spans.end_ns[rows], [spans.name[row] for row in rows])
+
+
+_READERS: tuple[Callable[[RunRecording, int, Path], Part | None], ...] = (_thread_states, _stacks)

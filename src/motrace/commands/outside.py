@@ -1,0 +1,40 @@
+"""run_record inside a profiler of the user's own: ``nsys profile -o FILE python -m tools.run_record``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from ..collect.nsys_outside import make_room, nsys_around
+from ..workloads.launch import profiled_by
+
+
+def prepare_for_profiler(console: Console) -> None:
+    """Do for the user's ``nsys profile`` what it does not do for itself, and say what may go wrong."""
+    outside = nsys_around()
+    if outside is None:
+        return
+    try:
+        make_room(outside)
+    except OSError as error:
+        console.print(f"warning: the folder of nsys's report can't be made ({error.strerror}): it will stay in /tmp")
+    if outside.perf_events:
+        console.print(
+            "warning: this nsys uses perf events, with which it can hang at its end: "
+            "better give it --sample=none --cpuctxsw=none"
+        )
+
+
+def tell_of_profiler(home: Path, console: Console) -> None:
+    """Say where the report of a profiler around us must lie to be found."""
+    profiler, outside = profiled_by(), nsys_around()
+    if profiler is None:
+        return
+    where = f"put it into {home}"
+    if outside is not None and outside.report is not None:
+        above = Path(os.path.commonpath((outside.report.parent, home.resolve())))
+        if len(above.parts) > 2:  # not half the disk
+            where = f"this one with `python -m tools.analyze {os.path.relpath(above)}`"
+    console.print(f"profiled by {profiler}: its report is read where it lies below the folder to analyse; {where}")

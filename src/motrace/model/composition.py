@@ -1,0 +1,91 @@
+"""What the time inside one kind of span is made of, from samples, with its interval.
+
+Samples give no times, only shares: of the samples that fell into spans of a kind and found the
+thread running, this part was in the interpreter. The interval is Wilson's, for independent samples;
+py-spy draws its moments from a Poisson process, so they are nearly that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from .stacks import BLOCKED_CLASSES, RUNNING_CLASSES, coarse, is_running
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Share:
+    """A class has ``count`` of ``total`` samples: ``share``, and the interval from ``lo`` to ``hi``, all of 1."""
+
+    name: str
+    count: int
+    total: int
+    share: float
+    lo: float
+    hi: float
+
+
+def interval(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's interval of a share; 0 to 1 where there are no samples."""
+    if not total:
+        return 0.0, 1.0
+    found = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def shares(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+    """Shares of classes, the largest first; the order is total."""
+    total = sum(counts.values())
+    return [
+        Share(
+            name,
+            counts[name],
+            total,
+            counts[name] / total if total else 0.0,
+            *interval(counts[name], total, confidence),
+        )
+        for name in sorted(counts, key=lambda name: (-counts[name], name))
+    ]
+
+
+def count_by_kind(kinds: Sequence[str], classes: Sequence[str]) -> dict[str, Counter[str]]:
+    """Samples by span kind and class; the two are parallel, one entry for each sample."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, name in zip(kinds, classes, strict=True):
+        counts.setdefault(kind, Counter())[name] += 1
+    return counts
+
+
+def running(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+    """How running time splits into interpreter, copying and native, whatever was blocked left out.
+
+    All three are listed, also with no sample: their upper bound is not 0.
+    """
+    merged = dict.fromkeys(RUNNING_CLASSES, 0)
+    for name, count in counts.items():
+        if is_running(name):
+            merged[coarse(name)] += count
+    return shares(merged, confidence)
+
+
+def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+    """How blocked time splits by what was waited for, whatever ran left out."""
+    return shares({name: count for name, count in counts.items() if name in BLOCKED_CLASSES}, confidence)
+
+
+def modules(counts: Mapping[str, int]) -> list[Share]:
+    """Native time by module."""
+    return shares({name: count for name, count in counts.items() if name != coarse(name)})
+
+
+def total(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """The counts of several kinds together."""
+    added: Counter[str] = Counter()
+    for one in counts:
+        added.update(one)
+    return added

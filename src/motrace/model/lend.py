@@ -1,0 +1,97 @@
+"""What samples say of the loop thread, lent to the time of the quiet runs.
+
+Running time is split into interpreter, native code and copies; waiting for the interpreter lock,
+for a pipe, or on purpose is told from other blocked time. Samples give shares with an interval
+(``composition.py``), the quiet runs' clocks give the time that is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from ..vocabulary import CAUSES, bucket_of
+from .composition import Share, blocked, running
+
+Json = dict[str, Any]
+Counts = Mapping[str, Mapping[str, int]]
+
+SPLIT = "native_or_python"
+EVIDENCE = "samples of stacks"
+# Of blocked time: the cause of a class, and from which causes it is taken, in this order.
+_NAMED = (
+    ("gil", "gil", ("other_threads", "nobody")),
+    ("sleeping", "pacing", ("nobody",)),
+    ("pipe", "io", ("nobody",)),
+)
+
+
+def lend_samples(rows: list[Json], counts: Counts, base_ns: int) -> list[Json]:
+    """Rows of causes with what samples add; they still add up to the same time.
+
+    ``counts``: samples by phase and class. Phases without samples stay as they are. ``base_ns`` is
+    the time of which shares are taken.
+    """
+    out: list[Json] = []
+    for row in rows:
+        mine = counts.get(row["phase"]) if row["cause"] == SPLIT else None
+        split = running(mine) if mine else []
+        if split and split[0].total:
+            out += _split(row, split, base_ns)
+        else:
+            out.append(row)
+    for phase in sorted({row["phase"] for row in rows} & set(counts)):
+        _name(out, phase, blocked(counts[phase]), base_ns)
+    return sorted(out, key=lambda row: (-row["ns"], row["phase"], row["cause"]))
+
+
+def _split(row: Json, shares: list[Share], base_ns: int) -> list[Json]:
+    """A row of running time, split; the largest class takes what rounding leaves."""
+    parts = [int(row["ns"] * share.share) for share in shares]
+    parts[0] += row["ns"] - sum(parts)
+    return [
+        _made(
+            row["phase"],
+            share.name,
+            ns,
+            int(row["ns"] * share.lo),
+            ceil(row["ns"] * share.hi),
+            base_ns,
+        )
+        for share, ns in zip(shares, parts)
+    ]
+
+
+def _name(rows: list[Json], phase: str, shares: list[Share], base_ns: int) -> None:
+    """Move blocked time from causes that say little to those that samples name, in place."""
+    mine = [row for row in rows if row["phase"] == phase and row["state"] == "blocked"]
+    total = sum(row["ns"] for row in mine)
+    for name, cause, donors in _NAMED:
+        share = next((share for share in shares if share.name == name), None)
+        if share is None or not total:
+            continue
+        wanted = round(total * share.share)
+        moved = 0
+        for donor in (row for kind in donors for row in mine if row["cause"] == kind):
+            part = min(donor["ns"], wanted - moved)
+            moved += part
+            donor["ns"] -= part
+            donor["lo_ns"] = max(0, donor["lo_ns"] - round(total * share.hi))
+            donor["share"] = donor["ns"] / base_ns if base_ns else 0.0
+        if moved:
+            rows.append(_made(phase, cause, moved, 0, round(total * share.hi), base_ns))
+
+
+def _made(phase: str, cause: str, ns: int, lo: int, hi: int, base_ns: int) -> Json:
+    return {
+        "phase": phase,
+        "state": CAUSES[cause].state,
+        "cause": cause,
+        "bucket": bucket_of(cause, phase),
+        "evidence": EVIDENCE,
+        "ns": ns,
+        "lo_ns": min(lo, ns),
+        "hi_ns": max(hi, ns),
+        "share": ns / base_ns if base_ns else 0.0,
+    }

@@ -1,0 +1,234 @@
+"""Samples of thread states (``threads.arrow``, or ``threads.bin`` where the launcher could not convert it)."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from ..errors import MotraceError
+from ..tables import SCHEMAS
+from .syscalls import waits_on
+from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
+
+SOURCE = "threads"
+ROWS = np.dtype(
+    {"names": ROW_FIELDS, "formats": ["<i8", "<i8", "<u4", "<u4", "<u2"], "offsets": [0, 8, 16, 20, 24], "itemsize": 32}
+)
+MAX_GAP_NS = 250_000_000
+"""Between samples further apart than this nothing is known."""
+
+_ENDED = "XZx"
+_FACTS = b"motrace"
+Array = np.ndarray[Any, Any]
+STATES_SCHEMA = pa.schema([column for column in SCHEMAS["thread_states"] if column.name != "run"])
+STAYS_SCHEMA = pa.schema(
+    [
+        ("pid", pa.int64()),
+        ("tid", pa.int64()),
+        ("name", pa.dictionary(pa.int32(), pa.string())),
+        ("first_ns", pa.int64()),
+        ("last_ns", pa.int64()),
+        ("samples", pa.int64()),
+        ("state", pa.dictionary(pa.int32(), pa.string())),
+        ("waits_on", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ThreadSamples:
+    """Stays of threads in states, and what it cost to see them.
+
+    ``stays``: a row for each, sorted by thread and time: pid, tid, name, first_ns and last_ns of
+    the samples that saw it (CLOCK_MONOTONIC), samples, state (running, which /proc can't tell from
+    runnable, or blocked), waits_on.
+    """
+
+    stays: pa.Table
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cost_share(self) -> float:
+        """CPU time of the sampler over the wall time that it watched (1 = one core)."""
+        return float(self.facts.get("cpu_ns", 0)) / max(1, int(self.facts.get("wall_ns", 0)))
+
+    @property
+    def late_share(self) -> float:
+        """Share of the rounds that waited for a core: they come when somebody blocks, so they are biased."""
+        return float(self.facts.get("late", 0)) / max(1, int(self.facts.get("rounds", 0)))
+
+    def intervals(self) -> dict[tuple[int, int], int]:
+        """Mean time between samples in ns, by (pid, tid): a state's edges are known to half of it."""
+        group = self.stays.group_by(["pid", "tid"])
+        rows = group.aggregate([("first_ns", "min"), ("last_ns", "max"), ("samples", "sum")]).to_pylist()
+        return {
+            (row["pid"], row["tid"]): (row["last_ns_max"] - row["first_ns_min"]) // max(1, row["samples_sum"] - 1)
+            for row in rows
+        }
+
+    def states(self) -> pa.Table:
+        """Schema ``thread_states`` without ``run``, times CLOCK_MONOTONIC.
+
+        Between two samples a thread changed its state at an unknown moment: half of the time goes
+        to either, so that neither durations nor positions are biased. Nothing is said about gaps
+        longer than MAX_GAP_NS.
+        """
+        return _states(self.stays)
+
+    def points(self) -> pa.Table:
+        """A row for each sample: t_ns, pid, tid, state, waits_on.
+
+        Counted inside spans of one kind they give its shares without the error that ``states`` has
+        at the spans' edges. Of a stay only the first and the last moment are kept; samples between
+        them are spread evenly.
+        """
+        stays = self.stays.combine_chunks()
+        first, last, count = (stays.column(name).to_numpy() for name in ("first_ns", "last_ns", "samples"))
+        row = np.repeat(np.arange(len(count)), count)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        t_ns = first[row] + (last - first)[row] * nth // np.maximum(count - 1, 1)[row]
+        kept = stays.select(["pid", "tid", "state", "waits_on"]).take(pa.array(row))
+        return kept.add_column(0, "t_ns", pa.array(t_ns))
+
+
+def read_thread_states(path: Path) -> pa.Table:
+    """The states in a file, see ``ThreadSamples.states``. Raises MotraceError."""
+    return read(path).states()
+
+
+def read(path: Path) -> ThreadSamples:
+    """Read either file, up to where it was written or cut off. Raises MotraceError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+        if head == MAGIC:
+            return _parse(path.read_bytes())
+        return _read_arrow(path)
+    except OSError as error:
+        raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, IndexError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())[:200]
+        raise MotraceError(f"{path.name} is no file of thread states of motrace: {text}") from error
+
+
+def write(samples: ThreadSamples, path: Path) -> None:
+    """Write ``threads.arrow``, atomically. Raises OSError."""
+    table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode()})
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with ipc.new_stream(str(temporary), table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table, max_chunksize=1 << 16)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_arrow(path: Path) -> ThreadSamples:
+    batches = []
+    with path.open("rb") as file, ipc.open_stream(file) as stream:
+        facts = json.loads((stream.schema.metadata or {})[_FACTS])
+        if not stream.schema.remove_metadata().equals(STAYS_SCHEMA):
+            raise ValueError("its columns are other ones")
+        try:
+            batches = list(stream)
+        except pa.ArrowInvalid:  # cut off: whole batches count
+            facts["damaged"] = True
+    return ThreadSamples(pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None), facts)
+
+
+def _parse(data: bytes) -> ThreadSamples:
+    """The sampler's own file; see ``thread_format``."""
+    facts: dict[str, Any] = {}
+    threads: list[list[Any]] = []
+    states: list[list[Any]] = []
+    rows: list[Array] = []
+    position = len(MAGIC)
+    while position + BLOCK.size <= len(data):
+        text, count = BLOCK.unpack_from(data, position)
+        begin = position + BLOCK.size
+        end = begin + text + count * ROW.size
+        if end > len(data):
+            break  # cut off
+        block = json.loads(data[begin : begin + text])
+        threads += block.pop("threads")
+        states += block.pop("states")
+        facts |= block
+        rows.append(np.frombuffer(data, ROWS, count, begin + text))
+        position = end
+    facts["threads"] = len(threads)
+    stays = np.concatenate(rows) if rows else np.empty(0, ROWS)
+    return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts)
+
+
+def _table(stays: Array, threads: list[list[Any]], states: list[list[Any]], machine: str) -> pa.Table:
+    if len(stays) and (stays["thread"].max() >= len(threads) or stays["state"].max() >= len(states)):
+        raise ValueError("it names threads or states that it does not define")
+    letters = [str(state[1]) for state in states]
+    kept = stays[~np.isin(stays["state"], [index for index, letter in enumerate(letters) if letter in _ENDED])]
+    kept = kept[np.lexsort((kept["first_ns"], kept["thread"]))]
+    words = [
+        None if letter == "R" else waits_on(letter, wchan, call, file, machine)
+        for _, letter, wchan, call, file in states
+    ]
+    named = ["running" if letter == "R" else "blocked" for letter in letters]
+    who = kept["thread"]
+    return pa.table(
+        {
+            "pid": np.array([thread[1] for thread in threads], np.int64)[who],
+            "tid": np.array([thread[2] for thread in threads], np.int64)[who],
+            "name": pa.array([thread[3] for thread in threads], pa.string()).take(pa.array(who)).dictionary_encode(),
+            "first_ns": kept["first_ns"],
+            "last_ns": kept["last_ns"],
+            "samples": kept["samples"].astype(np.int64),
+            "state": pa.array(named, pa.string()).take(pa.array(kept["state"])).dictionary_encode(),
+            "waits_on": pa.array(words, pa.string()).take(pa.array(kept["state"])).dictionary_encode(),
+        },
+        schema=STAYS_SCHEMA,
+    )
+
+
+def _states(stays: pa.Table) -> pa.Table:
+    stays = stays.combine_chunks()
+    columns = {name: stays.column(name).to_numpy() for name in ("pid", "tid", "first_ns", "last_ns")}
+    first, last = columns["first_ns"], columns["last_ns"]
+    count = len(first)
+    keys = ("pid", "tid")
+    follows = np.zeros(count, bool)  # the row goes on where the one before it ended
+    if count:
+        same = np.logical_and.reduce([columns[key][1:] == columns[key][:-1] for key in keys])
+        follows[1:] = same & (first[1:] - last[:-1] <= MAX_GAP_NS)
+    start, end = first.copy(), last.copy()
+    middle = (first[1:] + last[:-1]) // 2
+    start[1:] = np.where(follows[1:], middle, start[1:])
+    end[:-1] = np.where(follows[1:], middle, end[:-1])
+    state = _codes(stays.column("state")) * (1 << 20) + _codes(stays.column("waits_on"))
+    heads = np.flatnonzero(~(follows & np.concatenate(([False], state[1:] == state[:-1]))))
+    tails = np.append(heads[1:], count) - 1 if count else heads
+    kept = pa.array(heads)
+    wide = end[tails] > start[heads]
+    table = pa.table(
+        {
+            **{key: stays.column(key).take(kept) for key in keys},
+            "start_ns": start[heads],
+            "end_ns": end[tails],
+            "state": stays.column("state").take(kept),
+            "waits_on": stays.column("waits_on").take(kept),
+            "source": pa.array([SOURCE] * len(heads), pa.string()).dictionary_encode(),
+        },
+        schema=STATES_SCHEMA,
+    )
+    return table.filter(pa.array(wide))
+
+
+def _codes(column: pa.ChunkedArray) -> Array:
+    """Numbers that are equal where the texts are; null is one too."""
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    codes: Array = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes + 1

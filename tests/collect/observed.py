@@ -1,0 +1,53 @@
+"""Programs under a collector, for the tests of collectors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from motrace.collect.base import Collector
+from motrace.readers.pyspy_align import Spans
+from motrace.readers.run import load_run
+from motrace.record.spans import END, KIND_FRAME, KIND_SPAN, START, WHAT
+from tests.conftest import PROGRAMS
+
+
+def begin(program: str, *words: object) -> subprocess.Popen[bytes]:
+    """Start one of our programs."""
+    return subprocess.Popen([sys.executable, PROGRAMS / program, *map(str, words)], stdout=subprocess.PIPE)
+
+
+def end(process: subprocess.Popen[bytes], timeout: float = 90) -> int:
+    """Wait for it; its status."""
+    status = process.wait(timeout)
+    assert process.stdout is not None
+    process.stdout.close()
+    return status
+
+
+def observe(
+    collector: Collector, folder: Path, program: str, *words: object
+) -> tuple[subprocess.Popen[bytes], list[str]]:
+    """Run a program to its end under a collector; the process, and the warnings."""
+    folder.mkdir(exist_ok=True)
+    process = begin(program, *words)
+    collector.attach(process.pid, folder)
+    end(process)
+    return process, collector.finish(folder)
+
+
+def spans_of(folder: Path) -> dict[int, Spans]:
+    """The closed spans of the loop thread, by its id."""
+    recording = load_run(folder)
+    log: Any = recording.loop_log
+    rows = log.of_kind(KIND_SPAN, KIND_FRAME)
+    rows = rows[rows[:, END] > 0]
+    names = [recording.name_of(log.pid, int(what)) for what in rows[:, WHAT]]
+    return {log.tid: Spans(rows[:, START], rows[:, END], names)}
+
+
+def state_of(pid: int) -> str:
+    """The state letter of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

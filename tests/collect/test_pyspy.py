@@ -1,0 +1,271 @@
+"""Real py-spy on programs of known composition, and on programs that make it hard."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, plan
+from motrace.model import composition
+from motrace.model.stacks import RUNNING_CLASSES, classify, coarse
+from motrace.readers import pyspy, pyspy_align
+from tests.collect.observed import begin, end, observe, spans_of, state_of
+
+SECONDS = 14
+NEAR = 0.03
+"""What a core shared with others adds: samples also see the thread where it waits for the core."""
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the program of known composition under a blocking py-spy with native stacks."""
+    folder = tmp_path_factory.mktemp("known") / "run"
+    process, warnings = observe(PySpyCollector(rate=200), folder, "known.py", folder, folder / "truth.json", SECONDS)
+    assert warnings == []
+    assert process.returncode == 5, "the program's own status"
+    return folder
+
+
+def counts_of(folder: Path) -> tuple[pyspy.PySpySamples, dict[str, dict[str, int]]]:
+    """What py-spy saw, and the samples of the loop thread by span kind and class."""
+    spans = spans_of(folder)
+    ((tid, own),) = spans.items()
+    seen = pyspy.read_run(folder, spans)
+    assert seen is not None
+    samples = seen.samples.to_pandas()
+    samples = samples[samples["tid"] == tid]
+    names = [*dict.fromkeys(own.name), "outside"]
+    classes = {row["stack_id"]: classify(row["frames"]) for row in seen.stacks.to_pylist()}
+    kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
+    return seen, composition.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
+
+
+def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
+    seen, _ = counts_of(known)
+    assert seen.timed and seen.native and seen.warnings == []
+    assert seen.clock["method"].startswith(pyspy.BY_LOCKS)
+    assert seen.clock["pairs"] > 100
+    assert 0 < seen.clock["error_ns"] < 50_000_000
+
+
+def test_composition_is_that_of_the_program(known: Path) -> None:
+    _, counts = counts_of(known)
+    truth = json.loads((known / "truth.json").read_text())
+    for kind in ("python", "hash", "copies", "copy and loop", "mixed"):
+        own = {name: cpu for name, (cpu, _) in truth[kind].items()}
+        found = composition.running(counts[kind], confidence=0.999)
+        assert found[0].total > 80, kind
+        for share in found:
+            true = own.get(share.name, 0) / sum(own.values())
+            assert share.lo - NEAR <= true <= share.hi + NEAR, (kind, share, true)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("sleep", "sleeping"), ("pipe", "pipe"), ("gil", "gil")])
+def test_blocked_time_is_what_the_program_waited_for(known: Path, kind: str, expected: str) -> None:
+    _, counts = counts_of(known)
+    (first, *rest) = composition.blocked(counts[kind])
+    assert first.name == expected
+    assert sum(share.count for share in rest) <= max(1, 0.05 * first.total)
+
+
+def test_times_off_by_one_sample_are_refused(known: Path) -> None:
+    """The log says when; if it were one stop out of step, nearly no stack would tell its span."""
+    seen, _ = counts_of(known)
+    spans = spans_of(known)
+    ((tid, own),) = spans.items()
+    samples = seen.samples.to_pandas()
+    samples = samples[samples["tid"] == tid]
+    stacks = [tuple(frames) for frames in seen.stacks.to_pydict()["frames"]]
+    stack, t_ns = samples["stack_id"].to_numpy(), samples["t_ns"].to_numpy()
+    told, right = pyspy_align.agreement(stacks, stack, own.labels(t_ns))
+    assert right / told > 0.97
+    for off in (1, 2):
+        assert pyspy_align.agreement(stacks, stack[off:], own.labels(t_ns[:-off]))[1] < 0.3 * right
+    lost = {tid: pyspy.Spans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
+    unknown = pyspy.read_run(known, lost)
+    assert unknown is not None and not unknown.timed
+    assert any("not used" in text for text in unknown.warnings)
+
+
+def test_without_the_log_stacks_are_known_but_not_when(known: Path, tmp_path: Path) -> None:
+    (tmp_path / PROFILES["speedscope"]).write_bytes((known / PROFILES["speedscope"]).read_bytes())
+    seen = pyspy.read_run(tmp_path, spans_of(known))
+    assert seen is not None and not seen.timed
+    assert seen.samples.num_rows > 1000
+    assert set(seen.samples.to_pydict()["t_ns"]) == {0}
+
+
+@pytest.mark.motrix
+def test_a_pool_awaited_with_the_gil_held_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("motrixsim")
+    folder = tmp_path / "run"
+    observe(PySpyCollector(rate=100), folder, "known.py", folder, folder / "truth.json", 5, "pool")
+    _, counts = counts_of(folder)
+    found = {share.name: share.share for share in composition.shares(counts["pool"])}
+    assert found["native_pool_with_gil"] > 0.8, found
+
+
+def test_a_light_look_stops_nothing_and_has_times(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    observe(PySpyCollector(light=True), folder, "states.py", folder, 4)
+    seen = pyspy.read_run(folder, spans_of(folder))
+    assert seen is not None and seen.clock["method"] == pyspy.BY_START and not seen.native
+    ((tid, own),) = spans_of(folder).items()
+    samples = seen.samples.to_pandas()
+    samples = samples[(samples["tid"] == tid) & (samples["t_ns"] > own.start_ns.min())]
+    stacks = {row["stack_id"]: " ".join(row["frames"]) for row in seen.stacks.to_pylist()}
+    names = list(dict.fromkeys(own.name))
+    burning = [
+        names[label]
+        for label, number in zip(own.labels(samples["t_ns"].to_numpy()), samples["stack_id"])
+        if "burn (" in stacks[number] and label >= 0
+    ]
+    assert len(burning) > 30
+    assert burning.count("python loop") > 0.9 * len(burning)
+
+
+# -- rates ------------------------------------------------------------------------------------------
+
+
+def test_the_plan_fits_the_number_of_threads() -> None:
+    assert plan(2) == plan(2, 100, True)
+    assert plan(20).native and plan(20).rate == 50
+    assert not plan(70).native and plan(70).blocking and plan(70).rate >= 20
+    assert not plan(300).blocking
+    assert plan(300, light=True).refused is None
+    for threads in (1, 7, 40, 400):
+        chosen = plan(threads)
+        assert chosen.refused is None and (not chosen.blocking or chosen.rate * threads <= 2000)
+
+
+def test_what_costs_too_much_is_refused_with_the_rate_that_would_do(tmp_path: Path) -> None:
+    refused = plan(17, 250).refused
+    assert refused is not None and "at most 58 per second" in refused
+    assert "no rate" in str(plan(3000, 10, False).refused)
+    collector = PySpyCollector(rate=100, native=False)
+    _, warnings = observe(collector, tmp_path / "run", "states.py", tmp_path / "run", 3, 100)
+    assert len(warnings) == 1 and "would stop 10" in warnings[0]
+    assert not (tmp_path / "run" / PROFILES["speedscope"]).exists()
+
+
+def test_a_hundred_threads_are_sampled_lightly_by_default(tmp_path: Path) -> None:
+    process, warnings = observe(PySpyCollector(), tmp_path / "run", "states.py", tmp_path / "run", 3, 100)
+    assert process.returncode == 3 and warnings == []
+    facts = json.loads((tmp_path / "run" / FACTS_FILE).read_text())
+    assert not facts["native"] and facts["threads"] > 100
+    seen = pyspy.read_run(tmp_path / "run", spans_of(tmp_path / "run"))
+    assert seen is not None and seen.samples.num_rows > 20
+
+
+# -- what may go wrong ------------------------------------------------------------------------------
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:
+    """Until something is so."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def runs_on(pid: int) -> bool:
+    """Whether a process is not stopped, in many looks."""
+    return not any(state_of(pid) in "T" for _ in range(50) if not time.sleep(0.005))
+
+
+def test_py_spy_killed_leaves_the_process_running(tmp_path: Path) -> None:
+    process = begin("states.py", tmp_path, 60)
+    collector = PySpyCollector(rate=200)
+    collector.attach(process.pid, tmp_path)
+    wait_for(lambda: collector._process is not None)
+    time.sleep(1)
+    collector._process.kill()
+    time.sleep(0.5)
+    assert runs_on(process.pid)
+    process.kill()
+    end(process)
+    (warning,) = collector.finish(tmp_path)
+    assert "SIGKILL" in warning
+
+
+def test_the_target_killed_leaves_what_was_sampled(tmp_path: Path) -> None:
+    process = begin("states.py", tmp_path, 60)
+    collector = PySpyCollector(rate=100)
+    collector.attach(process.pid, tmp_path)
+    wait_for(lambda: collector._process is not None)
+    time.sleep(2.5)
+    process.kill()
+    assert end(process) == -signal.SIGKILL
+    assert collector.finish(tmp_path) == []
+    seen = pyspy.read_run(tmp_path, spans_of(tmp_path))
+    assert seen is not None and seen.samples.num_rows > 50 and seen.timed
+
+
+def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
+    """As in py-spy's issues 390, 416, 587; here the stop is ours."""
+    process = begin("states.py", tmp_path, 60)
+    collector = PySpyCollector(rate=50)
+    collector.attach(process.pid, tmp_path)
+    wait_for(lambda: collector._process is not None)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: collector._process.poll() is not None)
+    wait_for(lambda: state_of(process.pid) not in "Tt")
+    process.kill()
+    end(process)
+    assert any("kept the process stopped" in text for text in collector.finish(tmp_path))
+
+
+def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "4"])
+    collector = PySpyCollector()
+    collector.attach(process.pid, tmp_path)
+    assert process.wait(30) == 0
+    (warning,) = collector.finish(tmp_path)
+    assert warning.startswith("py-spy wrote nothing (status 1)") and "\n" not in warning
+
+
+def test_a_process_that_ends_at_once_is_no_trouble(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    collector = PySpyCollector()
+    collector.attach(process.pid, tmp_path)
+    process.wait()
+    (warning,) = collector.finish(tmp_path)
+    assert "ended before" in warning
+    assert pyspy.read_run(tmp_path, {}) is None
+
+
+def test_two_observers_at_once_and_a_target_that_forks(tmp_path: Path) -> None:
+    folder, other = tmp_path / "run", tmp_path / "other"
+    other.mkdir()
+    folder.mkdir()
+    process = begin("states.py", folder, 4, 2, "fork")
+    first, second = PySpyCollector(rate=50), PySpyCollector(rate=50)
+    first.attach(process.pid, folder)
+    second.attach(process.pid, other)
+    assert end(process) == 3
+    warnings = [*first.finish(folder), *second.finish(other)]
+    assert [text for text in warnings if "wrote nothing" in text] == []
+    for place in (folder, other):
+        seen = pyspy.read_run(place, spans_of(folder))
+        assert seen is not None and seen.samples.num_rows > 30
+
+
+def test_a_collector_that_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motrace.collect.pyspy._program", lambda: None)
+    assert PySpyCollector().missing() == "py-spy is not installed: pip install py-spy"
+
+
+def test_every_class_of_the_known_program_is_known(known: Path) -> None:
+    _, counts = counts_of(known)
+    native = {name for kind in counts.values() for name in kind if coarse(name) == "native"}
+    assert "native:libcrypto" in native
+    assert set(RUNNING_CLASSES) >= {coarse(name) for name in native}
+    assert os.path.exists(known / "py-spy.log.gz")
