@@ -15,7 +15,7 @@ from .world import BLOCKED, RUNNABLE, RUNNING, Chunk, runs
 Array = np.ndarray[Any, Any]
 
 _OSRT = 27
-_SHORTEST_NS = 1_000
+SHORTEST_CALL_NS = 1_000
 """nsys leaves out calls of the OS runtime that are shorter."""
 _WORKER_WAITS = ("futex", "pthread_cond_wait", "sem_wait", "poll", "read")
 _LOOP_WAITS = ("futex", "poll", "read", "clock_nanosleep", "ioctl")
@@ -167,5 +167,5 @@ class Waits:
         edge = np.minimum(self._tape.config.edge_ns, gaps // 2)
         start = start - self._tape.random.integers(0, edge[:-1] + 1)
         end = end + self._tape.random.integers(0, edge[1:] + 1)
-        kept = end - start >= _SHORTEST_NS
+        kept = end - start >= SHORTEST_CALL_NS
         return start[kept], end[kept]

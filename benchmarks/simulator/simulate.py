@@ -38,6 +38,11 @@ class Simulated:
     end_ns: int
 
 
+def trace_clock(config: Config) -> TraceClock:
+    """The profiler's clock in a run."""
+    return TraceClock(START_NS - MARGIN_NS - config.offset_ns % 1_000_000, config.drift_ppm)
+
+
 def simulate(folder: Path, config: Config, lazy: bool = True) -> Simulated:
     """Write a run to a new folder: logs, ``nsys.sqlite``, ``truth/``. Raises OSError, ValueError.
 
@@ -46,7 +51,7 @@ def simulate(folder: Path, config: Config, lazy: bool = True) -> Simulated:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "truth").mkdir(exist_ok=True)
     random = np.random.default_rng(config.seed)
-    clock = TraceClock(START_NS - MARGIN_NS - config.offset_ns % 1_000_000, config.drift_ppm)
+    clock = trace_clock(config)
     truth = Truth(config)
     export = Export(folder / "nsys.sqlite", Schema(config.schema), lazy)
     tape = Tape(config, random, export, clock, truth)
