@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from . import tables
 from .errors import MotraceError
-from .model.pieces import collect_spans
+from .model.pieces import closed_spans
 from .model.trace import LoopStacks
 from .readers import pyspy, thread_samples
 from .readers.pyspy_align import Spans
 from .readers.run import RunRecording
+from .readers.spans import SpanLogFile
 from .timeline.clocks import ClockFit
 
 Array = np.ndarray[Any, Any]
@@ -94,7 +95,7 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     log = recording.loop_log
     if log is None:
         return None
-    found = pyspy.read_run(recording.path, {log.tid: _spans_of(recording, log.tid)})
+    found = pyspy.read_run(recording.path, {log.tid: _spans_of(recording, log)})
     if found is None:
         return None
     recording.warnings += found.warnings
@@ -117,10 +118,9 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     )
 
 
-def _spans_of(recording: RunRecording, tid: int) -> Spans:
-    spans = collect_spans(recording)
-    rows = np.flatnonzero(spans.closed & (spans.tid == tid) & ~spans.is_frame)
-    return Spans(spans.start_ns[rows], spans.end_ns[rows], [spans.name[row] for row in rows])
+def _spans_of(recording: RunRecording, log: SpanLogFile) -> Spans:
+    names, start, end, is_frame = closed_spans(recording, log)
+    return Spans(start[~is_frame], end[~is_frame], names[~is_frame].tolist())
 
 
 _READERS: tuple[Callable[[RunRecording, int, Path], Part | None], ...] = (_thread_states, _stacks)

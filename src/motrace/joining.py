@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from .collected import read_parts
 from .foreign import foreign_recording
-from .model.pieces import collect_segments, collect_spans
+from .model.pieces import closed_spans, collect_segments
 from .model.trace import Trace
 from .readers.events import EventStore, kinds_of, state_source
 from .readers.nsys import NsysTrace, convert, nvtx_table
@@ -83,11 +83,11 @@ def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:
 
 
 def _loop_spans(recording: RunRecording) -> Ranges:
-    spans = collect_spans(recording)
     log = recording.loop_log
-    mine = np.flatnonzero(spans.closed & (spans.tid == (log.tid if log is not None else -1)))
-    mine = mine[np.argsort(spans.start_ns[mine], kind="stable")]
-    return Ranges(np.array([spans.name[row] for row in mine], str), spans.start_ns[mine], spans.end_ns[mine])
+    if log is None:
+        return Ranges(np.empty(0, str), np.empty(0, np.int64), np.empty(0, np.int64))
+    names, start, end, _ = closed_spans(recording, log)
+    return Ranges(names, start, end)
 
 
 def _utc_offset(recording: RunRecording, trace: NsysTrace) -> int | None:

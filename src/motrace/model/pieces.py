@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..readers.run import RunRecording
+from ..readers.spans import SpanLogFile
 from ..record.spans import END, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, WHAT
 from ..vocabulary import FRAMED_SEGMENTS, SEGMENTS
 
@@ -107,6 +108,19 @@ def collect_spans(recording: RunRecording) -> Spans:
         depth=columns[:, 8],
         frame=columns[:, 9],
     )
+
+
+def closed_spans(recording: RunRecording, log: SpanLogFile) -> tuple[Array, Array, Array, Array]:
+    """Names, begins, ends (ns) and whether they are frames, of one thread's spans that had ended, in order of begin.
+
+    Quick: without looking at how they nest.
+    """
+    records = log.of_kind(KIND_SPAN, KIND_FRAME)
+    records = records[records[:, END] != 0]
+    distinct, which = np.unique(records[:, WHAT], return_inverse=True)
+    names = np.array([recording.name_of(log.pid, what) for what in distinct.tolist()], str)
+    is_frame = (records[:, WHAT] & ~NAME_ID_MASK) == KIND_FRAME
+    return names[which.reshape(-1)], records[:, START], records[:, END], is_frame
 
 
 def _nested(records: Array, pid: int, tid: int, first: int, run_end: int) -> list[tuple[int, ...]]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from .. import tables
 from ..adapter import is_software
 from ..readers.events import codes, integers, load_ops
+from ..readers.nsys_strings import coded
 from ..timeline.intervals import Intervals, any_of
 from .events import Who
 from .gpu import MISSING, GpuOps, work_by_frame, work_by_phase
@@ -20,6 +21,7 @@ from .trace import Trace
 Array = np.ndarray[Any, Any]
 
 _TOTALS = ("calls", "total_ns")
+_TID_BITS = 32
 
 
 def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]:
@@ -51,23 +53,22 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> dict[str, list[Any]]:
         start = integers(rows, "start_ns")
         piece = np.searchsorted(pieces.start_ns - trace.origin_ns, start, side="right") - 1
         inside = (piece >= 0) & (start < pieces.end_ns[-1] - trace.origin_ns)
-        threads, thread = np.unique(
-            np.column_stack((integers(rows, "pid"), integers(rows, "tid"))), axis=0, return_inverse=True
-        )
+        thread, threads = coded((integers(rows, "pid") << _TID_BITS) | integers(rows, "tid"))
         words = {name: codes(rows, name) for name in ("api", "name", "waits_on")}
-        keys = np.column_stack(
-            (phase_of[np.maximum(piece, 0)], thread.reshape(-1), *(code for code, _ in words.values()))
-        )[inside]
-        distinct, group = np.unique(keys, axis=0, return_inverse=True)
-        group = group.reshape(-1)
+        columns = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words.values()))
+        sizes = (len(phases), len(threads), *(len(known) for _, known in words.values()))
+        keys = np.ravel_multi_index(columns, sizes)  # one number for all: far quicker to group than five
+        group, distinct = coded(keys[inside])
         lengths = np.zeros(len(distinct), np.int64)
         np.add.at(lengths, group, (integers(rows, "end_ns") - start)[inside])
-        for (phase, index, *rest), calls, ns in zip(
-            distinct.tolist(), np.bincount(group, minlength=len(distinct)).tolist(), lengths.tolist()
+        calls_of = np.bincount(group, minlength=len(distinct)).tolist()
+        for where, calls, ns in zip(
+            np.transpose(np.unravel_index(distinct, sizes)).tolist(), calls_of, lengths.tolist()
         ):
+            phase, index, *rest = where
             api, name, waits_on = (words[column][1][code] for column, code in zip(words, rest))
-            key = (phases[phase], who.role(*threads[index].tolist()), str(api), str(name), waits_on)
-            total = totals.setdefault(key, [0, 0])
+            pid, tid = divmod(int(threads[index]), 1 << _TID_BITS)
+            total = totals.setdefault((phases[phase], who.role(pid, tid), str(api), str(name), waits_on), [0, 0])
             total[0] += calls
             total[1] += ns
     ordered = sorted(totals.items(), key=lambda item: (item[0][0], item[0][1], -item[1][1], item[0][2:4]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from .format import templates
@@ -21,6 +22,7 @@ COLOURS = {
 }
 OTHER_COLOUR = "#6b7280"
 STRIP_WIDTH, STRIP_HEIGHT = 900, 150
+MOST_COLUMNS = 450
 WARMUP_OPACITY = 0.4
 
 
@@ -57,23 +59,32 @@ def render_html(report: dict[str, Any], tables: dict[str, pa.Table]) -> str:
 
 
 def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:
+    """One bar per frame; where there are more frames than fit, one for the mean of some in a row."""
     table = frames.to_pandas()
     table = table[table["run"] == run["run_id"]]
     phases = [name for name, phase in run["phases"].items() if phase["parent"] is None]
-    if not len(table):
+    count = len(table)
+    if not count:
         return Strip(run["run_id"], (), 0.0, 0)
-    top_ns = max(1, int((table["end_ns"] - table["start_ns"]).max()))
-    width = STRIP_WIDTH / len(table)
+    group = np.arange(count) * min(count, MOST_COLUMNS) // count
+    grouped = table.assign(wall=table["end_ns"] - table["start_ns"]).groupby(group)
+    means = grouped[["wall", *phases]].mean()
+    ends = grouped["frame"].agg(["first", "last"]).to_numpy().tolist()
+    warmup = grouped["warmup"].all().tolist()
+    top_ns = max(1.0, float(means["wall"].max()))
+    width = STRIP_WIDTH / len(means)
     bars: list[Bar] = []
-    for column, (_, row) in enumerate(table.iterrows()):
+    for column, values in enumerate(means[phases].to_numpy().tolist()):
         y = float(STRIP_HEIGHT)
-        for phase in phases:
-            height = row[phase] / top_ns * STRIP_HEIGHT
+        first, last = ends[column]
+        note = " (warm-up)" if warmup[column] else ""
+        which = f"frame {first}" if first == last else f"frames {first} to {last}, mean"
+        for phase, ns in zip(phases, values):
+            height = ns / top_ns * STRIP_HEIGHT
             if height < 0.2:
                 continue
             y -= height
-            note = " (warm-up)" if row["warmup"] else ""
-            title = f"frame {row['frame']}{note}, {phase}: {row[phase] / 1e6:.3f} ms"
-            colour, opacity = COLOURS.get(phase, OTHER_COLOUR), WARMUP_OPACITY if row["warmup"] else 1.0
+            title = f"{which}{note}, {phase}: {ns / 1e6:.3f} ms"
+            colour, opacity = COLOURS.get(phase, OTHER_COLOUR), WARMUP_OPACITY if warmup[column] else 1.0
             bars.append(Bar(column * width, y, max(width - 0.5, 0.5), height, colour, opacity, title))
-    return Strip(run["run_id"], tuple(bars), top_ns / 1e6, len(table))
+    return Strip(run["run_id"], tuple(bars), top_ns / 1e6, count)
