@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from . import runs, tables
 from .errors import MotraceError
-from .model.compare import record_against_none, same_states
+from .model.compare import record_against_none, rungs, same_states
 from .model.modes import pool_modes
 from .model.run import analyse_run
 from .model.run_tables import build_tables
@@ -121,7 +121,7 @@ def analyse(
         "runs": summaries,
         "modes": pool_modes(summaries, joined["frames"]),
         "same_states": same_states(summaries),
-        "comparison": record_against_none(summaries),
+        "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "what_if": [],
         "verdict": judge(summaries, environment),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],

@@ -19,10 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from .. import environment, runs
 from ..adapter import is_software
 from ..errors import MotraceError, UsageError
+from ..workloads import unilab
 from ..workloads.launch import Ended, Interrupts, launch
-from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, Options
+from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
+from ..workloads.program import Program
 from . import Parser, execute
+from .record_program import instrument_warnings, program_of
 
 STALL_TIMEOUT_S = 300.0
 FIRST_MODE = "record"
@@ -32,10 +35,13 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
     made.add_argument(
-        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, or MODULE:CLASS of your own (default: humanoid)"
+        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, unilab, or MODULE:CLASS of your own (default: humanoid)"
     )
     made.add_argument(
-        "--mode", default="both", choices=("both", *MODES), help="record, none (no renderer), or both (default)"
+        "--mode",
+        default="both",
+        choices=("all", "both", *MODES),
+        help="record, capture (pictures dropped), none (no renderer), both (record and none; default), or all three",
     )
     made.add_argument(
         "--preset",
@@ -50,6 +56,12 @@ def parser() -> Parser:
     made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
     made.add_argument(
         "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
+    )
+    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
+    made.add_argument(
+        "--instrument",
+        metavar="FILE",
+        help="record any Python program: FILE says which of its functions are which phase; the program comes after --",
     )
     made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
     made.add_argument("--name", help="name of the experiment (default: workload and time)")
@@ -67,7 +79,7 @@ def parser() -> Parser:
 class Plan:
     """What an experiment is to do, and why its sizes are what they are."""
 
-    options: Options
+    options: Options | Program
     runs: tuple[tuple[str, str], ...]  # run id, mode
     preset: str | None
     chosen: tuple[str, ...]
@@ -75,11 +87,9 @@ class Plan:
 
 
 def order(mode: str, repeat: int) -> list[str]:
-    """Modes in the order of running: A B B A A B B A ..., so that drift cancels."""
-    if mode != "both":
-        return [mode] * repeat
-    pair = (FIRST_MODE, "none")
-    return [mode for index in range(repeat) for mode in (pair if index % 2 == 0 else pair[::-1])]
+    """Modes in the order of running: A B B A A B B A ... (A B C C B A ...), so that drift cancels."""
+    together = {"both": (FIRST_MODE, "none"), "all": MODES}.get(mode, (mode,))
+    return [mode for index in range(repeat) for mode in (together if index % 2 == 0 else together[::-1])]
 
 
 def make_plan(args: argparse.Namespace) -> Plan:
@@ -88,6 +98,10 @@ def make_plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"--repeat {args.repeat}: must be at least 1")
     if args.stall_timeout <= 0:
         raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
+    if args.instrument is not None:
+        program = program_of(args)
+        numbered = tuple((f"{index:02d}-{program.mode}", program.mode) for index in range(1, args.repeat + 1))
+        return Plan(program, numbered, None, (), None)
     given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
     if args.size is not None:
         given["width"], given["height"] = _size(args.size)
@@ -95,16 +109,24 @@ def make_plan(args: argparse.Namespace) -> Plan:
         workload=args.workload,
         seed=args.seed,
         checkpoint=args.checkpoint,
+        python=args.python,
         workload_args=tuple(args.workload_args),
         **given,
     )  # checks what was given before anything is started
     modes = order(args.mode, args.repeat)
     adapter, chosen = None, []
-    if args.workload == DEFAULT_WORKLOAD and "record" in modes:
-        adapter = probe_adapter()
+    rendered = args.workload in (DEFAULT_WORKLOAD, UNILAB)
+    python = sys.executable
+    if args.workload == UNILAB:
+        base = unilab.prepare(base)
+        python = str(base.python)
+    elif args.python is not None:
+        raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
+    if rendered and set(modes) != {"none"}:
+        adapter = probe_adapter(python)
         chosen.append(f"Vulkan adapter: {adapter['name']} ({adapter['device_type']})")
     preset_name = args.preset
-    if preset_name is None and args.workload == DEFAULT_WORKLOAD:
+    if preset_name is None and rendered:
         software = adapter is None or is_software(adapter)
         preset_name = "quick" if software else "unilab"
         why = "no renderer in mode none" if adapter is None else "a software adapter" if software else "a GPU"
@@ -112,6 +134,8 @@ def make_plan(args: argparse.Namespace) -> Plan:
     if preset_name is not None:
         preset = PRESETS[preset_name]
         values = {name: getattr(preset, name) for name in ("frames", "warmup", "num_envs", "width", "height")}
+        if args.workload == UNILAB:
+            values["warmup"] = 0  # it has none: every frame is in the video
         base = replace(base, **{**values, **given})
     numbered = tuple((f"{index:02d}-{mode}", mode) for index, mode in enumerate(modes, 1))
     return Plan(base, numbered, preset_name, tuple(chosen), adapter)
@@ -161,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
             "chosen": list(plan.chosen),
         },
         "adapter": plan.adapter,
-        "environment": environment.collect(home),
+        "environment": {**environment.collect(home), **plan.options.environment()},
         "runs": [{"run_id": run_id, "mode": mode} for run_id, mode in plan.runs],
     }
     try:
@@ -180,7 +204,7 @@ def command_line() -> list[str]:
     return [*module, *sys.argv[1:]]
 
 
-def _warn_of_space(console: Console, options: Options, facts: dict[str, Any]) -> None:
+def _warn_of_space(console: Console, options: Options | Program, facts: dict[str, Any]) -> None:
     needed = options.frames * options.width * options.height * 3
     import psutil
 
@@ -250,6 +274,8 @@ def _finish(home: Path, facts: dict[str, Any], plan: Plan, ended: list[Ended], c
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
+    for text in instrument_warnings(home):
+        console.print(f"warning: {text}")
     console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
     if complete:
         return 0

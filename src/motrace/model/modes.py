@@ -14,6 +14,11 @@ from .stats import Distribution
 Json = dict[str, Any]
 
 
+def mode_order(mode: str) -> tuple[int, str]:
+    """Sorts modes: what does most comes first, others by name in between."""
+    return {"record": 0, "capture": 1, "none": 3}.get(mode, 2), mode
+
+
 def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
@@ -22,7 +27,7 @@ def pool_modes(runs: list[Json], frames: pa.Table) -> dict[str, Json]:
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
-    for mode in sorted({run["mode"] for run in runs}, key=lambda mode: (mode == "none", mode)):
+    for mode in sorted({run["mode"] for run in runs}, key=mode_order):
         of_mode = [run for run in runs if run["mode"] == mode]
         chosen = [run for run in of_mode if run["status"] == "completed"] or of_mode
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]

@@ -8,7 +8,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +20,8 @@ from .. import runs
 from ..adapter import parse_adapter
 from ..errors import MotraceError
 from ..readers.progress import SpanTail
-from ..video import probe
-from .options import Options
+from ..video import missing_frames, probe
+from .process import worker_command
 
 POLL_S = 0.5
 FULL_DISK_BYTES = 1 << 18
@@ -66,13 +65,16 @@ class Interrupts:
 
 def launch(
     run_dir: Path,
-    options: Options,
+    options: Any,
     manifest: dict[str, Any],
     interrupts: Interrupts,
     progress: Callable[[int], None],
     stall_timeout_s: float,
 ) -> Ended:
-    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far."""
+    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far.
+
+    ``options`` are ``Options`` or a ``Program``.
+    """
     run_dir.mkdir(parents=True)
     runs.write_json(
         run_dir / runs.RUN_FILE,
@@ -80,9 +82,12 @@ def launch(
     )
     with (run_dir / runs.LOG_FILE).open("wb") as log:
         spawn_ns = time.monotonic_ns()
+        command = worker_command(options, run_dir)
         process = subprocess.Popen(
-            (sys.executable, "-m", "motrace.workloads.worker", str(run_dir)),
-            stdin=subprocess.DEVNULL,
+            command.argv,
+            env=command.environment(),
+            cwd=command.cwd,
+            stdin=command.stdin,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches it once, through us
@@ -132,6 +137,9 @@ def _complete(
     log = (run_dir / runs.LOG_FILE).read_text(errors="replace")
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
+    if status == runs.COMPLETED:
+        reason = missing_frames(manifest, video, video_unknown)
+        status = runs.CRASHED if reason else status
     fields: dict[str, Any] = {
         "status": status,
         "status_reason": reason,
@@ -164,8 +172,8 @@ def _no_adapter(manifest: dict[str, Any]) -> str:
 
 def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
     path = run_dir / runs.VIDEO_FILE
-    if manifest["mode"] == "none":
-        return None, "mode none records nothing"
+    if manifest["mode"] in ("none", "capture"):
+        return None, f"mode {manifest['mode']} records nothing"
     if not path.exists():
         return None, "the run wrote no video"
     try:
