@@ -22,6 +22,7 @@ from .instrument import Instrument
 from .table import parse
 
 PATH_VARIABLE = "MOTRACE_PATH"  # what the launcher put in front of PYTHONPATH
+EXIT_INTERRUPTED = 130  # how a program says that it took Ctrl-C for its end
 _PR_SET_PDEATHSIG = 1
 
 
@@ -46,7 +47,9 @@ class Boot:
         try:
             mainprogram.run(words, self.instrument)
         except SystemExit as exit_:
-            if exit_.code not in (None, 0):
+            if exit_.code == EXIT_INTERRUPTED:
+                self.status, self.reason = runs.INTERRUPTED, "Ctrl-C"
+            elif exit_.code not in (None, 0):
                 self.status, self.reason = runs.CRASHED, f"it ended with sys.exit({exit_.code!r})"
             raise
         except KeyboardInterrupt:

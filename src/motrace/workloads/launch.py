@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import select
 import shutil
@@ -140,6 +141,8 @@ def _complete(
     if status == runs.COMPLETED:
         reason = missing_frames(manifest, video, video_unknown)
         status = runs.CRASHED if reason else status
+    if status == runs.CRASHED and returncode == 0 and reason:  # the program swallowed what went wrong
+        reason += _last_error(log)
     fields: dict[str, Any] = {
         "status": status,
         "status_reason": reason,
@@ -162,6 +165,12 @@ def _complete(
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
         return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1)
     return Ended(run_dir.name, status, reason, exit_status)
+
+
+def _last_error(log: str) -> str:
+    """The last line of a log that names an exception, for a message."""
+    found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Panic)\w*: .*$", log, re.MULTILINE)
+    return f"; its log says: {found[-1][:200]}" if found else f"; see {runs.LOG_FILE}"
 
 
 def _no_adapter(manifest: dict[str, Any]) -> str:
