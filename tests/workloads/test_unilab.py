@@ -199,3 +199,15 @@ def test_every_table_makes_sense() -> None:
         parsed = parse({key: value for key, value in table.items() if key != "needs"}, name)
         assert {change.name for change in parsed.changes} <= set(parsed.names())
         assert {phase.phase for phase in parsed.phases} >= {"policy", "step", "capture", "submit", "wait", "take"}
+
+
+@pytest.mark.unilab
+def test_warm_up_turns_are_marked_and_stay_in_the_video(tmp_path: Path) -> None:
+    needs_unilab()
+    done = record(tmp_path, "--mode", "record", "--frames", 2, "--warmup", 1)
+    assert done.returncode == 0, done.stderr
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert (run["frames"], run["warmup_frames"], run["video"]["frames"]) == (2, 1, 3)
+    assert run["segments"]["warmup"] > 0 and run["residual_ns"] == 0
+    assert "they are in its video" in run["warmup_rule"]
+    assert not any("the video holds" in text for text in run["warnings"])

@@ -33,7 +33,7 @@ class Boot:
         self.run_dir = run_dir
         self.status, self.reason = runs.COMPLETED, ""
         plan = runs.read_json(run_dir / runs.INSTRUMENT_FILE)
-        self.frames_asked, self.video_frames = plan.get("frames_asked"), plan.get("video_frames")
+        self.frames_asked, self.facts = plan.get("frames_asked"), plan.get("facts", {})
         values = {**plan.get("values", {}), "run_dir": str(run_dir), "video": str(run_dir / runs.VIDEO_FILE)}
         self.instrument = Instrument(parse(plan["table"], runs.INSTRUMENT_FILE), plan.get("mode", "custom"), values)
 
@@ -77,7 +77,7 @@ class Boot:
                 self.run_dir,
                 status=self.status,
                 status_reason=self.reason or None,
-                workload={**self.instrument.facts, "frames": turns, "video_frames": self.video_frames},
+                workload={**self.facts, **self.instrument.facts, "frames": turns},
                 instrument={"measured": self.instrument.measured, "warnings": self.instrument.warnings},
             )
         except OSError as error:

@@ -61,11 +61,14 @@ def write_plan(
     mode: str,
     values: dict[str, Any],
     frames: int | None = None,
-    video_frames: int | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> None:
-    """Write what ``record.boot`` reads; fewer frames, or fewer in the video, make a run crashed. Raises OSError."""
+    """Write what ``record.boot`` reads; a run with fewer ``frames`` counts as crashed. Raises OSError.
+
+    ``facts`` go into the run's manifest as they are; of these ``video_frames`` must be in the video.
+    """
     table = {key: value for key, value in table.items() if key != "needs"}
-    plan = {"table": table, "mode": mode, "values": values, "frames_asked": frames, "video_frames": video_frames}
+    plan = {"table": table, "mode": mode, "values": values, "frames_asked": frames, "facts": facts or {}}
     runs.write_json(run_dir / runs.INSTRUMENT_FILE, plan)
 
 

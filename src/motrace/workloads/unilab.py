@@ -94,8 +94,11 @@ class UniLabOptions(Options):
         assert self.eval is not None, "prepare makes the eval"
         values = {"width": self.width, "height": self.height, "warmup": self.warmup}
         asked = self.frames + self.warmup
-        videos = asked if self.mode == "record" else None
-        write_plan(run_dir, tables()[self.eval.layout], self.mode, values, asked, videos)
+        rule = "UniLab has no warm-up: its first frames, blank or compiling shaders, count"
+        if self.warmup:
+            rule = f"the first {self.warmup} turns; UniLab has no warm-up, so they are in its video"
+        facts = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
+        write_plan(run_dir, tables()[self.eval.layout], self.mode, values, asked, facts)
         words = (self.eval.script, *self.overrides())
         return foreign((self.eval.python,), words, run_dir, self.eval.work)
 
