@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from .. import runs
-from . import annotate, mainprogram
+from . import annotate, mainprogram, nvtx_ranges
 from .instrument import Instrument
 from .table import parse
 
@@ -40,10 +40,13 @@ class Boot:
     def run(self, words: list[str]) -> None:
         """Run the program to its end. Raises what it raises, SystemExit among that."""
         annotate.start(self.run_dir, runs.read_json(self.run_dir / runs.RUN_FILE)["run_id"])
-        runs.update_run(self.run_dir, process={"pid": os.getpid()})
+        runs.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
         atexit.register(self.finish)  # the program's own exit functions are registered later, so they run earlier
         sys.modules["__main__"] = ModuleType("__main__")  # the table's names in it are the program's, not ours
         self.instrument.install()
+        table = self.instrument.table
+        if not (table.frame or table.frame_begins or table.segments):
+            annotate.segment("loop")  # nothing says where its loop begins: all of it counts
         try:
             mainprogram.run(words, self.instrument)
         except SystemExit as exit_:

@@ -29,6 +29,7 @@ FULL_DISK_BYTES = 1 << 18
 LAST_WORDS_S = 0.2
 """What the output of a process needs to pass through the tool that started it."""
 
+NO_NVTX = "a profiler is attached, but it records none of our ranges: `pip install nvtx` into the program's environment"
 DUMMY = (
     "a profiler is attached, but it records none of our ranges: nvtx, too new for it, gives a DummyDomain; "
     "`pip install nvtx==0.2.11`, or use Nsight Systems 2023.3 or newer"
@@ -151,8 +152,9 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         status, reason = runs.CRASHED, life.stalled
     elif status == runs.RUNNING:
         status, reason = runs.CRASHED, _why(life, run_dir)
-    if (manifest.get("nvtx") or {}).get("dummy"):
-        team.warnings.append(DUMMY)
+    nvtx = manifest.get("nvtx") or {}
+    if nvtx.get("dummy"):
+        team.warnings.append(NO_NVTX if nvtx.get("missing") else DUMMY)
     log = (run_dir / runs.LOG_FILE).read_text(errors="replace") if (run_dir / runs.LOG_FILE).exists() else ""
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
