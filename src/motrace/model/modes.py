@@ -73,7 +73,21 @@ def _composed(quiet: Json, lenders: dict[str, Json], refused: set[tuple[str, str
             break
     if not lent_by:
         return None
-    return {"lent_by": lent_by, "evidence": evidence, "causes": causes, "buckets": buckets_of(causes, base)}
+    buckets = with_evidence(buckets_of(causes, base), causes)
+    return {"lent_by": lent_by, "evidence": evidence, "causes": causes, "buckets": buckets}
+
+
+def with_evidence(buckets: dict[str, Json], causes: list[Json]) -> dict[str, Json]:
+    """The buckets with ``evidence``: what each rests on, by how much of it, the most first."""
+    weights: dict[str, dict[str, int]] = {}
+    for row in causes:
+        mine = weights.setdefault(row["bucket"], {})
+        mine[row["evidence"]] = mine.get(row["evidence"], 0) + row["ns"]
+    return {
+        bucket: {**entry, "evidence": sorted(found, key=lambda name: (-found[name], name))}
+        for bucket, entry in buckets.items()
+        for found in ({name: ns for name, ns in weights.get(bucket, {}).items() if ns},)
+    }
 
 
 def _sees(pool: Json) -> int:
@@ -123,7 +137,9 @@ def _pool(runs: list[Json], kept: Any) -> Json:
         },
         "segment_phases": _sum_segment_phases(runs),
         "bucket_notes": _bucket_notes(runs),
-        "buckets": {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS},
+        "buckets": with_evidence(
+            {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS}, _sum_causes(runs, recording_ns)
+        ),
         "causes": _sum_causes(runs, recording_ns),
         "evidence": sorted({run["trace"]["evidence"] for run in runs if run["trace"] and run["trace"]["evidence"]}),
         "samples": _sum_samples(runs),

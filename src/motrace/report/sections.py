@@ -43,7 +43,14 @@ def _composed(report: Json) -> Iterator[Section]:
         if composed is None:
             continue
         rows = tuple(
-            (label, seconds(entry["ns"]), percent(entry["share"]), percent(entry["lo"]), percent(entry["hi"]))
+            (
+                label,
+                seconds(entry["ns"]),
+                percent(entry["share"]),
+                percent(entry["lo"]),
+                percent(entry["hi"]),
+                ", ".join(entry["evidence"]),
+            )
             for bucket, label in BUCKETS.items()
             if (entry := composed["buckets"][bucket])["hi_ns"]
         )
@@ -52,7 +59,7 @@ def _composed(report: Json) -> Iterator[Section]:
             f"Mode {mode}, with the composition that {lenders} saw",
             f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in "
             f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
-            (Grid("", ("bucket", "s", "share", "at least", "at most"), rows),),
+            (Grid("", ("bucket", "s", "share", "at least", "at most", "rests on"), rows),),
         )
 
 
