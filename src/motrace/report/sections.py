@@ -58,7 +58,8 @@ def _composed(report: Json) -> Iterator[Section]:
         yield Section(
             f"Mode {mode}, with the composition that {lenders} saw",
             f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in "
-            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
+            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give. "
+            "How much that differs from run to run is not in these bounds.",
             (Grid("", ("bucket", "s", "share", "at least", "at most", "rests on"), rows),),
         )
 
