@@ -17,7 +17,7 @@ from . import runs, tables
 from .collect.nsys import find_nsys
 from .errors import MotraceError
 from .joining import read_run
-from .model.compare import record_against_none, same_states
+from .model.compare import record_against_none, rungs, same_states
 from .model.modes import pool_modes
 from .model.observers import observers_cost
 from .model.run import analyse_run
@@ -124,7 +124,7 @@ def analyse(
         "runs": summaries,
         "modes": modes,
         "same_states": same_states(summaries),
-        "comparison": record_against_none(summaries),
+        "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "what_if": [],
         "verdict": judge(summaries, environment, modes),

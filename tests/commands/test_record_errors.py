@@ -53,7 +53,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--preset", "huge"), "invalid choice"),
         (("--name", "../up"), "--name ../up: use letters"),
         (("--no-such-flag",), "unrecognized arguments"),
-        (("--workload", "nothing"), "give humanoid or MODULE:CLASS"),
+        (("--workload", "nothing"), "give humanoid, unilab or MODULE:CLASS"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

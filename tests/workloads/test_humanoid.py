@@ -13,6 +13,7 @@ import pytest
 
 from motrace import runs
 from motrace.analysis import Analysis, load, write
+from motrace.commands.record import order
 from motrace.video import probe
 from motrace.vocabulary import SEGMENTS
 
@@ -225,3 +226,22 @@ def test_another_seed_gives_another_state(experiment: Path, run_program: Callabl
     run_program("-m", "tools.run_record", "--out", tmp_path, "--name", "x", *words)
     (manifest,) = manifests(tmp_path / "x").values()
     assert manifest["workload"]["state_sha256"] != manifests(experiment)["02-none"]["workload"]["state_sha256"]
+
+
+def test_pictures_can_be_made_and_dropped(run_program: Callable, tmp_path: Path) -> None:
+    """Mode capture: the rung between none and record."""
+    words = ("--mode", "capture", "--frames", FRAMES, "--warmup", WARMUP, "--num-envs", ENVS, "--size", "128x72")
+    run_program("-m", "tools.run_record", "--out", tmp_path, "--name", "x", *words, "--seed", 3)
+    report = load(tmp_path / "x").report
+    (run,) = report["runs"]
+    assert run["mode"] == "capture" and run["frames"] == FRAMES and run["residual_ns"] == 0
+    assert {"capture", "submit", "wait", "take"} <= set(run["phases"]) and "copy" not in run["phases"]
+    assert run["video"] is None and run["video_unknown"] == "mode capture records nothing"
+    assert run["adapter"]["backend"] == "Vulkan" and run["blank_warmup_frames"] >= 1
+    assert not any("no video" in text for text in run["warnings"])
+
+
+def test_the_order_of_modes_cancels_drift() -> None:
+    assert order("both", 3) == ["record", "none", "none", "record", "record", "none"]
+    assert order("all", 2) == ["record", "capture", "none", "none", "capture", "record"]
+    assert order("capture", 2) == ["capture"] * 2

@@ -18,6 +18,11 @@ from .stats import Distribution
 Json = dict[str, Any]
 
 
+def mode_order(mode: str) -> tuple[bool, int, str]:
+    """Sorts pools: quiet ones before observed ones; what does most comes first, others by name in between."""
+    return " under " in mode, {"record": 0, "capture": 1, "none": 3}.get(mode, 2), mode
+
+
 def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
@@ -27,7 +32,7 @@ def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
-    for mode in sorted({pool_of(run) for run in runs}, key=lambda mode: (" under " in mode, mode == "none", mode)):
+    for mode in sorted({pool_of(run) for run in runs}, key=mode_order):
         of_mode = [run for run in runs if pool_of(run) == mode]
         chosen = [run for run in of_mode if run["status"] == "completed"] or of_mode
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]

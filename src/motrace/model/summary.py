@@ -226,8 +226,9 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         warnings.append(f"{video['blank_frames']} of {video['frames']} frames of the video are blank")
     if video and video["frames"] > 2 and video["distinct_frames"] < 2:
         warnings.append("all frames of the video look alike")
-    if video and video["frames"] != summary["frames"]:
-        warnings.append(f"the video holds {video['frames']} frames, the loop made {summary['frames']}")
+    made = (manifest.get("workload") or {}).get("video_frames") or summary["frames"]  # warm-up may be in the video
+    if video and video["frames"] != made:
+        warnings.append(f"the video holds {video['frames']} frames, the loop made {made}")
     if summary["mode"] == "record" and not video:
         warnings.append(f"no video: {summary['video_unknown'] or 'not known why'}")
     if summary["recording_wall_ns"] and summary["unexplained_ns"] > UNEXPLAINED_WARNING * summary["recording_wall_ns"]:

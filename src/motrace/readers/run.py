@@ -116,6 +116,7 @@ def _note(recording: RunRecording) -> None:
     dropped = sum(log.dropped for log in recording.span_logs) + (recording.cpu_log.dropped if recording.cpu_log else 0)
     if dropped:
         warnings.append(f"{dropped} records found no room (a full disk): the times after that are unexplained")
+    warnings += (manifest.get("instrument") or {}).get("warnings", [])
     status, pid = manifest.get("status"), (manifest.get("process") or {}).get("pid")
     if status == runs.RUNNING:
         if pid and runs.process_alive(pid):

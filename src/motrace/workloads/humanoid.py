@@ -38,6 +38,7 @@ class HumanoidWorkload:
         if self.options.mode == "record":
             with span("encoder"):
                 use_bundled_ffmpeg()
+        if self.options.mode != "none":
             with span("renderer"):
                 self.camera = MotrixCamera(
                     self.env.model, self.options.num_envs, self.options.width, self.options.height
@@ -89,5 +90,5 @@ class HumanoidWorkload:
 
     def capture(self) -> np.ndarray[Any, Any]:
         """One picture of all environments."""
-        assert self.camera is not None, "capture is only called in mode record"
+        assert self.camera is not None, "capture is not called in mode none"
         return self.camera.capture(self.env.data)
