@@ -46,7 +46,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--size", "4x4"), "must be between 16 and 8192"),
         (("--stall-timeout", "0"), "--stall-timeout 0"),
         (("--collect-timeout", "0"), "--collect-timeout 0"),
-        (("--collect", "nothing"), "--collect nothing: nothing; choose from threads"),
+        (("--collect", "nothing"), "--collect nothing: nothing; choose from "),
         (("--collect", ""), "nothing is named"),
         (("--nsys-args", "'"), "No closing quotation"),
         (("--mode", "sideways"), "invalid choice"),

@@ -75,7 +75,8 @@ def parser() -> Parser:
     made.add_argument(
         "--collect",
         metavar="LIST",
-        help="tools that watch, separated by commas (nsys); each that disturbs gets a run of its own, after the others",
+        help=f"tools that watch, separated by commas ({', '.join(registry.COLLECTORS)}); "
+        "each that disturbs gets a run of its own, after the others",
     )
     made.takes_flags = ("--nsys-args",)
     made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
