@@ -18,7 +18,7 @@ from motrace.model.stacks import RUNNING_CLASSES, classify, coarse
 from motrace.readers import pyspy, pyspy_align
 from tests.collect.observed import begin, end, observe, spans_of, state_of
 
-SECONDS = 14
+SECONDS = 10
 NEAR = 0.03
 """What a core shared with others adds: samples also see the thread where it waits for the core."""
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..collect.torch_hook import frame_hook
 from ..record.annotate import frame, segment, span
 from ..video import BufferedSink, is_blank
 from .options import Options
@@ -84,16 +85,21 @@ def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
     """
     facts = LoopFacts()
     sink = BufferedSink(video, stage.fps) if options.mode == "record" else None
+    hook = frame_hook()
     segment("warmup")
     try:
         _warm_up(stage, options, facts)
         segment("loop")
-        for _ in range(options.frames):
+        for number in range(options.frames):
+            if hook is not None:
+                hook.frame(number)
             _turn(stage, options.mode, sink)
             facts.frames += 1
     except KeyboardInterrupt:
         facts.interrupted = True
     segment("drain")
+    if hook is not None:
+        hook.end()
     if sink is not None:
         facts.video_frames = sink.close()
     return facts
