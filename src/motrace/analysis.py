@@ -127,7 +127,7 @@ def analyse(
         "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "what_if": [],
-        "verdict": judge(summaries, environment, modes),
+        "verdict": judge(summaries, environment, modes, cost),
         "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],
         "warnings": warnings + _run_warnings(summaries),
     }
