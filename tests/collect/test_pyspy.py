@@ -107,7 +107,8 @@ def test_without_the_log_stacks_are_known_but_not_when(known: Path, tmp_path: Pa
 def test_a_pool_awaited_with_the_gil_held_is_told(tmp_path: Path) -> None:
     pytest.importorskip("motrixsim")
     folder = tmp_path / "run"
-    observe(PySpyCollector(rate=100), folder, "known.py", folder, folder / "truth.json", 5, "pool")
+    _, warnings = observe(PySpyCollector(rate=100), folder, "known.py", folder, folder / "truth.json", 8, "pool")
+    assert warnings == []
     _, counts = counts_of(folder)
     found = {share.name: share.share for share in composition.shares(counts["pool"])}
     assert found["native_pool_with_gil"] > 0.8, found
@@ -231,6 +232,13 @@ def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
     assert process.wait(30) == 0
     (warning,) = collector.finish(tmp_path)
     assert warning.startswith("py-spy wrote nothing (status 1)") and "\n" not in warning
+
+
+def test_a_process_that_ends_while_py_spy_attaches_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    _, warnings = observe(PySpyCollector(), folder, "known.py", folder, folder / "truth.json", 0.05)
+    assert len(warnings) <= 1
+    assert not warnings or "record more frames" in warnings[0] or "ended before" in warnings[0], warnings
 
 
 def test_a_process_that_ends_at_once_is_no_trouble(tmp_path: Path) -> None:
