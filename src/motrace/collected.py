@@ -143,8 +143,6 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
                     columns[column] = pc.subtract(columns[column], origin_ns)
             _write(name, columns, recording.run_id, table.num_rows, scratch / "torch")
     clock = found.clock
-    if not edges:
-        return None
     return Part(
         source=torchprof.SOURCE,
         folder=scratch / "torch",
