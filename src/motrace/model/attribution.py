@@ -125,6 +125,7 @@ class _Blocked:
     ) -> None:
         self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
         self.cores = log.cores if log is not None else 1
+        self.has_clocks = log is not None
         self.during = {} if log is None else self._during(log, roles)
         if evidence is not None:
             for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
@@ -153,6 +154,8 @@ class _Blocked:
         blind = self.blind.in_group(group)
         mine = {role: used.rows(rows) for role, used in self.during.items()}
         if evidence is None or evidence.working is None or blind:
+            if evidence is not None and not self.has_clocks:
+                return evidence.source, split_by_clocks(blocked, mine, group, blind, self.cores, unseen=True)
             label = COUNTERS if evidence is None else f"{COUNTERS} and {evidence.source}"
             return label, split_by_clocks(blocked, mine, group, blind, self.cores)
         causes = {
