@@ -149,7 +149,7 @@ def _report(
         "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "what_if": [],
-        "verdict": judge(summaries, environment, modes),
+        "verdict": judge(summaries, environment, modes, cost),
         "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }

@@ -23,6 +23,7 @@ from .timeline.clocks import ClockFit, Ranges, align
 from .vocabulary import NVTX_DOMAIN, SYNC_MARK
 
 Array = np.ndarray[Any, Any]
+NO_REASONS_WARNING = "its events do not say why a thread left its core: waiting for a core counts as blocked"
 UTC_ONLY_WARNING = "aligned by UTC alone: its times may be off by a millisecond"
 
 
@@ -116,7 +117,8 @@ def _joined(
         def to_run(times: Array, fit: ClockFit = fit) -> Array:
             return fit.to_run(times) - origin
 
-        convert(trace, recording.run_id, folder, to_run, pids, (start - origin, end - origin))
+        window = start - origin - fit.error_ns, end - origin + fit.error_ns
+        convert(trace, recording.run_id, folder, to_run, pids, window)
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
@@ -132,10 +134,12 @@ def _joined(
         covered += [part.covered_ns] if part.covered_ns is not None else []
     store = EventStore(tuple(folders))
     source = state_source(store)
+    if recording.cpu_log is None and source is not None and store.words("thread_states", "state") == {"running"}:
+        recording.warnings.append(f"{source}: {NO_REASONS_WARNING}")
     return Trace(
         store=store,
         origin_ns=origin,
-        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)) if covered else (0, 0),
+        covered_ns=(max(edge[0] for edge in covered), min(edge[1] for edge in covered)) if covered else (0, 0),
         clocks=clocks,
         names=names,
         gpu_kinds=kinds_of(store),

@@ -68,8 +68,9 @@ def test_the_observed_shares_are_taken_inside_the_quiet_bounds() -> None:
 @given(causes(), st.dictionaries(st.sampled_from(("policy", "step", "wait")), st.dictionaries(
     st.sampled_from(CLASSES), st.integers(1, 500), min_size=1)))  # fmt: skip
 def test_samples_keep_every_phase_and_state(rows: list[Json], counts: dict[str, dict[str, int]]) -> None:
-    before = total(rows, "phase", "state")
-    lent = lend_samples([dict(one) for one in rows], counts, 10**9)
+    before, kept = total(rows, "phase", "state"), [dict(one) for one in rows]
+    lent = lend_samples(rows, counts, 10**9)
+    assert rows == kept
     assert total(lent, "phase", "state") == before
     for one in lent:
         assert 0 <= one["lo_ns"] <= one["ns"] <= one["hi_ns"], one

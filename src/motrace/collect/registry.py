@@ -30,7 +30,10 @@ def _module(name: str) -> Any:
 
 COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
     "threads": lambda settings: _module("threads").ThreadsCollector(),
+    "scalene": lambda settings: _module("scalene").ScaleneCollector(),
+    "torch": lambda settings: _module("torchprof").TorchCollector(),
     "pyspy": lambda settings: _module("pyspy").PySpyCollector(),
+    "gpu": lambda settings: _module("gpu").GpuCollector(),
     "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
 }
 

@@ -125,6 +125,7 @@ class _Blocked:
     ) -> None:
         self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
         self.cores = log.cores if log is not None else 1
+        self.has_clocks = log is not None
         self.during = {} if log is None else self._during(log, roles)
         if evidence is not None:
             for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
@@ -141,7 +142,8 @@ class _Blocked:
         }
         if self.evidence is None or not self.evidence.waiting:
             return during
-        narrowed = {slot: _inside(used, blocked, wall, 1) for slot, used in usages.items()}
+        most = {member.slot: log.cores if member.is_child else 1 for member in log.members}
+        narrowed = {slot: _cpu_inside(used, blocked, wall, most[slot]) for slot, used in usages.items()}
         for slot, waiting in self.evidence.waiting.items():
             narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
@@ -153,6 +155,8 @@ class _Blocked:
         blind = self.blind.in_group(group)
         mine = {role: used.rows(rows) for role, used in self.during.items()}
         if evidence is None or evidence.working is None or blind:
+            if evidence is not None and not self.has_clocks:
+                return evidence.source, split_by_clocks(blocked, mine, group, blind, self.cores, unseen=True)
             label = COUNTERS if evidence is None else f"{COUNTERS} and {evidence.source}"
             return label, split_by_clocks(blocked, mine, group, blind, self.cores)
         causes = {
@@ -173,6 +177,14 @@ def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
     est = used.est_ns * blocked / np.maximum(wall, 1.0)
     total_lo = np.maximum(0.0, used.total_lo_ns - cores * (wall - blocked))
     return Usage(lo, np.clip(est, lo, hi), hi, total_lo)
+
+
+def _cpu_inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
+    """CPU time inside the blocked part of a piece, of a member that uses up to ``cores`` at once."""
+    lo = np.maximum(0.0, used.lo_ns - cores * (wall - blocked))
+    hi = np.minimum(cores * blocked, used.hi_ns)
+    est = used.est_ns * blocked / np.maximum(wall, 1.0)
+    return Usage(lo, np.clip(est, lo, np.maximum(lo, hi)), np.maximum(lo, hi), lo)
 
 
 def _both(one: Usage, other: Usage) -> Usage:

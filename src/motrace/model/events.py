@@ -60,9 +60,10 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
     if states is not None:
         names.append("thread samples" if coverage.step_ns else "scheduling")
         working, off_core, runnable = _from_states(events, who, coverage)
+    surely_off = None
     waits = _loop_waits(events, who)
     if off_core is None and len(waits):
-        off_core = waits
+        off_core, surely_off = waits, _loop_waits(events, who, CALL_EDGE_NS)
         names.append("waiting calls")
     gpu = GpuOps(events.ops.device, events.ops.start_ns, events.ops.end_ns, events.ops.launch_ns)
     if len(gpu):
@@ -72,6 +73,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         error_ns=coverage.error_ns,
         step_ns=coverage.step_ns,
         off_core=off_core,
+        surely_off=surely_off,
         runnable=runnable,
         working=working,
         waiting={} if working is not None else _waiting(events, who),
@@ -122,10 +124,11 @@ def _threads(pid: Array, tid: Array) -> list[tuple[int, int, Array]]:
     return [(int(pid[rows[0]]), int(tid[rows[0]]), rows) for rows in np.split(order, edges)]
 
 
-def _loop_waits(events: WindowEvents, who: Who) -> Intervals:
+def _loop_waits(events: WindowEvents, who: Who, edge_ns: int = 0) -> Intervals:
+    """The loop thread's waiting calls, without the first and last ``edge_ns`` of each."""
     calls = events.calls
     mine = (calls.pid == who.loop[0]) & (calls.tid == who.loop[1])
-    return Intervals.union(calls.start_ns[mine], calls.end_ns[mine])
+    return Intervals.union(calls.start_ns[mine] + edge_ns, calls.end_ns[mine] - edge_ns)
 
 
 def _waiting(events: WindowEvents, who: Who) -> dict[int, Intervals]:

@@ -28,7 +28,9 @@ class Evidence:
     """Intervals of one run, on the same clock as its pieces.
 
     ``off_core`` is when the loop thread was off its core as far as is known: all its blocked time
-    lies in there, waiting for a core perhaps too. ``working`` maps roles to when at least one
+    lies in there, waiting for a core perhaps too. ``surely_off`` is the part of it in which the thread
+    did not run, None for all of it: it works a little inside the ends of its waiting calls, and may
+    have been blocked as long elsewhere, in calls too short to be recorded. ``working`` maps roles to when at least one
     thread of theirs was on a core; it is None unless every worker was seen. ``waiting`` maps CPU
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
     GPUs did, None where the trace can't tell. ``error_ns`` is the error of the alignment of these
@@ -39,6 +41,7 @@ class Evidence:
     error_ns: int = 0
     step_ns: int = 0
     off_core: Intervals | None = None
+    surely_off: Intervals | None = None
     runnable: Intervals | None = None
     working: dict[str, Intervals] | None = None
     waiting: dict[int, Intervals] = field(default_factory=dict)
@@ -51,6 +54,12 @@ class Evidence:
         if self.off_core is None or self.runnable is None:
             return self.off_core
         return self.off_core - self.runnable
+
+    def off_record(self, blocked: Array, start_ns: Array, end_ns: Array) -> Array:
+        """How much of the ``blocked`` time of windows lies outside ``away``, at most; float64 ns."""
+        sure = self.away if self.surely_off is None else self.surely_off
+        known = 0.0 if sure is None else sure.within(start_ns, end_ns)
+        return np.asarray(np.maximum(0.0, blocked - known))
 
 
 def states_of(evidence: Evidence, pieces: Pieces) -> States:
@@ -117,7 +126,7 @@ def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str
     off = (evidence.away or Intervals.nothing()).clip(first, last)
     total = off.within(start, end).astype(float)
     missing = np.maximum(0.0, blocked - total)
-    most_missing = np.maximum(0.0, blocked - off.within(inner_start, inner_end))
+    most_missing = evidence.off_record(blocked, inner_start, inner_end)
     outside = np.maximum(1.0, (end - start) - total)
     out: dict[str, Bounds] = {}
     for cause, found in exclusive_sets(evidence, group, first, last).items():
@@ -157,7 +166,7 @@ def overlap(evidence: Evidence, found: Intervals, pieces: Pieces, states: States
     if off is not None:
         on_record = found & off
         total = off.within(start, end).astype(float)
-        missing = np.maximum(0.0, blocked - off.within(inner_start, np.maximum(end - error, inner_start)))
+        missing = evidence.off_record(blocked, inner_start, np.maximum(end - error, inner_start))
         others = (off - found).within(start - error, end + error)
         lo = np.maximum(lo, blocked - others - missing)
         hi = np.minimum(hi, on_record.within(start - error, end + error) + missing)
@@ -183,12 +192,12 @@ def narrow(evidence: Evidence, waiting: Intervals, used: Usage, inside: Usage, p
     wall, blocked = states.wall_ns.astype(float), states.blocked_ns.astype(float)
     inner_start = np.minimum(start + error, end)
     inner_end = np.maximum(end - error, inner_start)
-    missing = np.maximum(0.0, blocked - off.within(inner_start, inner_end))
+    missing = evidence.off_record(blocked, inner_start, inner_end)
     free = (off - waiting).within(start - error, end + error)
     most = np.minimum(inside.hi_ns, free + missing)
     busy_on_core = wall - off.within(inner_start, inner_end)  # loop thread on its core, at most
     waiting_then = (waiting - off).within(inner_start, inner_end)
-    surplus = np.maximum(0.0, off.within(start - error, end + error) - blocked)
+    surplus = np.maximum(0.0, off.within(start - error, end + error) - blocked + missing)
     least = np.maximum(inside.lo_ns, used.lo_ns - (busy_on_core - waiting_then) - surplus)
     most = np.maximum(most, 0.0)
     least = np.clip(least, 0.0, most)

@@ -20,21 +20,26 @@ GRAPHICS, CUDA = "graphics", "cuda"
 
 
 def split_by_clocks(
-    blocked_ns: Array, busy: dict[str, Usage], group: str, blind: bool, cores: int
+    blocked_ns: Array, busy: dict[str, Usage], group: str, blind: bool, cores: int, unseen: bool = False
 ) -> dict[str, tuple[Array, Array, Array]]:
     """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``.
 
     ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
     among them where a trace showed the GPU. ``blind``: someone unseen may have worked for ``group``.
+    ``unseen``: nothing is known of any thread, so any may have worked at any time.
     """
     blocked = blocked_ns.astype(float)
     split = _Split(blocked, cores)
     zero = np.zeros(len(blocked))
-    unseen = Usage(zero, zero, blocked, zero)
+    anything = Usage(zero, zero, blocked, zero)
+    if unseen:
+        busy = {**busy, **{role: anything for roles in ROLE_GROUPS.values() for role in roles}}
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             hidden = blind and name == group
-            draws = unseen if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
+            draws = (
+                anything if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
+            )
             cpu = _union(blocked, [busy[role] for role in RENDERER_ROLES if role in busy])
             split.renderer("gpu_only" if hidden or GRAPHICS in busy else "raster", draws, cpu)
             continue
@@ -42,8 +47,8 @@ def split_by_clocks(
             if role in busy:
                 split.take(ROLE_CAUSES[role], busy[role])
         if name == "policy" and (CUDA in busy or (blind and name == group)):
-            split.take("cuda", busy.get(CUDA, unseen))
-    split.rest(blind)
+            split.take("cuda", busy.get(CUDA, anything))
+    split.rest(blind or unseen)
     return whole_ns(split.causes, blocked_ns)
 
 

@@ -91,7 +91,7 @@ def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table)
     start = frames.column("start_ns").to_numpy() + analysis.origin_ns
     end = frames.column("end_ns").to_numpy() + analysis.origin_ns
     number = frames.column("frame").to_numpy()
-    software = is_software(analysis.recording.manifest.get("adapter"))
+    software = is_software(analysis.recording.manifest.get("adapter")) or "raster" in who.roles.values()
     out: dict[str, list[Any]] = {name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")}
     if not trace.gpu_kinds and not (software and trace.state_source):
         return out

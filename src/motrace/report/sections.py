@@ -115,6 +115,16 @@ def _traces(report: Json) -> Iterator[Section]:
             Grid("GPU per frame", ("mean over frames", "value"), _gpu_frame(trace["gpu_frames"])),
             _calls("What the loop thread waited on", trace["waits"]),
             _calls("What the renderer's threads called", trace["renderer_calls"]),
+            _samples(trace["samples"]),
+            Grid("GPU sensors over the frames", ("GPU", "metric", "mean", "least", "most", "unit"), tuple(
+                (str(row["device"]), row["metric"], number(row["mean"]), number(row["least"]), number(row["most"]),
+                 row["unit"]) for row in trace["gpu_sensors"]
+            ), words=2),
+            Grid("Lines that Scalene points at (hints where to look: its split is not evidence)",
+                 ("line", "Python %", "native %", "system %"), tuple(
+                (f"{row['file']}:{row['line']}", number(row["python_pct"], 1), number(row["native_pct"], 1),
+                 number(row["system_pct"], 1)) for row in trace["lines"]
+            )),
         ]  # fmt: skip
         yield Section(
             f"What profilers saw of {run['run_id']}",
@@ -122,6 +132,17 @@ def _traces(report: Json) -> Iterator[Section]:
             f"Blocked time rests on: {trace['evidence']}. Events: {events or 'none'}.",
             tuple(grid for grid in grids if grid.rows),
         )
+
+
+def _samples(counts: Json) -> Grid:
+    """What py-spy found the loop thread doing, per phase: the largest classes."""
+    rows = []
+    for phase, classes in counts.items():
+        total = sum(classes.values())
+        for name, count in sorted(classes.items(), key=lambda item: (-item[1], item[0])):
+            if count >= 0.02 * total:
+                rows.append((phase, name, f"{count:,}", percent(count / total)))
+    return Grid("Samples of the loop thread's stacks", ("phase", "class", "samples", "share"), tuple(rows), words=2)
 
 
 def _gpu_frame(frames: Json | None) -> tuple[tuple[str, str], ...]:

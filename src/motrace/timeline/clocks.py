@@ -33,6 +33,8 @@ MOST_GROUPS = 200
 ROUNDS = 4
 JUMP_PAIRS = 3
 """So many pairs on either side of a jump may be on its wrong side."""
+MOST_DRIFT = 500e-6
+"""Crystals differ by less, and no kernel slews a clock faster: a steeper line is one through noise."""
 JUMP_NS = 20_000
 """A step of the offset smaller than this is left in the error."""
 
@@ -186,8 +188,12 @@ def fit_brackets(trace_start: Array, trace_end: Array, run_start: Array, run_end
     return ClockFit(np.array(knots, np.int64), np.array(offsets), np.array(slopes), error, len(start), method)
 
 
-def _stretch(start: Array, end: Array, high: Array, low: Array) -> tuple[float, float, Array]:
-    """Offset at the first begin, slope, and for each pair how far its group's bracket reaches from the line."""
+def _stretch(start: Array, end: Array, high: Array, low: Array, drifts: bool = True) -> tuple[float, float, Array]:
+    """Offset at the first begin, slope, and for each pair how far its group's bracket reaches from the line.
+
+    A slope that moves less over the whole stretch than the brackets are wide is one through noise:
+    it is left out, because it would stretch every interval.
+    """
     origin = start[0]
     at_high, at_low = (start - origin).astype(float), (end - origin).astype(float)
     groups = max(1, min(MOST_GROUPS, len(start) // FEW_PAIRS))
@@ -209,13 +215,16 @@ def _stretch(start: Array, end: Array, high: Array, low: Array) -> tuple[float, 
         if not top:
             break
         tops, bottoms, at = np.array(top), np.array(bottom), np.array(middle_at)
-        level, turn = _line(at, (tops + bottoms) / 2)
-        slope += turn if len(at) > 2 else 0.0
-        offset = level if len(at) > 2 else float(np.median((tops + bottoms) / 2))
-        there = offset + (turn if len(at) > 2 else 0.0) * at
+        middles = (tops + bottoms) / 2
+        offset, turn = _line(at, middles) if drifts and len(at) > 2 else (float(np.median(middles)), 0.0)
+        slope += turn
+        there = offset + turn * at
         found = np.full(groups, np.nan)
         found[chosen] = np.maximum(np.abs(tops - there), np.abs(bottoms - there))
         reach = np.where(np.isnan(found[of_high]), np.nanmax(found), found[of_high])
+    moves = abs(slope) * (at_low[-1] - at_high[0])
+    if moves and (abs(slope) > MOST_DRIFT or moves < float(np.median(reach))):
+        return _stretch(start, end, high, low, drifts=False)
     return offset, slope, reach
 
 
