@@ -4,6 +4,7 @@
     <experiment>/<run>/run.json         manifest of a run
     <experiment>/<run>/spans-*.bin      span logs;  cpu-*.bin  CPU clock logs
     <experiment>/<run>/play_video.mp4   the video;  log.txt    what the process printed
+    <experiment>/<run>/episodes.json    episodes of its environments (record/episodes.py)
     <experiment>/<run>/instrument.json  what is measured in a program from outside (record/table.py)
 
 A manifest has one writer at a time: the launcher before the process starts and after it ended, the
@@ -27,6 +28,7 @@ ANALYSIS_DIR = "analysis"
 VIDEO_FILE = "play_video.mp4"
 LOG_FILE = "log.txt"
 INSTRUMENT_FILE = "instrument.json"
+EPISODES_FILE = "episodes.json"
 CHECKPOINT_FILE = "policy.pt"
 
 RUNNING, COMPLETED, INTERRUPTED, CRASHED = "running", "completed", "interrupted", "crashed"

@@ -174,6 +174,27 @@ def test_a_software_rasterizer_is_said_before_any_number(analysis: Analysis) -> 
     assert analysis.report["modes"]["record"]["buckets"]["renderer_gpu"]["ns"] > 0
 
 
+def test_episodes_are_told_and_the_same_in_both_modes(analysis: Analysis, tmp_path: Path) -> None:
+    """Warm-up ends with a reset of everything; all steps of all environments are in an episode."""
+    table = analysis.tables["episodes"].to_pandas()
+    assert table["length"].sum() == sum(
+        ENVS * (run["frames"] + run["warmup_frames"]) for run in analysis.report["runs"]
+    )
+    kept = table[~table["warmup"]].drop(
+        columns=["start_step", "end_step", "episode"]
+    )  # warm-up lasts as long as it must
+    by_run = [group.drop(columns="run").reset_index(drop=True) for _, group in kept.groupby("run", observed=True)]
+    assert len(by_run) == 4 and all(group.equals(by_run[0]) for group in by_run)
+    assert set(table[table["warmup"]]["reason"].astype(str)) == {"reset"}
+    for pool in analysis.report["modes"].values():
+        told = pool["episodes"]
+        assert told["episodes"] == told["ended"] + told["open"] and 0.9 < told["reward_per_step"] <= 1.0
+        assert told["frames_with_reset"] <= told["resets"]
+    write(analysis, tmp_path)
+    assert pq.read_table(tmp_path / "episodes.parquet").num_rows == len(table)
+    assert "## Episodes" in (tmp_path / "report.md").read_text()
+
+
 def test_record_is_compared_with_none(analysis: Analysis) -> None:
     comparison = analysis.report["comparison"]
     assert comparison["unknown"] is None and comparison["repeats"] == [2, 2]

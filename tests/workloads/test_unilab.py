@@ -111,6 +111,31 @@ def test_the_video_holds_every_frame(experiment: Path) -> None:
 
 
 @pytest.mark.unilab
+def test_episodes_are_told(analysis: Analysis) -> None:
+    """The same ones in each mode, with UniLab's own rewards."""
+    table = analysis.tables["episodes"].to_pandas()
+    rows = [group.drop(columns="run").reset_index(drop=True) for _, group in table.groupby("run", observed=True)]
+    assert len(rows) == 3 and all(group.equals(rows[0]) for group in rows)
+    assert rows[0]["length"].sum() == FRAMES * ENVS and rows[0]["return"].notna().all()
+    told = analysis.report["runs"][0]["episodes"]
+    assert told["envs"] == ENVS and told["success_rule"] == "truncated" and told["reward_per_step"] > 0
+
+
+@pytest.mark.unilab
+def test_robots_that_lose_the_motion_are_reset_in_the_frame_that_says_so(tmp_path: Path) -> None:
+    needs_unilab()
+    done = record(tmp_path, "--mode", "none", "--frames", 60)
+    assert done.returncode == 0, done.stderr
+    analysis = load(tmp_path / "x")
+    told = analysis.report["modes"]["none"]["episodes"]
+    assert told["terminated"] == told["resets"] >= 1 and told["success_rate"] == 0.0
+    frames = analysis.tables["frames"].to_pandas()
+    ended = analysis.tables["episodes"].to_pandas().query("reason == 'terminated'")
+    assert set(ended["end_step"]) == set(frames[frames["reset"] > 0]["frame"]), "the span of UniLab's own reset"
+    assert told["step"]["with_reset"]["p50_ns"] > told["step"]["without_reset"]["p50_ns"]
+
+
+@pytest.mark.unilab
 def test_it_is_told_what_was_measured_and_with_what(experiment: Path) -> None:
     found = manifest(experiment, "01-record")
     assert found["instrument"]["warnings"] == []

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
+from .episodes import run_episodes
 from .run import RunAnalysis
 from .run_tables import inclusive_ns, residual_ns
 from .stats import Distribution
@@ -67,6 +68,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "observer": bool(manifest.get("observer")),
         "profiler_attached": bool(manifest.get("profiler_attached")),
         "trace": trace_summary(analysis, tables),
+        "episodes": run_episodes(analysis, tables),
     }
     summary["warnings"] = recording.warnings + _warnings(summary, manifest)
     return summary

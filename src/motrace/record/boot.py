@@ -76,6 +76,7 @@ class Boot:
         for warning in self.instrument.warnings:
             print(f"motrace: warning: {warning}", file=sys.stderr)
         try:
+            self.instrument.episodes.write(self.run_dir)
             runs.update_run(
                 self.run_dir,
                 status=self.status,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import runs
-from .table import Change, Observe
+from .episodes import EpisodeLog, host
+from .table import Change, Episodes, Observe
 from .wrap import Hook
 
 Call = Callable[..., Any]
@@ -103,6 +104,12 @@ class Facts:
             plain = value if isinstance(value, (int, float, str, bool)) else str(value)
             self._found.setdefault(seen.fact, plain)
 
+    def fails(self, what: str, error: Exception) -> None:
+        """Note once that something could not be observed."""
+        problem = f"{what}: {type(error).__name__}: {error}"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
     def values(self) -> dict[str, Any]:
         """All facts; a file is its path (below the current folder, or its name alone) and SHA-256."""
         files = {fact: _file(path) for fact, path in self._files.items()}
@@ -119,26 +126,47 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _bytes(value: Any) -> bytes:
     """The bytes of an array: NumPy's, torch's, or anything with a buffer."""
-    for method in ("detach", "cpu", "numpy"):
-        value = getattr(value, method)() if hasattr(value, method) else value
+    value = host(value)
     made: bytes = value.tobytes() if hasattr(value, "tobytes") else bytes(value)
     return made
 
 
 def observer(seen: Observe, call: Call, facts: Facts) -> Hook:
     """A hook that keeps a value of each call of ``call``; the program never notices that it fails."""
-    root, *below = seen.value.split(".")
-    signature = _signature(call)
+    value = _getter(seen.value, _signature(call))
 
     def observe(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            value = _named(signature, args, kwargs)[root]
-            for name in below:
-                value = getattr(value, name)
-            facts.add(seen, value)
+            facts.add(seen, value(args, kwargs))
         except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
-            problem = f"{seen.fact} is not known: {seen.value} of {seen.at}: {type(error).__name__}: {error}"
-            if problem not in facts.problems:
-                facts.problems.append(problem)
+            facts.fails(f"{seen.fact} is not known: {seen.value} of {seen.at}", error)
 
     return observe
+
+
+def step_observer(seen: Episodes, call: Call, log: EpisodeLog, facts: Facts) -> Hook:
+    """A hook that tells ``log`` of each step that ``call`` made; the program never notices that it fails."""
+    signature = _signature(call)
+    values = [_getter(value, signature) for value in (seen.reward, seen.terminated, seen.truncated)]
+
+    def observe(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            log.step(*(value(args, kwargs) for value in values))
+        except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
+            facts.fails(f"episodes are not known: a step of {seen.at}", error)
+
+    return observe
+
+
+def _getter(dotted: str, signature: Any) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    """What reads an argument of a call, or an attribute below one."""
+    root, *below = dotted.split(".")
+    first = next(iter(signature.parameters), None) if signature is not None else None
+
+    def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        value = args[0] if root == first and args else _named(signature, args, kwargs)[root]
+        for name in below:
+            value = getattr(value, name)
+        return value
+
+    return get

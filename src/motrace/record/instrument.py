@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from . import annotate
-from .changes import Facts, changed, observer, value_of
+from .changes import Facts, changed, observer, step_observer, value_of
+from .episodes import EpisodeLog
 from .importhook import ImportHook
 from .sites import MAIN, Patches, Site, find, of_constructor, replaced
 from .table import START, Table
@@ -60,6 +61,7 @@ class Instrument:
         self.warnings: list[str] = []
         self.facts: dict[str, Any] = {}
         self._seen = Facts()
+        self.episodes = EpisodeLog(table.episodes.success, table.episodes.about) if table.episodes else EpisodeLog()
         self.measured: list[str] = []
         self._values = values or {}
         self._pending = list(table.names())
@@ -170,6 +172,10 @@ class Instrument:
         for seen in table.observe:
             if seen.at == name:
                 (hooks.before if seen.when == "call" else hooks.after).append(observer(seen, call, self._seen))
+        if table.episodes is not None and name == table.episodes.at:
+            hooks.opening.append(step_observer(table.episodes, call, self.episodes, self._seen))
+        if table.episodes is not None and name == table.episodes.resets:
+            hooks.before.append(lambda args, kwargs: self.episodes.reset())
         return hooks
 
     def _begin_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:

@@ -21,6 +21,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "between": (list,),
     "change": (list,),
     "observe": (list,),
+    "episodes": (dict,),
 }
 _PROGRAM = {"name": str, "distribution": str, "versions": str}
 _PHASE = {"phase": str, "versions": str, "optional": bool}
@@ -29,7 +30,9 @@ _SEGMENT = {"after": str}
 _BETWEEN = {"phase": str, "after": str, "until": str}
 _CHANGE = {"name": str, "modes": list, "call": bool, "result": object, "arguments": dict}
 _OBSERVE = {"fact": str, "at": str, "value": str, "as": str, "when": str}
+_EPISODES = {"at": str, "reward": str, "terminated": str, "truncated": str, "resets": str, "success": str, "about": str}
 AS = ("text", "file", "digest")
+ENDINGS = ("terminated", "truncated")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,22 @@ class Observe:
 
 
 @dataclass(frozen=True)
+class Episodes:
+    """Where a step's rewards and endings are: arguments of the call ``at``, or attributes below one, read after it.
+
+    A call of ``resets`` begins all episodes anew; ``success`` names the ending that counts as one.
+    """
+
+    at: str
+    reward: str
+    terminated: str
+    truncated: str
+    resets: str = ""
+    success: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """What a file says."""
 
@@ -100,6 +119,7 @@ class Table:
     between: tuple[Between, ...]
     changes: tuple[Change, ...]
     observe: tuple[Observe, ...]
+    episodes: Episodes | None = None
 
     def has_segment(self, segment: str) -> bool:
         """Whether it says where a segment begins."""
@@ -111,6 +131,7 @@ class Table:
         every += [self.frame, self.frame_begins, self.frame_ends, *(name for _, name, _ in self.segments)]
         every += [name for gap in self.between for name in (gap.after, gap.until)]
         every += [change.name for change in self.changes] + [seen.at for seen in self.observe]
+        every += [self.episodes.at, self.episodes.resets] if self.episodes is not None else []
         return tuple(dict.fromkeys(name for name in every if name and name != START))
 
 
@@ -135,6 +156,7 @@ def parse(data: dict[str, Any], where: str) -> Table:
         between=tuple(_row(Between, _BETWEEN, ("phase", "after"), row, where) for row in data.get("between", [])),
         changes=tuple(_change(row, where) for row in data.get("change", [])),
         observe=tuple(_observe(row, where) for row in data.get("observe", [])),
+        episodes=_episodes(data["episodes"], where) if "episodes" in data else None,
     )
     for name in table.names():
         if "." not in name or not all(part.isidentifier() for part in name.split(".")):
@@ -196,3 +218,11 @@ def _observe(row: Any, where: str) -> Observe:
     if kind not in AS or when not in ("call", "return"):
         raise UsageError(f"{where}: [[observe]] {row['fact']}: as is one of {', '.join(AS)}, when call or return")
     return Observe(row["fact"], row["at"], row["value"], kind, when)
+
+
+def _episodes(given: Any, where: str) -> Episodes:
+    _check(given, _EPISODES, where, "[episodes] ")
+    _need(given, ("at", "reward", *ENDINGS), where, "[episodes] ")
+    if given.get("success", "") not in ("", *ENDINGS):
+        raise UsageError(f"{where}: [episodes] success is one of {', '.join(ENDINGS)}")
+    return Episodes(**given)

@@ -32,9 +32,46 @@ class Section:
 
 
 def sections(report: Json) -> list[Section]:
-    """Everything that collectors added to the report; empty where there were none."""
-    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_composed, _traces, _observers, _clocks)
+    """Everything that episodes and collectors added to the report; empty where there were none."""
+    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_episodes, _composed, _traces, _observers, _clocks)
     return [section for part in parts for section in part(report)]
+
+
+def _episodes(report: Json) -> Iterator[Section]:
+    told = {mode: pool["episodes"] for mode, pool in report["modes"].items() if pool["episodes"] is not None}
+    if not told:
+        return
+    rules = next(run["episodes"] for run in report["runs"] if run["episodes"] is not None)
+    text = "An episode is one environment from a reset to the next; return, length and success are of those that ended."
+    text += f" Reward: {rules['reward_rule']}." if rules["reward_rule"] else ""
+    text += f" Success: it ended as {rules['success_rule']}." if rules["success_rule"] else ""
+    counts = tuple(
+        (mode, *(f"{one[key]:,}" for key in ("episodes", "terminated", "truncated", "open")),
+         percent(one["success_rate"]), _spread(one["return"]), _spread(one["length"], 1),
+         number(one["reward_per_step"], 3))
+        for mode, one in told.items()
+    )  # fmt: skip
+    slow = tuple(
+        (mode, f"{one['resets']:,}", number(one["resets_per_frame"], 3), number(one["frames_with_reset"], 0),
+         *(_mean_and_median(one[what][which]) for what in ("step", "frame") for which in one[what]))
+        for mode, one in told.items()
+    )  # fmt: skip
+    yield Section("Episodes", text, (
+        Grid("", ("mode", "episodes", "terminated", "truncated", "cut off", "success", "return", "length, steps",
+                  "reward per step"), counts),
+        Grid("Whether slow steps are resets: mean (median) ms of frames with a reset, and of the others",
+             ("mode", "resets", "per frame", "frames with one", "step with", "step without", "frame with",
+              "frame without"), slow),
+    ))  # fmt: skip
+
+
+def _spread(entry: Json | None, digits: int = 2) -> str:
+    """Mean and standard deviation."""
+    return "–" if entry is None else f"{number(entry['mean'], digits)} ± {number(entry['std'], digits)}"
+
+
+def _mean_and_median(entry: Json | None) -> str:
+    return "–" if entry is None else f"{ms(entry['mean_ns'])} ({ms(entry['p50_ns'])})"
 
 
 def _composed(report: Json) -> Iterator[Section]:
