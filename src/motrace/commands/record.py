@@ -151,7 +151,7 @@ def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
     """The options of the command line, and those that were given. Raises UsageError."""
     given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
     if args.size is not None:
-        given["width"], given["height"] = _size(args.size)
+        given["width"], given["height"] = size_of(args.size)
     base = Options(
         workload=args.workload,
         seed=args.seed,
@@ -180,7 +180,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--nsys-args {args.nsys_args}: {error}; quote it as for a shell") from error
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """``1280x720`` as (width, height). Raises UsageError."""
     match = re.fullmatch(r"(\d+)[xX](\d+)", text)
     if match is None:
         raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 1280x720")
@@ -233,7 +234,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
-    _warn_of_space(console, plan.options, facts["environment"])
+    warn_of_space(console, plan.options, facts["environment"])
     done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
     return _finish(home, facts, done, console)
 
@@ -241,11 +242,12 @@ def run(args: argparse.Namespace) -> int:
 def command_line() -> list[str]:
     """The command as it was typed, without the machine's own paths."""
     program = Path(sys.argv[0])
-    module = {"run_record.py": ["python", "-m", "tools.run_record"]}.get(program.name, [program.name])
+    module = ["python", "-m", f"tools.{program.stem}"] if program.parent.name == "tools" else [program.name]
     return [*module, *sys.argv[1:]]
 
 
-def _warn_of_space(console: Console, options: Options | Program, facts: dict[str, Any]) -> None:
+def warn_of_space(console: Console, options: Options | Program, facts: dict[str, Any]) -> None:
+    """Say where memory or disk may not do."""
     needed = options.frames * options.width * options.height * 3
     import psutil
 
