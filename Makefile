@@ -1,6 +1,7 @@
 # make demo   set up, record the embedded workload on the real renderer, analyse it, say where the report is
 # make test   set up, run all checks and tests
 # make setup  the virtual environment in .venv and a software Vulkan driver where the machine has no Vulkan
+# make unilab UniLab with pinned versions in .venv-unilab, with the assets of ../shared where they are (minutes)
 # make nsys   install Nsight Systems from Debian's non-free packages (changes the package sources: never done unasked)
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --repeat 3
 
-.PHONY: setup demo test lint nsys bench clean
+.PHONY: setup demo test lint unilab nsys bench clean
 
 setup: $(VENV)/.done vulkan
 
@@ -36,10 +37,14 @@ test: lint
 
 bench: setup
 	$(BIN)/python -m benchmarks.recorder
+	$(BIN)/python -m benchmarks.instrument
 	$(BIN)/python -m benchmarks.analysis
+
+unilab:
+	@PYTHON="$(PYTHON)" sh tools/setup_unilab.sh
 
 nsys:
 	@sh tools/setup_nsys.sh
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-unilab build .pytest_cache .mypy_cache .ruff_cache .hypothesis

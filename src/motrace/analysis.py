@@ -17,7 +17,8 @@ from . import runs, tables
 from .collect.nsys import find_nsys
 from .errors import MotraceError
 from .joining import read_run
-from .model.compare import record_against_none, same_states
+from .model.compare import record_against_none, rungs, same_states
+from .model.episodes import mode_episodes
 from .model.modes import pool_modes
 from .model.observers import observers_cost
 from .model.run import analyse_run
@@ -105,17 +106,38 @@ def analyse(
     usable = [one for one in done if one.summary is not None]
     if not usable:
         raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
-    summaries = [one.summary for one in usable if one.summary is not None]
     joined = _joined([one.tables for one in usable])
+    clocks = [row for one in usable for row in one.tables["clocks"].to_pylist()]
+    summaries = [one.summary for one in usable if one.summary is not None]
+    report = _report(home, experiment, summaries, joined, clocks, warnings)
+    events: dict[str, list[Path]] = {}
+    for one in usable:
+        for name, files in one.events.items():
+            events.setdefault(name, []).extend(files)
+    return Analysis(home, report, joined, events)
+
+
+def _report(
+    home: Path,
+    experiment: Json,
+    summaries: list[Json],
+    joined: dict[str, pa.Table],
+    clocks: list[Json],
+    warnings: list[str],
+) -> Json:
+    """What report.json holds: everything that is computed of several runs, and what was recorded of all."""
     environment = experiment.get("environment") or {}
-    if not (experiment.get("environment") or {}):
+    if not environment:
         environment = {"unknown": {"environment": f"no {runs.EXPERIMENT_FILE}"}}
-    if same_states(summaries) is False:
+    same = same_states(summaries)
+    if same is False:
         warnings.append("the runs did not end in the same simulation state: they did not do the same work")
     warnings += _experiment_warnings(experiment)
     cost = observers_cost(summaries)
     modes = pool_modes(summaries, joined["frames"], cost)
-    report = {
+    for mode, told in mode_episodes(summaries, joined).items():
+        modes[mode]["episodes"] = told
+    return {
         "schema_version": runs.SCHEMA_VERSION,
         "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
         "created_utc": experiment.get("created_utc"),
@@ -123,19 +145,14 @@ def analyse(
         "command": experiment.get("command") or {},
         "runs": summaries,
         "modes": modes,
-        "same_states": same_states(summaries),
-        "comparison": record_against_none(summaries),
+        "same_states": same,
+        "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "what_if": [],
-        "verdict": judge(summaries, environment, modes),
-        "clocks": [row for one in usable for row in one.tables["clocks"].to_pylist()],
+        "verdict": judge(summaries, environment, modes, cost),
+        "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }
-    events: dict[str, list[Path]] = {}
-    for one in usable:
-        for name, files in one.events.items():
-            events.setdefault(name, []).extend(files)
-    return Analysis(home, report, joined, events)
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
@@ -193,10 +210,10 @@ def write(analysis: Analysis, out: Path) -> None:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (*tables.TRACE_TABLES, *tables.EVENT_TABLES):
+        for name in (*tables.SPARSE_TABLES, *tables.EVENT_TABLES):
             (out / f"{name}.parquet").unlink(missing_ok=True)  # of an analysis before this one
         for name, table in sorted(analysis.tables.items()):
-            if table.num_rows or name not in tables.TRACE_TABLES:
+            if table.num_rows or name not in tables.SPARSE_TABLES:
                 tables.write(table, out / f"{name}.parquet")
         for name, files in sorted(analysis.events.items()):
             tables.concatenate(files, out / f"{name}.parquet")

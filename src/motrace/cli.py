@@ -1,4 +1,4 @@
-"""The ``motrace`` command: ``motrace record|analyze|compare``, the same as ``python -m tools.*``."""
+"""The ``motrace`` command: ``motrace record|analyze|compare|sweep``, the same as ``python -m tools.*``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-COMMANDS = ("record", "analyze", "compare")
+COMMANDS = ("record", "analyze", "compare", "sweep")
 USAGE = f"usage: motrace {{{','.join(COMMANDS)}}} ...  (motrace COMMAND --help says more)"
 
 

@@ -15,7 +15,7 @@ from . import tables
 from .errors import MotraceError
 from .model.pieces import closed_spans
 from .model.trace import LoopStacks
-from .readers import pyspy, thread_samples
+from .readers import gpu, pyspy, scalene, thread_samples, torchprof
 from .readers.pyspy_align import Spans
 from .readers.run import RunRecording
 from .readers.spans import SpanLogFile
@@ -123,4 +123,64 @@ def _spans_of(recording: RunRecording, log: SpanLogFile) -> Spans:
     return Spans(start[~is_frame], end[~is_frame], names[~is_frame].tolist())
 
 
-_READERS: tuple[Callable[[RunRecording, int, Path], Part | None], ...] = (_thread_states, _stacks)
+def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
+    """torch.profiler's trace of a few frames: CUDA work, and the calls that launched it."""
+    path, log = recording.path / "torch.json", recording.loop_log
+    if not path.exists() or log is None:
+        return None
+    found = torchprof.read_torch(path, _spans_of(recording, log.tid), log.created_utc_ns - log.created_ns)
+    recording.warnings += found.warnings
+    if found.clock is None:
+        return None
+    edges = []
+    for name, table in found.tables.items():
+        if table.num_rows:
+            start, end = (table.column(column).to_numpy() for column in ("start_ns", "end_ns"))
+            edges += [int(start.min()), int(end.max())]
+            columns = {column: table.column(column) for column in table.column_names}
+            for column in ("start_ns", "end_ns", "launch_ns"):
+                if column in columns:
+                    columns[column] = pc.subtract(columns[column], origin_ns)
+            _write(name, columns, recording.run_id, table.num_rows, scratch / "torch")
+    clock = found.clock
+    return Part(
+        source=torchprof.SOURCE,
+        folder=scratch / "torch",
+        clock=ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"]),
+        covered_ns=(min(edges), max(edges)) if found.tables["gpu_ops"].num_rows else None,
+    )
+
+
+def _lines(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
+    path = recording.path / "scalene.json"
+    if not path.exists():
+        return None
+    return _plain("lines", scalene.read_lines(path), recording, scratch / "scalene")
+
+
+def _gpu_metrics(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
+    path = recording.path / "gpu.arrow"
+    if not path.exists():
+        return None
+    table = gpu.read_gpu_metrics(path)
+    at = table.schema.get_field_index("t_ns")
+    table = table.set_column(at, table.schema.field(at), pc.subtract(table.column("t_ns"), origin_ns))
+    return _plain("gpu_metrics", table, recording, scratch / "gpu")
+
+
+def _plain(name: str, table: pa.Table, recording: RunRecording, folder: Path) -> Part | None:
+    """A table that is as it should be, but for the run."""
+    if not table.num_rows:
+        return None
+    columns = {column: table.column(column) for column in table.column_names}
+    _write(name, columns, recording.run_id, table.num_rows, folder)
+    return Part(name, folder)
+
+
+_READERS: tuple[Callable[[RunRecording, int, Path], Part | None], ...] = (
+    _thread_states,
+    _stacks,
+    _torch,
+    _lines,
+    _gpu_metrics,
+)

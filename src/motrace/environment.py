@@ -14,7 +14,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def collect(output: Path) -> dict[str, Any]:
         "cuda_driver": lambda: _nvml(_cuda_version),
         "python": platform.python_version,
         "packages": lambda: {name: version for name in PACKAGES if (version := _version(name))},
-        "motrixsim_build": _motrixsim_build,
+        "motrixsim_build": _own_motrixsim_build,
         "motrace": _project,
         "ffmpeg": _ffmpeg,
         "h264_encoder": _h264_encoder,
@@ -136,17 +136,25 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _motrixsim_build() -> dict[str, Any]:
-    """Version, and the GNU build id of the engine's library: two builds may bear one version."""
+def _own_motrixsim_build() -> dict[str, Any]:
     version = _known(_version("motrixsim-core"), "motrixsim-core is not installed")
     spec = importlib.util.find_spec("motrixsim")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    build: dict[str, Any] = _known(
+        motrixsim_build(version, folders), "motrixsim's library was not found beside the package"
+    )
+    return build
+
+
+def motrixsim_build(version: str | None, folders: Iterable[str]) -> dict[str, Any] | None:
+    """Version, and the GNU build id of the engine's library in ``folders``: two builds may bear one version."""
+    for folder in folders:
         for library in sorted(Path(folder).glob("motrixsim.*.so")):
             with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 found = _BUILD_ID.search(content)
                 build_id = content[found.start(1) : found.end(1)].hex() if found else None
             return {"version": version, "library_bytes": library.stat().st_size, "build_id": build_id}
-    raise Unknown("motrixsim's library was not found beside the package")
+    return None
 
 
 def _project() -> dict[str, Any]:

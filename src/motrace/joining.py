@@ -139,7 +139,7 @@ def _joined(
     return Trace(
         store=store,
         origin_ns=origin,
-        covered_ns=(min(edge[0] for edge in covered), max(edge[1] for edge in covered)) if covered else (0, 0),
+        covered_ns=(max(edge[0] for edge in covered), min(edge[1] for edge in covered)) if covered else (0, 0),
         clocks=clocks,
         names=names,
         gpu_kinds=kinds_of(store),

@@ -4,6 +4,8 @@
     <experiment>/<run>/run.json         manifest of a run
     <experiment>/<run>/spans-*.bin      span logs;  cpu-*.bin  CPU clock logs
     <experiment>/<run>/play_video.mp4   the video;  log.txt    what the process printed
+    <experiment>/<run>/episodes.json    episodes of its environments (record/episodes.py)
+    <experiment>/<run>/instrument.json  what is measured in a program from outside (record/table.py)
 
 A manifest has one writer at a time: the launcher before the process starts and after it ended, the
 process in between. Every write goes to a temporary name first, so a reader never sees half a file.
@@ -25,6 +27,8 @@ RUN_FILE = "run.json"
 ANALYSIS_DIR = "analysis"
 VIDEO_FILE = "play_video.mp4"
 LOG_FILE = "log.txt"
+INSTRUMENT_FILE = "instrument.json"
+EPISODES_FILE = "episodes.json"
 CHECKPOINT_FILE = "policy.pt"
 
 RUNNING, COMPLETED, INTERRUPTED, CRASHED = "running", "completed", "interrupted", "crashed"

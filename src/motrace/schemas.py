@@ -92,6 +92,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("evidence", _WORD, "what it rests on"),
         ]
     ),
+    "episodes": pa.schema(
+        [
+            _RUN,
+            _field("env", pa.int64(), "number of the environment in its batch"),
+            _field("episode", pa.int64(), "number of the episode of its environment, from 0"),
+            _field("start_step", pa.int64(), "its first step; steps are counted like frames, warm-up included"),
+            _field("end_step", pa.int64(), "its last step, in which the environment was reset if it ended"),
+            _field("length", pa.int64(), "its steps"),
+            _field("reason", _WORD, "why it ended: terminated (the task), truncated (time), reset, end (of the run)"),
+            _field("return", pa.float64(), "sum of its rewards; null if that is no number", "", True),
+            _field("success", pa.bool_(), "whether it succeeded; null if it did not end, or nobody says", "", True),
+            _field("warmup", pa.bool_(), "true if it was over before the first frame that counts"),
+        ]
+    ),
     "waits": pa.schema(
         [
             _RUN,
@@ -238,6 +252,9 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 TRACE_TABLES = ("waits", "gpu_phases", "gpu_frames")
 """Tables that are computed from the event tables: absent where there are none."""
+
+SPARSE_TABLES = (*TRACE_TABLES, "episodes")
+"""Tables that are not written where they have no rows."""
 
 EVENT_TABLES = (
     "nvtx",

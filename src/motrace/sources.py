@@ -167,7 +167,7 @@ def watches(trace: NsysTrace, run: RunSources) -> bool:
     near = born_ns is None or trace.utc_start_ns is None or _overlaps(trace, born_ns)
     if marks:
         return near and any(name == run_id and pid in pids for name, pid in marks)
-    return near and born_ns is not None and trace.utc_start_ns is not None and bool(pids & set(trace.processes))
+    return near and born_ns is not None and trace.utc_start_ns is not None and bool(pids & set(trace.profiled))
 
 
 def _overlaps(trace: NsysTrace, born_ns: int) -> bool:

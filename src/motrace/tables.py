@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .schemas import EVENT_TABLES, SCHEMAS, TRACE_TABLES, frames_schema
+from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, frames_schema
 
-__all__ = ["EVENT_TABLES", "SCHEMAS", "TRACE_TABLES", "check", "concatenate", "frames_schema", "make", "write"]
+__all__ = ["EVENT_TABLES", "SCHEMAS", "SPARSE_TABLES", "check", "concatenate", "frames_schema", "make", "write"]
 
 
 def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:

@@ -99,6 +99,7 @@ class VideoFacts:
     width: int
     height: int
     blank_frames: int
+    blank_first_frames: int
     distinct_frames: int
 
     def as_json(self) -> dict[str, Any]:
@@ -131,6 +132,7 @@ def probe(path: Path) -> VideoFacts:
     size = PROBE_WIDTH * PROBE_HEIGHT * 3
     pictures = np.frombuffer(raw[: len(raw) // size * size], np.uint8).reshape(-1, PROBE_HEIGHT, PROBE_WIDTH, 3)
     width, height = meta["source_size"]
+    blank = [is_blank(picture) for picture in pictures]
     return VideoFacts(
         path=path.name,
         frames=len(pictures),
@@ -139,6 +141,18 @@ def probe(path: Path) -> VideoFacts:
         bytes=path.stat().st_size,
         width=width,
         height=height,
-        blank_frames=sum(map(is_blank, pictures)),
+        blank_frames=sum(blank),
+        blank_first_frames=blank.index(False) if False in blank else len(blank),
         distinct_frames=len({picture.tobytes() for picture in pictures}),
     )
+
+
+def missing_frames(manifest: dict[str, Any], video: dict[str, Any] | None, unknown: str | None) -> str | None:
+    """What is missing in the video of a run that says how many frames it should hold; None if nothing is."""
+    expected = (manifest.get("workload") or {}).get("video_frames")
+    if not expected or manifest.get("mode") != "record":
+        return None
+    if video is None:
+        return f"it made {expected} frames and no video: {unknown}"
+    found = video["frames"]
+    return None if found == expected else f"the video holds {found} of {expected} frames"

@@ -54,11 +54,13 @@ class Phase:
 _PHASES = (
     Phase("policy", None, "policy", "policy", "policy"),
     Phase("step", None, "simulation", "simulation", "simulation"),
+    Phase("physics", "step", "simulation", "simulation", "simulation"),
     Phase("reset", None, "simulation", "simulation", "simulation"),
     Phase("capture", None, "python_overhead", "renderer_stall", "renderer"),
     Phase("submit", "capture", "renderer_cpu", "renderer_stall", "renderer"),
     Phase("wait", "capture", "renderer_cpu", "renderer_stall", "renderer"),
     Phase("take", "capture", "python_overhead", "renderer_stall", "renderer"),
+    Phase("rgb", "capture", "python_overhead", "system", "encoder"),
     Phase("copy", None, "python_overhead", "system", "encoder"),
     Phase("encode", None, "python_overhead", "encoder", "encoder"),
     Phase("encode.write", "encode", "python_overhead", "encoder", "encoder"),
@@ -68,6 +70,7 @@ _PHASES = (
     Phase("imports", None, "python_overhead", "system", "other"),
     Phase("environment", None, "simulation", "simulation", "simulation"),
     Phase("checkpoint", None, "policy", "policy", "policy"),
+    Phase("export", None, "policy", "policy", "policy"),
     Phase("encoder", None, "python_overhead", "encoder", "encoder"),
     Phase("renderer", None, "renderer_cpu", "renderer_stall", "renderer"),
     Phase("close", None, "renderer_cpu", "renderer_stall", "renderer"),
@@ -193,9 +196,11 @@ _ROLE_BY_ORIGIN = {
     "take": "renderer",
     "environment": "sim_pool",
     "step": "sim_pool",
+    "physics": "sim_pool",
     "reset": "sim_pool",
     "checkpoint": "policy_pool",
     "policy": "policy_pool",
+    "export": "policy_pool",
 }
 
 

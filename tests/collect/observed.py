@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from motrace import runs
 from motrace.collect.base import Collector
 from motrace.readers.pyspy_align import Spans
 from motrace.readers.run import load_run
 from motrace.record.spans import END, KIND_FRAME, KIND_SPAN, START, WHAT
+from motrace.workloads.options import Options
 from tests.conftest import PROGRAMS
 
 
@@ -51,3 +53,11 @@ def spans_of(folder: Path) -> dict[int, Spans]:
 def state_of(pid: int) -> str:
     """The state letter of a process."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def small_run(folder: Path, frames: int) -> None:
+    """Write what the worker of a small run on the real renderer needs, as the launcher does."""
+    options = Options(frames=frames, warmup=2, num_envs=2, width=64, height=36)
+    folder.mkdir(exist_ok=True)
+    manifest = {"run_id": "small", "options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
+    runs.write_json(folder / runs.RUN_FILE, manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, plan
+from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, plan
 from motrace.model import composition
 from motrace.model.stacks import RUNNING_CLASSES, classify, coarse
 from motrace.readers import pyspy, pyspy_align
 from tests.collect.observed import begin, end, observe, spans_of, state_of
 
-SECONDS = 14
+SECONDS = 10
 NEAR = 0.03
 """What a core shared with others adds: samples also see the thread where it waits for the core."""
 
@@ -106,7 +107,8 @@ def test_without_the_log_stacks_are_known_but_not_when(known: Path, tmp_path: Pa
 def test_a_pool_awaited_with_the_gil_held_is_told(tmp_path: Path) -> None:
     pytest.importorskip("motrixsim")
     folder = tmp_path / "run"
-    observe(PySpyCollector(rate=100), folder, "known.py", folder, folder / "truth.json", 5, "pool")
+    _, warnings = observe(PySpyCollector(rate=100), folder, "known.py", folder, folder / "truth.json", 8, "pool")
+    assert warnings == []
     _, counts = counts_of(folder)
     found = {share.name: share.share for share in composition.shares(counts["pool"])}
     assert found["native_pool_with_gil"] > 0.8, found
@@ -232,6 +234,13 @@ def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
     assert warning.startswith("py-spy wrote nothing (status 1)") and "\n" not in warning
 
 
+def test_a_process_that_ends_while_py_spy_attaches_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    _, warnings = observe(PySpyCollector(), folder, "known.py", folder, folder / "truth.json", 0.05)
+    assert len(warnings) <= 1
+    assert not warnings or "record more frames" in warnings[0] or "ended before" in warnings[0], warnings
+
+
 def test_a_process_that_ends_at_once_is_no_trouble(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     collector = PySpyCollector()
@@ -269,3 +278,20 @@ def test_every_class_of_the_known_program_is_known(known: Path) -> None:
     assert "native:libcrypto" in native
     assert set(RUNNING_CLASSES) >= {coarse(name) for name in native}
     assert os.path.exists(known / "py-spy.log.gz")
+
+
+def test_being_refused_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real py-spy as another user, who may not attach."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() or not setpriv:
+        pytest.skip("only root can run py-spy as another user")
+    copy = tmp_path / "py-spy"
+    shutil.copy(str(_program()), copy)
+    wrapper = tmp_path / "as-nobody"
+    wrapper.write_text(f'#!/bin/sh\nexec {setpriv} --reuid=65534 --clear-groups -- {copy} "$@"\n')
+    for path in (copy, wrapper, *tmp_path.parents[:2], tmp_path):
+        path.chmod(0o755)
+    monkeypatch.setattr("motrace.collect.pyspy._program", lambda: str(wrapper))
+    process, (warning,) = observe(PySpyCollector(rate=50), tmp_path / "run", "states.py", tmp_path / "run", 2)
+    assert process.returncode == 3
+    assert "may not attach" in warning and "ptrace_scope" in warning

@@ -46,14 +46,14 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--size", "4x4"), "must be between 16 and 8192"),
         (("--stall-timeout", "0"), "--stall-timeout 0"),
         (("--collect-timeout", "0"), "--collect-timeout 0"),
-        (("--collect", "nothing"), "--collect nothing: nothing; choose from nsys"),
+        (("--collect", "nothing"), "--collect nothing: nothing; choose from "),
         (("--collect", ""), "nothing is named"),
         (("--nsys-args", "'"), "No closing quotation"),
         (("--mode", "sideways"), "invalid choice"),
         (("--preset", "huge"), "invalid choice"),
         (("--name", "../up"), "--name ../up: use letters"),
         (("--no-such-flag",), "unrecognized arguments"),
-        (("--workload", "nothing"), "give humanoid or MODULE:CLASS"),
+        (("--workload", "nothing"), "give humanoid, unilab or MODULE:CLASS"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(

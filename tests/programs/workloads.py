@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from typing import Any
@@ -119,3 +120,22 @@ class LongUnderProfiler(Base):
         super().frames()
         if os.environ.get("NVTX_INJECTION64_PATH"):
             time.sleep(3)
+
+
+class Busy(Base):
+    """Spends one phase in the interpreter, one in native code, one asleep."""
+
+    def frames(self) -> None:
+        data = bytes(1 << 20)
+        for _ in range(self.options.frames):
+            with motrace.frame():
+                with motrace.span("python"):
+                    until = time.thread_time_ns() + 8_000_000
+                    while time.thread_time_ns() < until:
+                        for _ in range(500):
+                            pass
+                with motrace.span("hash"):
+                    for _ in range(5):
+                        hashlib.sha256(data).digest()
+                with motrace.span("sleep"):
+                    time.sleep(0.002)

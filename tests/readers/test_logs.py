@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import motrace
-from motrace.analysis import analyse
+from motrace.analysis import load
 from motrace.errors import MotraceError
 from motrace.readers.cpu import CpuLogFile
 from motrace.readers.progress import SpanTail
@@ -51,7 +51,7 @@ def test_a_log_cut_off_anywhere_is_read_up_to_there(recorded: Path, data: st.Dat
             keep = data.draw(st.integers(0, len(source)), label=kind)
             (folder / only(recorded, pattern).name).write_bytes(source[:keep])
         with contextlib.suppress(MotraceError):  # where too little is left
-            found = analyse(folder, [folder])
+            found = load(folder)
             assert all(run["residual_ns"] == 0 for run in found.report["runs"])
     finally:
         shutil.rmtree(folder)
@@ -69,7 +69,7 @@ def test_garbage_after_the_header_does_no_harm(recorded: Path, words: list[int],
             content[at : at + len(words)] = words[: len(content) - at]
             (folder / source.name).write_bytes(content.tobytes())
         with contextlib.suppress(MotraceError):
-            found = analyse(folder, [folder])
+            found = load(folder)
             assert all(run["residual_ns"] == 0 for run in found.report["runs"])
     finally:
         shutil.rmtree(folder)
@@ -104,7 +104,7 @@ def test_a_bad_log_beside_a_good_one_is_a_warning(recorded: Path, tmp_path: Path
     folder = tmp_path / "run"
     shutil.copytree(recorded, folder)
     (folder / "spans-9-9.bin").write_bytes(b"broken")
-    report = analyse(folder, [folder]).report
+    report = load(folder).report
     assert any("spans-9-9.bin is cut off" in text for text in report["warnings"])
     assert report["runs"][0]["frames"] == 20
 
@@ -113,7 +113,7 @@ def test_without_cpu_clocks_time_is_unexplained_and_said_so(recorded: Path, tmp_
     folder = tmp_path / "run"
     shutil.copytree(recorded, folder)
     only(folder, "cpu-*.bin").unlink()
-    report = analyse(folder, [folder]).report
+    report = load(folder).report
     (run,) = report["runs"]
     assert run["residual_ns"] == 0
     assert run["unexplained_ns"] == run["recording_wall_ns"]

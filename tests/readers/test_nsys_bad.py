@@ -347,3 +347,30 @@ def test_names_of_files_are_not_addresses(tmp_path: Path) -> None:
     shutil.copyfile(everything().sqlite(tmp_path / "a.sqlite"), tmp_path / name)
     rows, _ = read(tmp_path / name, tmp_path)
     assert rows["nvtx"] == 4
+
+
+def patched(folder: Path, file: str, old: bytes, new: bytes) -> None:
+    raw = (folder / file).read_bytes()
+    assert old in raw and len(old) == len(new)
+    (folder / file).write_bytes(raw.replace(old, new))
+
+
+def test_arrow_offsets_that_lead_astray(tmp_path: Path) -> None:
+    """Found by fuzzing: the lengths of texts in a mapped file are believed by whoever reads them."""
+    folder = everything().write(tmp_path / "in", "arrowdir")
+    names = [len("/opt/bin/train"), len("/opt/bin/train/opt/bin/other")]
+    right = np.array([0, *names], "<i4").tobytes()
+    patched(folder, "PROCESSES.arrow", right, np.array([0, names[1] + 9, names[0]], "<i4").tobytes())
+    trace = open_trace(folder, tmp_path)
+    assert trace.processes == {}
+    assert [text for text in trace.warnings if "damaged" in text] == trace.warnings != []
+    assert convert(trace, "r", tmp_path / "out", same)["gpu_ops"] == 5
+
+
+def test_arrow_columns_whose_names_are_no_text(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    folder = everything().write(tmp_path / "in", "arrowdir")
+    patched(folder, "GPU_METRICS.arrow", b"metricId", b"metric\x80d")
+    rows, warnings = read(folder, tmp_path)
+    assert warnings == ["in: GPU_METRICS.arrow is damaged"]
+    assert "gpu_metrics" not in rows and rows["gpu_ops"] == 5

@@ -17,7 +17,7 @@ def columns(rows: list[tuple[int, ...]], count: int) -> list[np.ndarray]:
     return [np.array(column, np.int64) for column in zip(*rows)] if rows else [np.empty(0, np.int64)] * count
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(RANGES, OPS)
 def test_equals_the_definition(ranges: list[tuple[int, ...]], ops: list[tuple[int, ...]]) -> None:
     """Ranges of any kind: nested, overlapping, equal, without length."""

@@ -13,6 +13,7 @@ import pytest
 
 from motrace import runs
 from motrace.analysis import Analysis, load, write
+from motrace.commands.record import order
 from motrace.video import probe
 from motrace.vocabulary import SEGMENTS
 
@@ -173,6 +174,27 @@ def test_a_software_rasterizer_is_said_before_any_number(analysis: Analysis) -> 
     assert analysis.report["modes"]["record"]["buckets"]["renderer_gpu"]["ns"] > 0
 
 
+def test_episodes_are_told_and_the_same_in_both_modes(analysis: Analysis, tmp_path: Path) -> None:
+    """Warm-up ends with a reset of everything; all steps of all environments are in an episode."""
+    table = analysis.tables["episodes"].to_pandas()
+    assert table["length"].sum() == sum(
+        ENVS * (run["frames"] + run["warmup_frames"]) for run in analysis.report["runs"]
+    )
+    kept = table[~table["warmup"]].drop(
+        columns=["start_step", "end_step", "episode"]
+    )  # warm-up lasts as long as it must
+    by_run = [group.drop(columns="run").reset_index(drop=True) for _, group in kept.groupby("run", observed=True)]
+    assert len(by_run) == 4 and all(group.equals(by_run[0]) for group in by_run)
+    assert set(table[table["warmup"]]["reason"].astype(str)) == {"reset"}
+    for pool in analysis.report["modes"].values():
+        told = pool["episodes"]
+        assert told["episodes"] == told["ended"] + told["open"] and 0.9 < told["reward_per_step"] <= 1.0
+        assert told["frames_with_reset"] <= told["resets"]
+    write(analysis, tmp_path)
+    assert pq.read_table(tmp_path / "episodes.parquet").num_rows == len(table)
+    assert "## Episodes" in (tmp_path / "report.md").read_text()
+
+
 def test_record_is_compared_with_none(analysis: Analysis) -> None:
     comparison = analysis.report["comparison"]
     assert comparison["unknown"] is None and comparison["repeats"] == [2, 2]
@@ -225,3 +247,22 @@ def test_another_seed_gives_another_state(experiment: Path, run_program: Callabl
     run_program("-m", "tools.run_record", "--out", tmp_path, "--name", "x", *words)
     (manifest,) = manifests(tmp_path / "x").values()
     assert manifest["workload"]["state_sha256"] != manifests(experiment)["02-none"]["workload"]["state_sha256"]
+
+
+def test_pictures_can_be_made_and_dropped(run_program: Callable, tmp_path: Path) -> None:
+    """Mode capture: the rung between none and record."""
+    words = ("--mode", "capture", "--frames", FRAMES, "--warmup", WARMUP, "--num-envs", ENVS, "--size", "128x72")
+    run_program("-m", "tools.run_record", "--out", tmp_path, "--name", "x", *words, "--seed", 3)
+    report = load(tmp_path / "x").report
+    (run,) = report["runs"]
+    assert run["mode"] == "capture" and run["frames"] == FRAMES and run["residual_ns"] == 0
+    assert {"capture", "submit", "wait", "take"} <= set(run["phases"]) and "copy" not in run["phases"]
+    assert run["video"] is None and run["video_unknown"] == "mode capture records nothing"
+    assert run["adapter"]["backend"] == "Vulkan" and run["blank_warmup_frames"] >= 1
+    assert not any("no video" in text for text in run["warnings"])
+
+
+def test_the_order_of_modes_cancels_drift() -> None:
+    assert order("both", 3) == ["record", "none", "none", "record", "record", "none"]
+    assert order("all", 2) == ["record", "capture", "none", "none", "capture", "record"]
+    assert order("capture", 2) == ["capture"] * 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from motrace.workloads.humanoid_env import JOINTS, MODEL_FILE, HumanoidEnv
+from motrace.workloads.humanoid_env import EPISODE_STEPS, JOINTS, MODEL_FILE, HumanoidEnv
 from motrace.workloads.policy import ACTIONS, OBSERVATIONS, seeded_policy
 
 pytestmark = pytest.mark.motrix
@@ -94,6 +94,20 @@ def test_fallen_robots_are_reset_and_the_others_are_not(env: HumanoidEnv) -> Non
     assert env.falls == 1
     assert after[1, 2] > 0.7
     assert np.abs(after[[0, 2], 2] - before[[0, 2], 2]).max() < 0.05
+
+
+def test_an_episode_ends_with_a_fall_or_by_time(env: HumanoidEnv) -> None:
+    env.reset_all()
+    positions = np.array(env.data.dof_pos)
+    positions[1, 2] = 0.1
+    env.data.set_dof_pos(positions, env.model)
+    env._ages[2] = EPISODE_STEPS - 1
+    env.step(np.zeros((3, JOINTS), np.float32))
+    assert env.terminated.tolist() == [False, True, False] and env.truncated.tolist() == [False, False, True]
+    assert env.rewards[1] == 0.0 and (env.rewards[[0, 2]] > 0.99).all() and (env.rewards <= 1.0).all()
+    assert env._ages.tolist() == [1, 0, 0] and env.falls == 1
+    env.step(np.zeros((3, JOINTS), np.float32))
+    assert not env.terminated.any() and not env.truncated.any()
 
 
 def test_reset_all_goes_back_to_the_seeds_state(env: HumanoidEnv) -> None:

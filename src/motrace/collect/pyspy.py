@@ -202,6 +202,7 @@ class PySpyCollector:
         """Note how it ended; what it left stopped is let go."""
         assert self._process is not None
         status = self._process.wait()
+        ran_on = bool(_threads(pid))
         self._facts |= {"exit": status}
         self._facts["clock"].append(_clock_pair())
         for _ in range(3):
@@ -219,7 +220,8 @@ class PySpyCollector:
             self._warnings.append(f"py-spy was ended by {signal.Signals(-status).name}: it wrote nothing")
         else:
             why = next((line for line in log.splitlines() if line.startswith("Error:")), said)
-            self._warnings.append(f"py-spy wrote nothing (status {status}): {why[:200]}")
+            short = "" if ran_on else " (the process ended meanwhile: record more frames)"
+            self._warnings.append(f"py-spy wrote nothing (status {status}): {why[:200]}{short}")
 
 
 def _program() -> str | None:

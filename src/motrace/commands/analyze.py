@@ -123,7 +123,10 @@ def show(report: dict[str, Any], console: Console) -> None:
             f"{number(pool['effective_fps'])} with the drain, {ms(pool['frame']['mean_ns'])} ms per frame",
             soft_wrap=True,
         )
-        console.print(_buckets(pool))
+        composed = pool["composed"]
+        if composed is not None:
+            console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:")
+        console.print(_buckets(composed or pool))
     comparison = report["comparison"]
     if comparison["unknown"]:
         console.print(f"record against none: {comparison['unknown']}")

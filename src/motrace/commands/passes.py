@@ -21,6 +21,7 @@ from ..collect import registry
 from ..collect.base import Collector
 from ..workloads.launch import Ended, launch
 from ..workloads.options import Options
+from ..workloads.program import Program
 from ..workloads.watch import Interrupts
 
 PASS_MODE = "record"
@@ -96,7 +97,7 @@ def plan_runs(modes: Sequence[str], collectors: Sequence[Collector]) -> tuple[Pl
 def run_all(
     home: Path,
     planned: Sequence[Planned],
-    options: Options,
+    options: Options | Program,
     settings: registry.Settings,
     stall_timeout_s: float,
     console: Console,
@@ -136,7 +137,7 @@ def _progress(console: Console) -> Progress:
 def _run(
     home: Path,
     planned: Planned,
-    options: Options,
+    options: Options | Program,
     collectors: tuple[Collector, ...],
     interrupts: Interrupts,
     stall_timeout_s: float,

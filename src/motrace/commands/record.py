@@ -19,11 +19,14 @@ from ..adapter import is_software
 from ..collect import registry
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
-from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, Options
+from ..workloads import unilab
+from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
+from ..workloads.program import Program
 from . import Parser, execute
 from .outside import prepare_for_profiler, tell_of_profiler
 from .passes import Done, Planned, plan_runs, run_all, usable
+from .record_program import instrument_warnings, program_of
 
 STALL_TIMEOUT_S = 300.0
 FIRST_MODE = "record"
@@ -33,10 +36,13 @@ def parser() -> Parser:
     """The command line."""
     made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
     made.add_argument(
-        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, or MODULE:CLASS of your own (default: humanoid)"
+        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, unilab, or MODULE:CLASS of your own (default: humanoid)"
     )
     made.add_argument(
-        "--mode", default="both", choices=("both", *MODES), help="record, none (no renderer), or both (default)"
+        "--mode",
+        default="both",
+        choices=("all", "both", *MODES),
+        help="record, capture (pictures dropped), none (no renderer), both (record and none; default), or all three",
     )
     made.add_argument(
         "--preset",
@@ -52,6 +58,12 @@ def parser() -> Parser:
     made.add_argument(
         "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
     )
+    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
+    made.add_argument(
+        "--instrument",
+        metavar="FILE",
+        help="record any Python program: FILE says which of its functions are which phase; the program comes after --",
+    )
     made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
     made.add_argument("--name", help="name of the experiment (default: workload and time)")
     made.add_argument(
@@ -63,7 +75,8 @@ def parser() -> Parser:
     made.add_argument(
         "--collect",
         metavar="LIST",
-        help="tools that watch, separated by commas (nsys); each that disturbs gets a run of its own, after the others",
+        help=f"tools that watch, separated by commas ({', '.join(registry.COLLECTORS)}); "
+        "each that disturbs gets a run of its own, after the others",
     )
     made.takes_flags = ("--nsys-args",)
     made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
@@ -81,7 +94,7 @@ def parser() -> Parser:
 class Plan:
     """What an experiment is to do, and why its sizes are what they are."""
 
-    options: Options
+    options: Options | Program
     runs: tuple[Planned, ...]
     preset: str | None
     chosen: tuple[str, ...]
@@ -91,11 +104,9 @@ class Plan:
 
 
 def order(mode: str, repeat: int) -> list[str]:
-    """Modes in the order of running: A B B A A B B A ..., so that drift cancels."""
-    if mode != "both":
-        return [mode] * repeat
-    pair = (FIRST_MODE, "none")
-    return [mode for index in range(repeat) for mode in (pair if index % 2 == 0 else pair[::-1])]
+    """Modes in the order of running: A B B A A B B A ... (A B C C B A ...), so that drift cancels."""
+    together = {"both": (FIRST_MODE, "none"), "all": MODES}.get(mode, (mode,))
+    return [mode for index in range(repeat) for mode in (together if index % 2 == 0 else together[::-1])]
 
 
 def make_plan(args: argparse.Namespace) -> Plan:
@@ -104,35 +115,60 @@ def make_plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"--repeat {args.repeat}: must be at least 1")
     if args.stall_timeout <= 0:
         raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
-    given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
-    if args.size is not None:
-        given["width"], given["height"] = _size(args.size)
-    base = Options(
-        workload=args.workload,
-        seed=args.seed,
-        checkpoint=args.checkpoint,
-        workload_args=tuple(args.workload_args),
-        **given,
-    )  # checks what was given before anything is started
-    modes = order(args.mode, args.repeat)
     settings = _settings(args)
-    collectors, warnings = usable(registry.names(args.collect) if args.collect is not None else (), settings)
+    asked = registry.defaults() if args.collect is None else registry.names(args.collect)
+    if args.instrument is not None:
+        program = program_of(args)
+        collectors, warnings = usable(asked, settings)
+        runs_of = plan_runs([program.mode] * args.repeat, collectors)
+        return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
+    base, given = _options(args)  # checks what was given before anything is started
+    modes = order(args.mode, args.repeat)
+    collectors, warnings = usable(asked, settings)
+    python = sys.executable
+    if args.workload == UNILAB:
+        base = unilab.prepare(base)
+        python = str(base.python)
+    elif args.python is not None:
+        raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
     adapter, chosen = None, []
-    if args.workload == DEFAULT_WORKLOAD and "record" in modes:
-        adapter = probe_adapter()
+    rendered = args.workload in (DEFAULT_WORKLOAD, UNILAB)
+    if rendered and set(modes) != {"none"}:
+        adapter = probe_adapter(python)
         chosen.append(f"Vulkan adapter: {adapter['name']} ({adapter['device_type']})")
     preset_name = args.preset
-    if preset_name is None and args.workload == DEFAULT_WORKLOAD:
+    if preset_name is None and rendered:
         software = adapter is None or is_software(adapter)
         preset_name = "quick" if software else "unilab"
         why = "no renderer in mode none" if adapter is None else "a software adapter" if software else "a GPU"
         chosen.append(f"preset {preset_name}: {why}")
     if preset_name is not None:
-        preset = PRESETS[preset_name]
-        values = {name: getattr(preset, name) for name in ("frames", "warmup", "num_envs", "width", "height")}
-        base = replace(base, **{**values, **given})
-    runs_of = plan_runs(modes, collectors)
-    return Plan(base, runs_of, preset_name, tuple(chosen), adapter, settings, tuple(warnings))
+        base = replace(base, **{**_preset_values(preset_name, args.workload), **given})
+    return Plan(base, plan_runs(modes, collectors), preset_name, tuple(chosen), adapter, settings, tuple(warnings))
+
+
+def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
+    """The options of the command line, and those that were given. Raises UsageError."""
+    given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
+    if args.size is not None:
+        given["width"], given["height"] = size_of(args.size)
+    base = Options(
+        workload=args.workload,
+        seed=args.seed,
+        checkpoint=args.checkpoint,
+        python=args.python,
+        workload_args=tuple(args.workload_args),
+        **given,
+    )
+    return base, given
+
+
+def _preset_values(name: str, workload: str) -> dict[str, int]:
+    preset = PRESETS[name]
+    values = {key: getattr(preset, key) for key in ("frames", "warmup", "num_envs", "width", "height")}
+    if workload == UNILAB:
+        values["warmup"] = 0  # it has none: every frame is in the video
+    return values
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -144,7 +180,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--nsys-args {args.nsys_args}: {error}; quote it as for a shell") from error
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """``1280x720`` as (width, height). Raises UsageError."""
     match = re.fullmatch(r"(\d+)[xX](\d+)", text)
     if match is None:
         raise UsageError(f"--size {text}: write it as WIDTHxHEIGHT, as in 1280x720")
@@ -189,7 +226,7 @@ def run(args: argparse.Namespace) -> int:
             "warnings": list(plan.warnings),
         },
         "adapter": plan.adapter,
-        "environment": environment.collect(home),
+        "environment": {**environment.collect(home), **plan.options.environment()},
         "runs": [planned.as_json() for planned in plan.runs],
     }
     try:
@@ -197,7 +234,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
-    _warn_of_space(console, plan.options, facts["environment"])
+    warn_of_space(console, plan.options, facts["environment"])
     done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
     return _finish(home, facts, done, console)
 
@@ -205,11 +242,12 @@ def run(args: argparse.Namespace) -> int:
 def command_line() -> list[str]:
     """The command as it was typed, without the machine's own paths."""
     program = Path(sys.argv[0])
-    module = {"run_record.py": ["python", "-m", "tools.run_record"]}.get(program.name, [program.name])
+    module = ["python", "-m", f"tools.{program.stem}"] if program.parent.name == "tools" else [program.name]
     return [*module, *sys.argv[1:]]
 
 
-def _warn_of_space(console: Console, options: Options, facts: dict[str, Any]) -> None:
+def warn_of_space(console: Console, options: Options | Program, facts: dict[str, Any]) -> None:
+    """Say where memory or disk may not do."""
     needed = options.frames * options.width * options.height * 3
     import psutil
 
@@ -234,6 +272,8 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
     tell_of_profiler(home, console)
+    for text in instrument_warnings(home):
+        console.print(f"warning: {text}")
     console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
     if done.status == runs.COMPLETED:
         return 0
@@ -246,4 +286,15 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, argv)
+    return execute(parser(), run, _joined_words(sys.argv[1:] if argv is None else argv))
+
+
+def _joined_words(words: Sequence[str]) -> list[str]:
+    """``--nsys-args --x`` as ``--nsys-args=--x``: argparse takes a value that begins with a dash for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--nsys-args" and "--" not in joined:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined

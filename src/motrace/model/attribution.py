@@ -142,7 +142,8 @@ class _Blocked:
         }
         if self.evidence is None or not self.evidence.waiting:
             return during
-        narrowed = {slot: _inside(used, blocked, wall, 1) for slot, used in usages.items()}
+        most = {member.slot: log.cores if member.is_child else 1 for member in log.members}
+        narrowed = {slot: _cpu_inside(used, blocked, wall, most[slot]) for slot, used in usages.items()}
         for slot, waiting in self.evidence.waiting.items():
             narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
@@ -176,6 +177,14 @@ def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
     est = used.est_ns * blocked / np.maximum(wall, 1.0)
     total_lo = np.maximum(0.0, used.total_lo_ns - cores * (wall - blocked))
     return Usage(lo, np.clip(est, lo, hi), hi, total_lo)
+
+
+def _cpu_inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
+    """CPU time inside the blocked part of a piece, of a member that uses up to ``cores`` at once."""
+    lo = np.maximum(0.0, used.lo_ns - cores * (wall - blocked))
+    hi = np.minimum(cores * blocked, used.hi_ns)
+    est = used.est_ns * blocked / np.maximum(wall, 1.0)
+    return Usage(lo, np.clip(est, lo, np.maximum(lo, hi)), np.maximum(lo, hi), lo)
 
 
 def _both(one: Usage, other: Usage) -> Usage:

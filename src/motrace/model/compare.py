@@ -7,6 +7,7 @@ frames of one run are not independent. Only completed runs count.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,20 @@ def record_against_none(runs: list[Json]) -> Json:
     if min(result["repeats"]) < 2:
         result["no_interval"] = "one run of a mode has no spread: use --repeat 2 or more for intervals"
     return result
+
+
+def rungs(runs: list[Json]) -> list[Json]:
+    """What each rung adds per frame to the one below: steps alone, pictures made and dropped, everything.
+
+    Empty where no run of mode capture completed.
+    """
+    ladder = [mode for mode in ("none", "capture", "record") if usable(runs, mode)]
+    if "capture" not in ladder:
+        return []
+    return [
+        {"new": new, "base": base, **contrast_runs(usable(runs, new), usable(runs, base))}
+        for base, new in pairwise(ladder)
+    ]
 
 
 def same_states(runs: list[Json]) -> bool | None:

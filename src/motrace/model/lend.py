@@ -40,7 +40,7 @@ def lend_samples(rows: list[Json], counts: Counts, base_ns: int) -> list[Json]:
         if split and split[0].total:
             out += _split(row, split, base_ns)
         else:
-            out.append(row)
+            out.append(dict(row))  # it may be changed below, and is somebody else's
     for phase in sorted({row["phase"] for row in rows} & set(counts)):
         _name(out, phase, blocked(counts[phase]), base_ns)
     return sorted(out, key=lambda row: (-row["ns"], row["phase"], row["cause"]))

@@ -18,6 +18,11 @@ from .stats import Distribution
 Json = dict[str, Any]
 
 
+def mode_order(mode: str) -> tuple[bool, int, str]:
+    """Sorts pools: quiet ones before observed ones; what does most comes first, others by name in between."""
+    return " under " in mode, {"record": 0, "capture": 1, "none": 3}.get(mode, 2), mode
+
+
 def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
@@ -27,7 +32,7 @@ def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str
     """
     table = frames.to_pandas()
     modes: dict[str, Json] = {}
-    for mode in sorted({pool_of(run) for run in runs}, key=lambda mode: (" under " in mode, mode == "none", mode)):
+    for mode in sorted({pool_of(run) for run in runs}, key=mode_order):
         of_mode = [run for run in runs if pool_of(run) == mode]
         chosen = [run for run in of_mode if run["status"] == "completed"] or of_mode
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]
@@ -68,7 +73,21 @@ def _composed(quiet: Json, lenders: dict[str, Json], refused: set[tuple[str, str
             break
     if not lent_by:
         return None
-    return {"lent_by": lent_by, "evidence": evidence, "causes": causes, "buckets": buckets_of(causes, base)}
+    buckets = with_evidence(buckets_of(causes, base), causes)
+    return {"lent_by": lent_by, "evidence": evidence, "causes": causes, "buckets": buckets}
+
+
+def with_evidence(buckets: dict[str, Json], causes: list[Json]) -> dict[str, Json]:
+    """The buckets with ``evidence``: what each rests on, by how much of it, the most first."""
+    weights: dict[str, dict[str, int]] = {}
+    for row in causes:
+        mine = weights.setdefault(row["bucket"], {})
+        mine[row["evidence"]] = mine.get(row["evidence"], 0) + row["ns"]
+    return {
+        bucket: {**entry, "evidence": sorted(found, key=lambda name: (-found[name], name))}
+        for bucket, entry in buckets.items()
+        for found in ({name: ns for name, ns in weights.get(bucket, {}).items() if ns},)
+    }
 
 
 def _sees(pool: Json) -> int:
@@ -118,7 +137,9 @@ def _pool(runs: list[Json], kept: Any) -> Json:
         },
         "segment_phases": _sum_segment_phases(runs),
         "bucket_notes": _bucket_notes(runs),
-        "buckets": {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS},
+        "buckets": with_evidence(
+            {bucket: _sum_bucket(runs, bucket, recording_ns) for bucket in BUCKETS}, _sum_causes(runs, recording_ns)
+        ),
         "causes": _sum_causes(runs, recording_ns),
         "evidence": sorted({run["trace"]["evidence"] for run in runs if run["trace"] and run["trace"]["evidence"]}),
         "samples": _sum_samples(runs),

@@ -10,6 +10,7 @@ import pyarrow as pa
 from .. import tables
 from ..vocabulary import bucket_of
 from .counters import loop_states, usage
+from .episodes import episodes_table
 from .pieces import NO_FRAME, Segment
 from .run import FOREIGN, RunAnalysis
 from .trace_tables import trace_tables
@@ -28,6 +29,7 @@ def build_tables(analysis: RunAnalysis) -> dict[str, pa.Table]:
         "segments": _segments_table(analysis),
         "frames": frames,
         "attribution": _attribution_table(analysis),
+        "episodes": episodes_table(analysis, frames),
         **trace_tables(analysis, frames),
     }
 

@@ -46,7 +46,7 @@ def mean_interval(values: Array) -> Interval:
     mean = float(np.mean(values))
     if count < 2:
         return Interval(mean, None, None, (count,))
-    half = _t95(count - 1) * float(np.std(values, ddof=1)) / count**0.5
+    half = t95(count - 1) * float(np.std(values, ddof=1)) / count**0.5
     return Interval(mean, mean - half, mean + half, (count,))
 
 
@@ -64,11 +64,11 @@ def difference(new: Array, base: Array) -> Interval:
     if variance == 0.0:
         return Interval(mean, mean, mean, repeats)
     freedom = variance**2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (new, base)))
-    half = _t95(freedom) * variance**0.5
+    half = t95(freedom) * variance**0.5
     return Interval(mean, mean - half, mean + half, repeats)
 
 
-def _t95(freedom: float) -> float:
+def t95(freedom: float) -> float:
     """The 97.5 % quantile of Student's t distribution."""
     from scipy.special import stdtrit  # slow to import, and needed only where there are repeats
 

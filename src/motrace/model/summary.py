@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
+from .episodes import run_episodes
 from .run import RunAnalysis
 from .run_tables import inclusive_ns, residual_ns
 from .stats import Distribution
@@ -67,6 +68,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "observer": bool(manifest.get("observer")),
         "profiler_attached": bool(manifest.get("profiler_attached")),
         "trace": trace_summary(analysis, tables),
+        "episodes": run_episodes(analysis, tables),
     }
     summary["warnings"] = recording.warnings + _warnings(summary, manifest)
     return summary
@@ -226,8 +228,9 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         warnings.append(f"{video['blank_frames']} of {video['frames']} frames of the video are blank")
     if video and video["frames"] > 2 and video["distinct_frames"] < 2:
         warnings.append("all frames of the video look alike")
-    if video and video["frames"] != summary["frames"]:
-        warnings.append(f"the video holds {video['frames']} frames, the loop made {summary['frames']}")
+    made = (manifest.get("workload") or {}).get("video_frames") or summary["frames"]  # warm-up may be in the video
+    if video and video["frames"] != made:
+        warnings.append(f"the video holds {video['frames']} frames, the loop made {made}")
     if summary["mode"] == "record" and not video:
         warnings.append(f"no video: {summary['video_unknown'] or 'not known why'}")
     if summary["recording_wall_ns"] and summary["unexplained_ns"] > UNEXPLAINED_WARNING * summary["recording_wall_ns"]:
@@ -236,7 +239,7 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
     if summary["profiler_attached"] and not summary["observer"]:
         warnings.append("a profiler was attached: its times are disturbed; compare them with those of other such runs")
     if (manifest.get("nvtx") or {}).get("dummy"):
-        warnings.append("a profiler was attached but recorded no NVTX ranges: nvtx gave a DummyDomain (see log.txt)")
+        warnings.append("a profiler was attached but recorded none of our NVTX ranges (log.txt says why)")
     free = (manifest.get("environment") or {}).get("disk_free_bytes")
     if free is not None and free < LOW_DISK_BYTES:
         warnings.append(f"low disk: {free / 1e6:.0f} MB were free when the run began")

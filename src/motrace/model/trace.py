@@ -38,7 +38,7 @@ class LoopStacks:
 class Trace:
     """What profilers and samplers recorded of a run, converted to tables on the run's clock.
 
-    ``covered_ns`` is from when to when they recorded, absolute; ``clocks`` maps sources to their
+    ``covered_ns`` is from when to when all of them recorded, absolute; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source`` and ``step_ns`` say whose thread
     states are used, and how far apart its samples are (0 for the scheduler's events).
     """

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..vocabulary import RECORDING_SEGMENTS
+from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS
 from .run import RunAnalysis
 from .sampling import count_by_phase
+from .sensors import gpu_sensors, line_hints
 
 Json = dict[str, Any]
 
@@ -31,6 +32,8 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
         "error_ns": trace.error_ns,
         "evidence": "; ".join(evidence),
         "samples": _samples(analysis),
+        "gpu_sensors": gpu_sensors(trace.store, *_loop_window(analysis), tables["frames"].num_rows),
+        "lines": line_hints(trace.store),
         "gpu_phases": [
             {key: row[key] for key in ("phase", "operations", "launched_ns", "ran_ns")}
             for row in tables["gpu_phases"].to_pylist()
@@ -39,6 +42,14 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
         "waits": _most([row for row in waits if row["role"] == "loop" and row["waits_on"] is not None]),
         "renderer_calls": _most([row for row in waits if row["role"] in ("renderer", "raster", "task_pool")]),
     }
+
+
+def _loop_window(analysis: RunAnalysis) -> tuple[int, int]:
+    """Begin and end of the frames, warm-up included, in run times."""
+    framed = [one for one in analysis.segments if one.name in FRAMED_SEGMENTS]
+    if not framed:
+        return 0, 0
+    return framed[0].start_ns - analysis.origin_ns, framed[-1].end_ns - analysis.origin_ns
 
 
 def _samples(analysis: RunAnalysis) -> dict[str, dict[str, int]]:

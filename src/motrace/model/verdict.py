@@ -93,10 +93,13 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
     return findings
 
 
-def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = None) -> Json:
+def judge(
+    runs: list[Json], environment: Json, modes: dict[str, Json] | None = None, cost: list[Json] | None = None
+) -> Json:
     """The verdict over the completed runs of mode record (of any mode, where there is none).
 
-    Where an observer's runs lend their composition (``modes``), it stands on that.
+    Where an observer's runs lend their composition (``modes``), it stands on that; where they were
+    refused (``cost``), it says so.
 
     The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
     verdict abstains and says what would settle it.
@@ -145,7 +148,7 @@ def judge(runs: list[Json], environment: Json, modes: dict[str, Json] | None = N
         "owner": rule.owner,
         "action": rule.action,
         "why": None if certain else _why(first, second, totals),
-        "next": None if certain else "narrow the bounds: samples of thread states, or a recording under Nsight Systems",
+        "next": None if certain else _next(cost or []),
     }
 
 
@@ -153,6 +156,21 @@ def _any_completed(runs: list[Json]) -> list[Json]:
     """Completed runs of any mode: those with frames, else those that lasted at all."""
     completed = [run for run in runs if run["status"] == "completed" and run["recording_wall_ns"]]
     return [run for run in completed if run["frames"]] or completed
+
+
+def _next(cost: list[Json]) -> str:
+    """What would settle it."""
+    refused: dict[str, list[str]] = {}
+    for row in cost:
+        if row["use"] == "refused" and row["phase"] != "frame":
+            refused.setdefault(row["observer"], []).append(row["phase"])
+    for observer, phases in refused.items():
+        if {"wait", "capture"} & set(phases):
+            return (
+                f"{observer} disturbed {', '.join(phases)} by more than 30 %, so what it saw there is not used: "
+                "record its pass again on a quieter machine, or with fewer events"
+            )
+    return "narrow the bounds: samples of thread states, or a recording under Nsight Systems with scheduling"
 
 
 def _why(first: str, second: str, totals: dict[str, list[float]]) -> str:

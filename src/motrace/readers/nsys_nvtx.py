@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from .nsys_enums import NVTX_CATEGORY, NVTX_DOMAIN, NVTX_KINDS
 from .nsys_place import Context
 from .nsys_source import NULL, Batch, Ints, Query, rows_of
-from .nsys_strings import Strings, encoded
+from .nsys_strings import Strings, coded, encoded
 from .nsys_trace import NsysTrace, pid_of, tid_of
 
 TABLE = "NVTX_EVENTS"
@@ -123,10 +123,14 @@ class NvtxConverter:
         """A column of names of combinations of numbers, of which there are few."""
         if not len(keys[0]):
             return encoded(np.empty(0, np.int64), [])
-        if all((key == key[0]).all() for key in keys):
-            return encoded(np.zeros(len(keys[0]), np.int64), [name(*(int(key[0]) for key in keys))])
-        distinct, codes = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
-        return encoded(codes.reshape(-1), [name(*row) for row in distinct.tolist()])
+        codes = np.zeros(len(keys[0]), np.int64)
+        for key in keys:
+            key_codes, distinct = coded(key)
+            codes = codes * len(distinct) + key_codes
+        codes, combinations = coded(codes)
+        where = np.empty(len(combinations), np.int64)
+        where[codes] = np.arange(len(codes))  # a row of each combination
+        return encoded(codes, [name(*row) for row in zip(*(key[where].tolist() for key in keys), strict=True)])
 
     def _domain_name(self, pid: int, domain: int) -> str:
         return self._known.domains.get((pid, domain), f"domain {domain}" if domain else "")

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 NULL = int(np.iinfo(np.int64).min)
 """Null in an array of integers."""
-CHUNK_ROWS = 1 << 17
+CHUNK_ROWS = 1 << 16
 TEXT_CHARS = 4096
 """Longer texts are cut: a million-character string in every row would not fit into memory."""
 READ_ERRORS = (sqlite3.Error, adbc.Error, pa.ArrowException, OSError, UnicodeDecodeError)

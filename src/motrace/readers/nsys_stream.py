@@ -18,7 +18,7 @@ from .nsys_trace import NsysTrace, one_line
 
 _T = TypeVar("_T")
 WORKERS = 2
-_AHEAD = 2 * WORKERS
+_AHEAD = WORKERS + 1
 
 
 class TableWriter:

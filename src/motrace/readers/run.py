@@ -12,6 +12,7 @@ from .. import runs
 from ..errors import MotraceError
 from ..record.spans import END, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
 from .cpu import CpuLogFile
+from .episodes import EpisodeFile, read_episodes
 from .spans import SpanLogFile
 
 
@@ -26,6 +27,7 @@ class RunRecording:
     cpu_log: CpuLogFile | None
     names: dict[tuple[int, int], str]
     warnings: list[str] = field(default_factory=list)
+    episodes: EpisodeFile | None = None
 
     @property
     def loop_log(self) -> SpanLogFile | None:
@@ -78,6 +80,11 @@ def load_run(path: Path) -> RunRecording:
     cpu_logs = _read_all(path, "cpu-*.bin", CpuLogFile.read, warnings)
     if not span_logs:
         raise MotraceError(f"{path.name}: no span was recorded" + "".join(f"; {text}" for text in warnings))
+    episodes = None
+    try:
+        episodes = read_episodes(path)
+    except MotraceError as error:
+        warnings.append(str(error))
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
         run_id=str(manifest.get("run_id", path.name)),
@@ -87,6 +94,7 @@ def load_run(path: Path) -> RunRecording:
         cpu_log=max(cpu_logs, key=lambda log: len(log.boundaries), default=None),
         names=names,
         warnings=warnings,
+        episodes=episodes,
     )
     _note(recording)
     return recording
@@ -116,6 +124,7 @@ def _note(recording: RunRecording) -> None:
     dropped = sum(log.dropped for log in recording.span_logs) + (recording.cpu_log.dropped if recording.cpu_log else 0)
     if dropped:
         warnings.append(f"{dropped} records found no room (a full disk): the times after that are unexplained")
+    warnings += (manifest.get("instrument") or {}).get("warnings", [])
     status, pid = manifest.get("status"), (manifest.get("process") or {}).get("pid")
     if status == runs.RUNNING:
         if pid and runs.process_alive(pid):

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic_ns, perf_counter_ns, time_ns
 
 from .. import runs
+from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
 from .spans import (
@@ -125,7 +126,7 @@ def start(directory: str | os.PathLike[str], run_id: str = "run", cpu_clocks: bo
         process = {"pid": os.getpid()}
         runs.update_run(Path(directory), run_id=run_id, mode="custom", status=runs.RUNNING, process=process)
     _begin(recording)
-    if recording.owns_manifest and nvtx_ranges.domain is not None:
+    if recording.owns_manifest and nvtx_ranges.profiler_attached():
         runs.update_run(Path(directory), nvtx=nvtx_ranges.facts())
     atexit.register(_at_exit)
 
@@ -134,9 +135,7 @@ def _begin(recording: _Recording) -> None:
     """Switch recording on, in this process, with the calling thread as the loop thread."""
     global _recording
     clock = CpuClock(recording.directory) if recording.cpu_clocks else None
-    if nvtx_ranges.profiler_attached():
-        nvtx_ranges.domain = nvtx_ranges.NvtxDomain()
-        nvtx_ranges.domain.warn_if_dummy()
+    nvtx_ranges.domain = nvtx_ranges.open_if_attached()
     Logs.make = staticmethod(_make_log)
     _recording = recording
     logs.__dict__.pop("log", None)
@@ -146,7 +145,7 @@ def _begin(recording: _Recording) -> None:
         log.begin_ns, log.end_ns = clock.begin, clock.end
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
     if nvtx_ranges.domain is not None:
-        nvtx_ranges.domain.mark(f"motrace.run {recording.run_id}")
+        nvtx_ranges.domain.mark(f"{RUN_MARK}{recording.run_id}")
         nvtx_ranges.domain.sync()
     _switch()
 

@@ -12,9 +12,10 @@ import sys
 from time import monotonic_ns
 from typing import Any
 
+from ..vocabulary import NVTX_DOMAIN, SYNC_MARK
 from .spans import OnSpan, logs
 
-DOMAIN = "motrace"
+DOMAIN = NVTX_DOMAIN
 SYNC_EVERY_NS = 1_000_000_000
 INJECTED = ("NVTX_INJECTION64_PATH", "NVTX_INJECTION32_PATH")
 ATTACHED = (*INJECTED, "MOTRACE_NVTX")
@@ -32,7 +33,7 @@ def facts() -> dict[str, bool]:
     because ``nvtx``'s question whether the domain is wanted was passed over.
     """
     if domain is None:
-        return {"attached": False}
+        return {"attached": True, "dummy": True, "missing": True} if profiler_attached() else {"attached": False}
     return {"attached": True, "dummy": domain.is_dummy, "shimmed": domain.shimmed}
 
 
@@ -98,7 +99,7 @@ class NvtxDomain:
         """A mark that carries the monotonic clock, from which an analyzer aligns the profiler's clock."""
         now = monotonic_ns()
         self._next_sync = now + SYNC_EVERY_NS
-        self.mark("motrace.sync", now)
+        self.mark(SYNC_MARK, now)
 
     def sync_when_due(self) -> None:
         """A sync mark if the last one is a second old."""
@@ -117,6 +118,24 @@ class NvtxDomain:
 
 
 domain: NvtxDomain | None = None
+
+
+def open_if_attached() -> NvtxDomain | None:
+    """The domain if a profiler is attached; says loudly if it will see nothing."""
+    if not profiler_attached():
+        return None
+    try:
+        made = NvtxDomain()
+    except ImportError as error:  # a program measured from outside, in an environment of its own
+        print(
+            f"motrace: WARNING: a profiler is attached, but nvtx can't be imported ({error}): it will record NO "
+            "ranges. `pip install nvtx` into the program's environment.",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
+    made.warn_if_dummy()
+    return made
 
 
 class NvtxSpan(OnSpan):

@@ -57,8 +57,8 @@ class Others:
         self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
         self._children_seen = b""
         self._thread_count = ThreadCount.open()
-        self._ended = self._new(ENDED_THREADS, False)
-        self._unseen = self._new(UNSEEN_CHILDREN, True)
+        self._ended = self._new(ENDED_THREADS, False, perf_counter_ns())
+        self._unseen = self._new(UNSEEN_CHILDREN, True, perf_counter_ns())
         now = perf_counter_ns()
         self._scan(now)
         self._read_threads(now, [])
@@ -211,7 +211,7 @@ class Others:
         for name in os.listdir("/proc/self/task"):
             tid = int(name)
             if tid != self._tid and (False, tid) not in self._known:
-                self._threads.append(self._new(tid, False))
+                self._threads.append(self._new(tid, False, now))
                 self._clocks.append(self._threads[-1].clock)
                 self._values.append(0)
         self._full_every = max(FULL_EVERY_NS, FULL_EVERY_PER_THREAD_NS * len(self._threads))
@@ -229,7 +229,7 @@ class Others:
         self._children_seen = seen
         for word in seen.split():
             if (True, int(word)) not in self._known:
-                self._children.append(self._new(int(word), True))
+                self._children.append(self._new(int(word), True, now))
                 self._describe(self._children[-1], now)
         return True
 
@@ -242,12 +242,12 @@ class Others:
                 self._unseen.cpu_ns += extra
                 entries += (self._unseen.slot, self._unseen.cpu_ns)
 
-    def _new(self, id: int, is_child: bool) -> Member:
+    def _new(self, id: int, is_child: bool, now: int) -> Member:
         member = Member(self._slots, id, is_child)
         self._slots += 1
         self._known.add((is_child, id))
         # Before anything refers to it: it may end before its name can be read.
-        self._define(member, perf_counter_ns())
+        self._define(member, now)  # of the boundary at which it was found, whose span made it
         return member
 
     def _describe(self, member: Member, now: int, library: str = "") -> None:

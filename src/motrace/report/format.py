@@ -103,6 +103,18 @@ def _gpus(gpus: list[dict[str, Any]]) -> str:
     )
 
 
+def _foreign(found: dict[str, Any]) -> str:
+    """The environment of a program that has its own, and what was run in it."""
+    packages = [f"{name} {version}" for name, version in found["packages"].items() if version]
+    words = [f"Python {found['python']}", *packages]
+    build = found.get("motrixsim_build")
+    if build:
+        words.append(f"Motrix build id {build['build_id']}")
+    if found.get("command"):
+        words += [f"command: {' '.join(found['command'])}", f"Hydra overrides: {' '.join(found['overrides'])}"]
+    return ", ".join(words)
+
+
 _ENVIRONMENT: tuple[tuple[str, str, Any], ...] = (
     ("os", "OS", str),
     ("kernel", "Kernel", str),
@@ -121,6 +133,8 @@ _ENVIRONMENT: tuple[tuple[str, str, Any], ...] = (
         lambda build: f"{build['version']}, build id {build['build_id']}, {size(build['library_bytes'])}",
     ),
     ("packages", "Packages", lambda packages: ", ".join(f"{name} {version}" for name, version in packages.items())),
+    ("unilab", "UniLab's environment", _foreign),
+    ("program", "The program's environment", _foreign),
     ("ffmpeg", "ffmpeg", str),
     ("h264_encoder", "H.264 encoder", str),
     ("motrace", "motrace", _commit),

@@ -32,9 +32,46 @@ class Section:
 
 
 def sections(report: Json) -> list[Section]:
-    """Everything that collectors added to the report; empty where there were none."""
-    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_composed, _traces, _observers, _clocks)
+    """Everything that episodes and collectors added to the report; empty where there were none."""
+    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_episodes, _composed, _traces, _observers, _clocks)
     return [section for part in parts for section in part(report)]
+
+
+def _episodes(report: Json) -> Iterator[Section]:
+    told = {mode: pool["episodes"] for mode, pool in report["modes"].items() if pool["episodes"] is not None}
+    if not told:
+        return
+    rules = next(run["episodes"] for run in report["runs"] if run["episodes"] is not None)
+    text = "An episode is one environment from a reset to the next; return, length and success are of those that ended."
+    text += f" Reward: {rules['reward_rule']}." if rules["reward_rule"] else ""
+    text += f" Success: it ended as {rules['success_rule']}." if rules["success_rule"] else ""
+    counts = tuple(
+        (mode, *(f"{one[key]:,}" for key in ("episodes", "terminated", "truncated", "open")),
+         percent(one["success_rate"]), _spread(one["return"]), _spread(one["length"], 1),
+         number(one["reward_per_step"], 3))
+        for mode, one in told.items()
+    )  # fmt: skip
+    slow = tuple(
+        (mode, f"{one['resets']:,}", number(one["resets_per_frame"], 3), number(one["frames_with_reset"], 0),
+         *(_mean_and_median(one[what][which]) for what in ("step", "frame") for which in one[what]))
+        for mode, one in told.items()
+    )  # fmt: skip
+    yield Section("Episodes", text, (
+        Grid("", ("mode", "episodes", "terminated", "truncated", "cut off", "success", "return", "length, steps",
+                  "reward per step"), counts),
+        Grid("Whether slow steps are resets: mean (median) ms of frames with a reset, and of the others",
+             ("mode", "resets", "per frame", "frames with one", "step with", "step without", "frame with",
+              "frame without"), slow),
+    ))  # fmt: skip
+
+
+def _spread(entry: Json | None, digits: int = 2) -> str:
+    """Mean and standard deviation."""
+    return "–" if entry is None else f"{number(entry['mean'], digits)} ± {number(entry['std'], digits)}"
+
+
+def _mean_and_median(entry: Json | None) -> str:
+    return "–" if entry is None else f"{ms(entry['mean_ns'])} ({ms(entry['p50_ns'])})"
 
 
 def _composed(report: Json) -> Iterator[Section]:
@@ -43,7 +80,14 @@ def _composed(report: Json) -> Iterator[Section]:
         if composed is None:
             continue
         rows = tuple(
-            (label, seconds(entry["ns"]), percent(entry["share"]), percent(entry["lo"]), percent(entry["hi"]))
+            (
+                label,
+                seconds(entry["ns"]),
+                percent(entry["share"]),
+                percent(entry["lo"]),
+                percent(entry["hi"]),
+                ", ".join(entry["evidence"]),
+            )
             for bucket, label in BUCKETS.items()
             if (entry := composed["buckets"][bucket])["hi_ns"]
         )
@@ -51,8 +95,9 @@ def _composed(report: Json) -> Iterator[Section]:
         yield Section(
             f"Mode {mode}, with the composition that {lenders} saw",
             f"Times are those of the quiet runs. Who worked while the loop thread was blocked is shared as in "
-            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give.",
-            (Grid("", ("bucket", "s", "share", "at least", "at most"), rows),),
+            f"{lenders} ({'; '.join(composed['evidence'])}), inside the bounds that the quiet runs' own clocks give. "
+            "How much that differs from run to run is not in these bounds.",
+            (Grid("", ("bucket", "s", "share", "at least", "at most", "rests on"), rows),),
         )
 
 
@@ -70,6 +115,16 @@ def _traces(report: Json) -> Iterator[Section]:
             Grid("GPU per frame", ("mean over frames", "value"), _gpu_frame(trace["gpu_frames"])),
             _calls("What the loop thread waited on", trace["waits"]),
             _calls("What the renderer's threads called", trace["renderer_calls"]),
+            _samples(trace["samples"]),
+            Grid("GPU sensors over the frames", ("GPU", "metric", "mean", "least", "most", "unit"), tuple(
+                (str(row["device"]), row["metric"], number(row["mean"]), number(row["least"]), number(row["most"]),
+                 row["unit"]) for row in trace["gpu_sensors"]
+            ), words=2),
+            Grid("Lines that Scalene points at (hints where to look: its split is not evidence)",
+                 ("line", "Python %", "native %", "system %"), tuple(
+                (f"{row['file']}:{row['line']}", number(row["python_pct"], 1), number(row["native_pct"], 1),
+                 number(row["system_pct"], 1)) for row in trace["lines"]
+            )),
         ]  # fmt: skip
         yield Section(
             f"What profilers saw of {run['run_id']}",
@@ -77,6 +132,17 @@ def _traces(report: Json) -> Iterator[Section]:
             f"Blocked time rests on: {trace['evidence']}. Events: {events or 'none'}.",
             tuple(grid for grid in grids if grid.rows),
         )
+
+
+def _samples(counts: Json) -> Grid:
+    """What py-spy found the loop thread doing, per phase: the largest classes."""
+    rows = []
+    for phase, classes in counts.items():
+        total = sum(classes.values())
+        for name, count in sorted(classes.items(), key=lambda item: (-item[1], item[0])):
+            if count >= 0.02 * total:
+                rows.append((phase, name, f"{count:,}", percent(count / total)))
+    return Grid("Samples of the loop thread's stacks", ("phase", "class", "samples", "share"), tuple(rows), words=2)
 
 
 def _gpu_frame(frames: Json | None) -> tuple[tuple[str, str], ...]:

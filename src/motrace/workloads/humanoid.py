@@ -11,6 +11,7 @@ import mediapy  # noqa: F401  (imported here so that its time counts as imports,
 import numpy as np
 
 from ..record.annotate import segment, span
+from ..record.episodes import TRUNCATED, EpisodeLog
 from ..runs import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
 from ..video import use_bundled_ffmpeg
 from .humanoid_env import HumanoidEnv
@@ -27,6 +28,7 @@ class HumanoidWorkload:
         self.run_dir = context.run_dir
         self.fps = float(HumanoidEnv.fps)
         self.camera: MotrixCamera | None = None
+        self.episodes = EpisodeLog(success=TRUNCATED, reward="(1 + z of the up axis) / 2; 0 when it falls")
 
     def run(self) -> dict[str, Any]:
         """The whole run; see ``Workload.run``."""
@@ -38,6 +40,7 @@ class HumanoidWorkload:
         if self.options.mode == "record":
             with span("encoder"):
                 use_bundled_ffmpeg()
+        if self.options.mode != "none":
             with span("renderer"):
                 self.camera = MotrixCamera(
                     self.env.model, self.options.num_envs, self.options.width, self.options.height
@@ -57,6 +60,7 @@ class HumanoidWorkload:
             if self.camera is not None:
                 with span("close"):
                     self.camera.close()
+            self.episodes.write(self.run_dir)
 
     def _policy(self) -> tuple[MlpPolicy, dict[str, Any]]:
         given = self.options.checkpoint
@@ -78,6 +82,7 @@ class HumanoidWorkload:
     def reset(self) -> None:
         """Back to the seed's state."""
         self.env.reset_all()
+        self.episodes.reset()
 
     def act(self) -> np.ndarray[Any, Any]:
         """Observe, and ask the policy."""
@@ -86,8 +91,9 @@ class HumanoidWorkload:
     def step(self, actions: np.ndarray[Any, Any]) -> None:
         """One control step."""
         self.env.step(actions)
+        self.episodes.step(self.env.rewards, self.env.terminated, self.env.truncated)
 
     def capture(self) -> np.ndarray[Any, Any]:
         """One picture of all environments."""
-        assert self.camera is not None, "capture is only called in mode record"
+        assert self.camera is not None, "capture is not called in mode none"
         return self.camera.capture(self.env.data)

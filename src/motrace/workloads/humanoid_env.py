@@ -2,7 +2,8 @@
 
 Batched environments at 1/150 s, three steps of physics per control step (50 Hz). The policy acts
 on 160 observations in the order of UniLab's motion tracking task; its actions are offsets to a
-dance that PD controllers follow. Robots that fall are reset.
+dance that PD controllers follow. An episode ends with a fall, or after 10 s; the robot is reset.
+The reward of a step is (1 + z of the robot's up axis) / 2: 1 upright, 1/2 lying; 0 if it fell.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..record.annotate import span
 MODEL_FILE = Path(__file__).with_name("humanoid.xml")
 PHYSICS_STEPS = 3
 CONTROL_HZ = 50
+EPISODE_STEPS = 10 * CONTROL_HZ
 JOINTS = 29
 BASE_POS, BASE_VEL = 7, 6  # entries of the floating base before the joints' in dof_pos and dof_vel
 ACTION_SCALE_RAD = 0.3
@@ -101,6 +103,9 @@ class HumanoidEnv:
         self._actions = np.zeros((self.num_envs, JOINTS), np.float32)
         self.control_steps = 0
         self.falls = 0
+        self._ages = np.zeros(self.num_envs, np.int64)  # control steps since the episode began
+        self.rewards = np.zeros(self.num_envs)
+        self.terminated, self.truncated = np.zeros((2, self.num_envs), bool)
         self.data.reset(self.model, *self._start(self.num_envs), forward_kinematic=True)
 
     def _start(self, count: int) -> tuple[Array, Array]:
@@ -138,29 +143,38 @@ class HumanoidEnv:
         )
 
     def step(self, actions: Array) -> None:
-        """One control step with actions (num_envs, 29). Span: ``reset``, when robots fell."""
+        """One control step with actions (num_envs, 29). Span: ``reset``, when episodes ended.
+
+        Sets ``rewards``, ``terminated`` (by a fall) and ``truncated`` (by the time limit), each (num_envs,).
+        """
         self._actions = np.tanh(actions).astype(np.float32)
         target, _ = self.dance.at(self.control_steps / CONTROL_HZ)
         controls = target + ACTION_SCALE_RAD * self._actions
         self.data.actuator_ctrls = np.clip(controls, *self._joint_limits).astype(np.float32)
         self.model.step_n(self.data, PHYSICS_STEPS)
         self.control_steps += 1
-        fallen = self._fallen()
-        if fallen.any():
+        self._ages += 1
+        up, fallen = self._posture()
+        self.rewards = np.where(fallen, 0.0, (1.0 + up) / 2)
+        self.terminated, self.truncated = fallen, ~fallen & (self._ages >= EPISODE_STEPS)
+        self.falls += int(fallen.sum())
+        ended = fallen | self.truncated
+        if ended.any():
             with span("reset"):
-                self._reset(fallen)
+                self._reset(ended)
 
-    def _fallen(self) -> Array:
+    def _posture(self) -> tuple[Array, Array]:
+        """How upright each robot is (1 upright, 0 lying), and whether it fell."""
         positions = np.asarray(self.data.dof_pos)
         x, y = positions[:, 3], positions[:, 4]
         up = 1 - 2 * (x * x + y * y)  # z of the rotated z axis, for a unit quaternion x, y, z, w
-        return (positions[:, 2] < FALLEN_HEIGHT_M) | (up < FALLEN_UP) | ~np.isfinite(positions).all(axis=1)
+        fallen = (positions[:, 2] < FALLEN_HEIGHT_M) | (up < FALLEN_UP) | ~np.isfinite(positions).all(axis=1)
+        return up, fallen
 
-    def _reset(self, fallen: Array) -> None:
-        count = int(fallen.sum())
-        self.data.get(fallen).reset(self.model, *self._start(count), forward_kinematic=True)
-        self._actions[fallen] = 0.0
-        self.falls += count
+    def _reset(self, ended: Array) -> None:
+        self.data.get(ended).reset(self.model, *self._start(int(ended.sum())), forward_kinematic=True)
+        self._actions[ended] = 0.0
+        self._ages[ended] = 0
 
     def state_sha256(self) -> str:
         """SHA-256 of positions and velocities: equal states, equal digests."""

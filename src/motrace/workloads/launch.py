@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,15 @@ from ..collect.team import Team
 from ..errors import MotraceError
 from ..readers.progress import SpanTail
 from ..record.nvtx_ranges import profiler_attached
-from ..video import probe
-from .options import Options
+from ..video import missing_frames, probe
+from .process import Command, worker_command
 from .watch import Interrupts, await_birth, reap, spawn, watch
 
 FULL_DISK_BYTES = 1 << 18
 LAST_WORDS_S = 0.2
 """What the output of a process needs to pass through the tool that started it."""
 
+NO_NVTX = "a profiler is attached, but it records none of our ranges: `pip install nvtx` into the program's environment"
 DUMMY = (
     "a profiler is attached, but it records none of our ranges: nvtx, too new for it, gives a DummyDomain; "
     "`pip install nvtx==0.2.11`, or use Nsight Systems 2023.3 or newer"
@@ -69,21 +70,24 @@ def profiled_by() -> str | None:
 
 def launch(
     run_dir: Path,
-    options: Options,
+    options: Any,
     manifest: dict[str, Any],
     interrupts: Interrupts,
     progress: Callable[[int], None],
     stall_timeout_s: float,
     collectors: Sequence[Collector] = (),
 ) -> Ended:
-    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far."""
+    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far.
+
+    ``options`` are ``Options`` or a ``Program``.
+    """
     run_dir.mkdir(parents=True)
     team = Team(collectors, run_dir)
     asked = {"options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
     outside = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
     runs.write_json(run_dir / runs.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
-        life = _live(run_dir, team, interrupts, progress, stall_timeout_s)
+        life = _live(run_dir, worker_command(options, run_dir), team, interrupts, progress, stall_timeout_s)
     except OSError as error:  # a tool that can't be started
         team.finish()
         life = _Life(0, stalled=f"it could not be started ({error.strerror})")
@@ -91,14 +95,20 @@ def launch(
 
 
 def _live(
-    run_dir: Path, team: Team, interrupts: Interrupts, progress: Callable[[int], None], stall_timeout_s: float
+    run_dir: Path,
+    own: Command,
+    team: Team,
+    interrupts: Interrupts,
+    progress: Callable[[int], None],
+    stall_timeout_s: float,
 ) -> _Life:
     """Start the process, attach, watch it to its end, let the collectors finish."""
-    plain = [sys.executable, "-m", "motrace.workloads.worker", str(run_dir)]
+    plain = list(own.argv)
     command = team.command(plain)
     wrapped = command != plain
     life = _Life(time.monotonic_ns())
-    process = spawn(command, {**os.environ, **team.environment()}, run_dir / runs.LOG_FILE, wrapped)
+    environment = {**own.environment(), **team.environment()}
+    process = spawn(command, environment, run_dir / runs.LOG_FILE, wrapped, own.cwd, own.stdin)
     pid: int | None = process.pid
     interrupts.aim(None if wrapped else pid)
     try:
@@ -142,11 +152,17 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         status, reason = runs.CRASHED, life.stalled
     elif status == runs.RUNNING:
         status, reason = runs.CRASHED, _why(life, run_dir)
-    if (manifest.get("nvtx") or {}).get("dummy"):
-        team.warnings.append(DUMMY)
+    nvtx = manifest.get("nvtx") or {}
+    if nvtx.get("dummy"):
+        team.warnings.append(NO_NVTX if nvtx.get("missing") else DUMMY)
     log = (run_dir / runs.LOG_FILE).read_text(errors="replace") if (run_dir / runs.LOG_FILE).exists() else ""
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
+    if status == runs.COMPLETED:
+        reason = missing_frames(manifest, video, video_unknown)
+        status = runs.CRASHED if reason else status
+    if status == runs.CRASHED and life.returncode == 0 and reason:  # the program swallowed what went wrong
+        reason += _last_error(log)
     fields: dict[str, Any] = {
         "status": status,
         "status_reason": reason,
@@ -173,6 +189,12 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     return Ended(run_dir.name, status, reason, exit_status, warnings, again)
 
 
+def _last_error(log: str) -> str:
+    """The last line of a log that names an exception, for a message."""
+    found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Panic)\w*: .*$", log, re.MULTILINE)
+    return f"; its log says: {found[-1][:200]}" if found else f"; see {runs.LOG_FILE}"
+
+
 def _no_adapter(manifest: dict[str, Any]) -> str:
     if manifest["mode"] == "none":
         return "mode none makes no renderer"
@@ -181,8 +203,8 @@ def _no_adapter(manifest: dict[str, Any]) -> str:
 
 def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
     path = run_dir / runs.VIDEO_FILE
-    if manifest["mode"] == "none":
-        return None, "mode none records nothing"
+    if manifest["mode"] in ("none", "capture"):
+        return None, f"mode {manifest['mode']} records nothing"
     if not path.exists():
         return None, "the run wrote no video"
     try:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..collect.torch_hook import frame_hook
 from ..record.annotate import frame, segment, span
 from ..video import BufferedSink, is_blank
 from .options import Options
@@ -51,7 +52,7 @@ class Stage(Protocol):
         """One control step."""
 
     def capture(self) -> np.ndarray[Any, Any]:
-        """A picture of the state, (height, width, 4) of uint8; only called in mode record."""
+        """A picture of the state, (height, width, 4) of uint8; not called in mode none."""
 
 
 @dataclass
@@ -84,27 +85,32 @@ def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
     """
     facts = LoopFacts()
     sink = BufferedSink(video, stage.fps) if options.mode == "record" else None
+    hook = frame_hook()
     segment("warmup")
     try:
         _warm_up(stage, options, facts)
         segment("loop")
-        for _ in range(options.frames):
-            _turn(stage, sink, keep=True)
+        for number in range(options.frames):
+            if hook is not None:
+                hook.frame(number)
+            _turn(stage, options.mode, sink)
             facts.frames += 1
     except KeyboardInterrupt:
         facts.interrupted = True
     segment("drain")
+    if hook is not None:
+        hook.end()
     if sink is not None:
         facts.video_frames = sink.close()
     return facts
 
 
 def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
-    blank = options.mode == "record"
+    blank = options.mode != "none"
     while facts.warmup_frames < options.warmup or (
         options.warmup and blank and facts.warmup_frames < options.warmup + MAX_EXTRA_WARMUP
     ):
-        picture = _turn(stage, BufferedSink(Path(), stage.fps) if options.mode == "record" else None, keep=False)
+        picture = _turn(stage, options.mode, BufferedSink(Path(), stage.fps) if options.mode == "record" else None)
         facts.warmup_frames += 1
         blank = picture is not None and is_blank(picture)
         facts.blank_warmup_frames += blank
@@ -113,19 +119,21 @@ def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
             stage.reset()
 
 
-def _turn(stage: Stage, sink: BufferedSink | None, keep: bool) -> np.ndarray[Any, Any] | None:
-    """One turn of the loop; returns the picture if it is not to be kept."""
+def _turn(stage: Stage, mode: str, sink: BufferedSink | None) -> np.ndarray[Any, Any] | None:
+    """One turn of the loop; returns the picture, if one was made."""
     with frame():
         with span("policy"):
             actions = stage.act()
         with span("step"):
             stage.step(actions)
-        if sink is None:
+        if mode == "none":
             return None
         with span("capture"):
             rgba = stage.capture()
+        if sink is None:
+            return rgba
         with span("copy"):
             # As UniLab does it: drop alpha, make it contiguous, and copy once more into the list.
             rgb = np.ascontiguousarray(rgba[..., :3])
             sink.add(rgb.copy())
-    return None if keep else rgb
+    return rgb

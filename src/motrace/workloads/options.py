@@ -7,9 +7,15 @@ from typing import Any
 
 from ..errors import UsageError
 
-MODES = ("record", "none")
+MODES = ("record", "capture", "none")
+"""record: everything. capture: pictures are made and dropped. none: the same steps, no renderer."""
+
+UNILAB = "unilab"
 DEFAULT_WORKLOAD = "humanoid"
-BUILT_IN = {DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload"}
+BUILT_IN = {
+    DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload",
+    UNILAB: "motrace.workloads.unilab:UniLab",  # in an interpreter of its own
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Options:
     height: int = 180
     seed: int = 0
     checkpoint: str | None = None
+    python: str | None = None
     workload_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -32,7 +39,7 @@ class Options:
         if not module_name or not class_name:
             raise UsageError(f"--workload {self.workload}: give {', '.join(BUILT_IN)} or MODULE:CLASS")
         if self.mode not in MODES:
-            raise UsageError(f"--mode {self.mode}: choose both, record or none")
+            raise UsageError(f"--mode {self.mode}: choose all, both, record, capture or none")
         for name, least in (("frames", 1), ("warmup", 0), ("num_envs", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least {least}")
@@ -49,6 +56,10 @@ class Options:
     def with_mode(self, mode: str) -> Options:
         """The same options in another mode."""
         return replace(self, mode=mode)
+
+    def environment(self) -> dict[str, Any]:
+        """What belongs to the environment's description beyond our own; nothing here."""
+        return {}
 
     def as_json(self) -> dict[str, Any]:
         """The form in which manifests hold them."""

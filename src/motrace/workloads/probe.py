@@ -21,13 +21,13 @@ VULKAN_HELP = (
 )
 
 
-def probe_adapter() -> dict[str, str]:
-    """Start Motrix's headless renderer, read its ``AdapterInfo`` line, end it. About 1.5 s.
+def probe_adapter(python: str = sys.executable) -> dict[str, str]:
+    """Start the headless renderer of the Motrix in ``python``, read its ``AdapterInfo`` line, end it. About 1.5 s.
 
     Raises MotraceError where it finds no Vulkan adapter; Motrix would then draw with OpenGL, whose
     pictures never come, or panic.
     """
-    process = subprocess.Popen((sys.executable, "-c", PROBE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen((python, "-c", PROBE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         log = _read_until_adapter(process, time.monotonic() + TIMEOUT_S)
     finally:

@@ -75,7 +75,14 @@ class Interrupts:
             self._raise = False
 
 
-def spawn(command: list[str], environment: dict[str, str], log: Path, wrapped: bool) -> subprocess.Popen[bytes]:
+def spawn(
+    command: list[str],
+    environment: dict[str, str],
+    log: Path,
+    wrapped: bool,
+    cwd: Path | None = None,
+    stdin: int | None = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
     """Start a run; its output goes to ``log``. A tool that wraps it ends with us, as the worker itself does.
 
     Raises OSError where the program can't be started.
@@ -84,7 +91,8 @@ def spawn(command: list[str], environment: dict[str, str], log: Path, wrapped: b
         return subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            cwd=cwd,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches it once, through us

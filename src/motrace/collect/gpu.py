@@ -1,0 +1,225 @@
+"""``--collect gpu``: sensors of NVIDIA GPUs through NVML, read by a thread of the launcher."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from ..readers.gpu import METRICS_SCHEMA
+
+FILE = "gpu.arrow"
+DEFAULT_HZ = 20.0
+FLUSH_S = 1.0
+Reading = tuple[str, float, str]
+"""Metric, value, unit."""
+
+_THROTTLE = {
+    "nvmlClocksEventReasonGpuIdle": "idle",
+    "nvmlClocksEventReasonApplicationsClocksSetting": "application_clocks",
+    "nvmlClocksEventReasonSwPowerCap": "power_cap",
+    "nvmlClocksThrottleReasonHwSlowdown": "hardware_slowdown",
+    "nvmlClocksEventReasonSyncBoost": "sync_boost",
+    "nvmlClocksEventReasonSwThermalSlowdown": "thermal",
+    "nvmlClocksThrottleReasonHwThermalSlowdown": "hardware_thermal",
+    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "power_brake",
+}
+
+
+def load_nvml() -> Any:
+    """The NVML binding, initialised. Raises ImportError, or RuntimeError with a line that says why not."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        if not pynvml.nvmlDeviceGetCount():
+            raise RuntimeError("NVML sees no GPU")
+    except pynvml.NVMLError as error:
+        raise RuntimeError(f"NVML: {error}") from error
+    return pynvml
+
+
+def _throttle(nvml: Any, handle: Any) -> Iterator[Reading]:
+    mask = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
+    for name, reason in _THROTTLE.items():
+        if hasattr(nvml, name):
+            yield f"throttle.{reason}", float(bool(mask & getattr(nvml, name))), ""
+
+
+def _utilisation(nvml: Any, handle: Any) -> Iterator[Reading]:
+    rates = nvml.nvmlDeviceGetUtilizationRates(handle)
+    yield "utilisation", float(rates.gpu), "%"
+    yield "memory_utilisation", float(rates.memory), "%"
+
+
+def _memory(nvml: Any, handle: Any) -> Iterator[Reading]:
+    yield "memory_used", float(nvml.nvmlDeviceGetMemoryInfo(handle).used), "B"
+
+
+def _processes(nvml: Any, handle: Any) -> Iterator[Reading]:
+    seen: dict[int, float] = {}
+    for ask in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
+        for process in ask(handle):
+            if process.usedGpuMemory is not None:
+                seen[process.pid] = max(seen.get(process.pid, 0.0), float(process.usedGpuMemory))
+    for pid, used in seen.items():
+        yield f"process.{pid}.memory_used", used, "B"
+
+
+def _clock(kind: str) -> Callable[[Any, Any], Iterator[Reading]]:
+    def read(nvml: Any, handle: Any) -> Iterator[Reading]:
+        clock = nvml.nvmlDeviceGetClockInfo(handle, getattr(nvml, f"NVML_CLOCK_{kind.upper()}"))
+        yield f"clock.{kind}", float(clock), "MHz"
+
+    return read
+
+
+def _engine(name: str, function: str) -> Callable[[Any, Any], Iterator[Reading]]:
+    def read(nvml: Any, handle: Any) -> Iterator[Reading]:
+        yield f"{name}_utilisation", float(getattr(nvml, function)(handle)[0]), "%"
+
+    return read
+
+
+def _power(nvml: Any, handle: Any) -> Iterator[Reading]:
+    yield "power", nvml.nvmlDeviceGetPowerUsage(handle) / 1e3, "W"
+
+
+def _energy(nvml: Any, handle: Any) -> Iterator[Reading]:
+    yield "energy", nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, "J"
+
+
+def _temperature(nvml: Any, handle: Any) -> Iterator[Reading]:
+    yield "temperature", float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)), "C"
+
+
+SENSORS: dict[str, Callable[[Any, Any], Iterator[Reading]]] = {
+    "utilisation": _utilisation,
+    "encoder": _engine("encoder", "nvmlDeviceGetEncoderUtilization"),
+    "decoder": _engine("decoder", "nvmlDeviceGetDecoderUtilization"),
+    "clock.sm": _clock("sm"),
+    "clock.mem": _clock("mem"),
+    "clock.graphics": _clock("graphics"),
+    "throttle": _throttle,
+    "memory": _memory,
+    "power": _power,
+    "energy": _energy,
+    "temperature": _temperature,
+    "processes": _processes,
+}
+
+
+class GpuSampler:
+    """Reads every sensor of every GPU; one that a GPU does not have is asked only once."""
+
+    def __init__(self, nvml: Any) -> None:
+        self._nvml = nvml
+        self._handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        self.without: dict[str, str] = {}
+
+    def read(self) -> list[tuple[int, int, str, float, str]]:
+        """Rows of ``gpu_metrics`` without the run; times are CLOCK_MONOTONIC ns, in the middle of each reading."""
+        rows = []
+        for device, handle in enumerate(self._handles):
+            for name, sensor in SENSORS.items():
+                if f"{name} of GPU {device}" in self.without:
+                    continue
+                begin = time.monotonic_ns()
+                try:
+                    readings = list(sensor(self._nvml, handle))
+                except (self._nvml.NVMLError, AttributeError) as error:  # not on this GPU, or an older driver
+                    self.without[f"{name} of GPU {device}"] = str(error)
+                    continue
+                t_ns = (begin + time.monotonic_ns()) // 2
+                rows += [(t_ns, device, metric, value, unit) for metric, value, unit in readings]
+        return rows
+
+
+class GpuCollector:
+    """Samples the GPUs at ``hz``; see docs/collect-python.md."""
+
+    name = "gpu"
+    observer = False
+
+    def __init__(self, hz: float = DEFAULT_HZ, load: Callable[[], Any] = load_nvml) -> None:
+        self._hz, self._load = hz, load
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._warnings: list[str] = []
+
+    def missing(self) -> str | None:
+        """None where NVML sees a GPU; else why not."""
+        try:
+            self._load().nvmlShutdown()
+        except ImportError:
+            return "no NVML binding: pip install nvidia-ml-py"
+        except RuntimeError as error:
+            return f"no NVIDIA GPU to sample here ({error}): leave out --collect gpu"
+        return None
+
+    def command(self, command: list[str], run_dir: Path) -> list[str]:
+        """The same."""
+        return command
+
+    def environment(self, run_dir: Path) -> dict[str, str]:
+        """None needed."""
+        return {}
+
+    def attach(self, pid: int, run_dir: Path) -> None:
+        """Begin to sample."""
+        self._thread = threading.Thread(target=self._sample, args=(run_dir / FILE,), name="gpu sensors", daemon=True)
+        self._thread.start()
+
+    def finish(self, run_dir: Path) -> list[str]:
+        """Stop."""
+        if self._thread is None:
+            return []
+        self._ended.set()
+        self._thread.join()
+        return self._warnings
+
+    def _sample(self, path: Path) -> None:
+        try:
+            nvml = self._load()
+        except (ImportError, RuntimeError) as error:
+            self._warnings.append(f"gpu: {error}")
+            return
+        try:
+            sampler = GpuSampler(nvml)
+            with ipc.new_stream(str(path), METRICS_SCHEMA) as writer:
+                self._loop(sampler, writer)
+        except OSError as error:
+            self._warnings.append(f"gpu: {path.name} could not be written ({error.strerror or error})")
+        except nvml.NVMLError as error:
+            self._warnings.append(f"gpu: NVML: {error}")
+        else:
+            if sampler.without:
+                self._warnings.append("gpu: not to be had here: " + ", ".join(sorted(sampler.without)))
+        finally:
+            nvml.nvmlShutdown()
+
+    def _loop(self, sampler: GpuSampler, writer: ipc.RecordBatchStreamWriter) -> None:
+        rows: list[tuple[int, int, str, float, str]] = []
+        due = flushed = time.monotonic()
+        ended = False
+        while not ended:
+            rows += sampler.read()
+            due = max(due + 1.0 / self._hz, time.monotonic())
+            ended = self._ended.wait(due - time.monotonic())
+            if rows and (ended or time.monotonic() - flushed > FLUSH_S):
+                writer.write_batch(_batch(rows))
+                rows, flushed = [], time.monotonic()
+
+
+def _batch(rows: list[tuple[int, int, str, float, str]]) -> pa.RecordBatch:
+    columns: list[pa.Array] = []
+    for field, values in zip(METRICS_SCHEMA, zip(*rows)):
+        dictionary = pa.types.is_dictionary(field.type)
+        array = pa.array(values, pa.string() if dictionary else field.type)
+        columns.append(array.dictionary_encode() if dictionary else array)
+    return pa.RecordBatch.from_arrays(columns, schema=METRICS_SCHEMA)

@@ -1,0 +1,26 @@
+"""``run_record --instrument FILE -- python prog.py ARGS``: any Python program, with no edit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .. import runs
+from ..errors import UsageError
+from ..workloads.program import Program, take_apart
+
+OF_WORKLOADS = ("frames", "warmup", "num_envs", "size", "preset", "checkpoint", "python")
+
+
+def program_of(args: argparse.Namespace) -> Program:
+    """The program that the command line asks for. Raises MotraceError."""
+    for name in OF_WORKLOADS:
+        if getattr(args, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for workloads: a program's own arguments come after `--`")
+    return take_apart(args.workload_args, Path(args.instrument))
+
+
+def instrument_warnings(home: Path) -> list[str]:
+    """What could not be measured from outside in the runs of an experiment, each once."""
+    found = [runs.read_json(path).get("instrument") or {} for path in sorted(home.glob(f"*/{runs.RUN_FILE}"))]
+    return list(dict.fromkeys(text for one in found for text in one.get("warnings", ())))

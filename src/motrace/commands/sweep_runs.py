@@ -1,0 +1,191 @@
+"""The runs of a sweep: a grid of points, an experiment each, their repeats in turn so that drift cancels.
+
+<out>/<name>/sweep.json               what was asked, the runs in their order, and what was found
+<out>/<name>/e004-640x360/            a point: an experiment like any other
+<out>/<name>/e004-640x360/02-record/  its run of round 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from .. import runs
+from ..collect.registry import Settings
+from ..errors import MotraceError, UsageError
+from ..workloads.options import Options
+from .passes import Planned, run_all
+
+SWEEP_FILE = "sweep.json"
+GIVE_UP = 2
+"""A point that failed so often is not tried again."""
+OF_POINTS = ("num_envs", "width", "height", "mode")
+"""Options in which the points of a sweep differ, or that its manifest holds elsewhere."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the grid."""
+
+    num_envs: int
+    width: int
+    height: int
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"e{self.num_envs:03d}-{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run that is to be made: a point, in a round (from 1)."""
+
+    point: Point
+    round: int
+
+
+def grid(num_envs: Sequence[int], sizes: Sequence[tuple[int, int]]) -> tuple[Point, ...]:
+    """Every number of environments at every size, in the order of the sizes."""
+    return tuple(Point(count, *size) for size in sizes for count in num_envs)
+
+
+def order(points: Sequence[Point], repeat: int) -> list[Turn]:
+    """Round by round through all points, forwards, then backwards, and so on: A B C C B A A B C.
+
+    The repeats of each point then lie around one middle of time (exactly so for an even ``repeat``), so a drift
+    that is linear in the number of runs made adds the same to every point's mean.
+    """
+    return [Turn(point, index + 1) for index in range(repeat) for point in (points if index % 2 == 0 else points[::-1])]
+
+
+def numbers_of(text: str) -> list[int]:
+    """``1,4,16`` as whole numbers, each once. Raises UsageError."""
+    try:
+        found = list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise UsageError(f"--num-envs {text}: write whole numbers separated by commas, as in 1,4,16") from error
+    return found
+
+
+def attempts(home: Path, turn: Turn, mode: str) -> dict[str, str]:
+    """The runs made of a turn so far: run id to status."""
+    folder = home / turn.point.name
+    found = sorted(folder.glob(f"{turn.round:02d}-{mode}*/{runs.RUN_FILE}"))
+    return {path.parent.name: str(runs.read_json(path).get("status")) for path in found}
+
+
+def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[Json]:
+    """What became of each turn, in order; ``not started`` where there is no run. The last attempt counts."""
+    rows = []
+    for turn in turns:
+        made = attempts(home, turn, mode)
+        done = [run_id for run_id, status in made.items() if status == runs.COMPLETED]
+        last = next(reversed(done or list(made)), None)
+        status = "not started" if last is None else made[last]
+        rows.append({"point": turn.point.name, "round": turn.round, "run_id": last, "status": status})
+    return rows
+
+
+@dataclass(frozen=True)
+class Made:
+    """How the runs of a sweep ended."""
+
+    failed: tuple[str, ...]
+    interrupted: bool
+
+
+class Recorder:
+    """Makes the runs of a sweep; every state it goes through is in sweep.json."""
+
+    def __init__(self, home: Path, facts: Json, options: Options, settings: Settings, stall_timeout_s: float) -> None:
+        self.home, self.facts, self.options = home, facts, options
+        self.settings, self.stall_timeout_s = settings, stall_timeout_s
+        self.mode = options.mode
+
+    def record(self, turns: Sequence[Turn], console: Console) -> Made:
+        """Make every run that is not there yet. One that fails is told, and the rest goes on; Ctrl-C ends it."""
+        failed: dict[Point, int] = {}
+        told: list[str] = []
+        interrupted = False
+        self.save(turns, runs.RUNNING)
+        try:
+            for number, turn in enumerate(turns, 1):
+                if runs.COMPLETED in attempts(self.home, turn, self.mode).values():
+                    continue
+                if failed.get(turn.point, 0) >= GIVE_UP:
+                    console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again")
+                    continue
+                console.print(f"[{number}/{len(turns)}] {turn.point.name}, round {turn.round}", markup=False)
+                problem, interrupted = self._turn(turn, console)
+                self.save(turns, runs.RUNNING)
+                if interrupted:
+                    break
+                if problem is not None:
+                    failed[turn.point] = failed.get(turn.point, 0) + 1
+                    told.append(f"{turn.point.name}: {problem}")
+                    console.print(f"warning: {told[-1]}; the other points go on", markup=False)
+        except KeyboardInterrupt:  # between two runs
+            interrupted = True
+        self.save(turns, runs.INTERRUPTED if interrupted else runs.CRASHED if told else runs.COMPLETED)
+        return Made(tuple(told), interrupted)
+
+    def save(self, turns: Sequence[Turn], status: str) -> None:
+        """Write sweep.json. Raises MotraceError."""
+        self.facts.update(status=status, runs=statuses(self.home, turns, self.mode))
+        write(self.home / SWEEP_FILE, self.facts)
+
+    def _turn(self, turn: Turn, console: Console) -> tuple[str | None, bool]:
+        """One run: why it failed (None if it did not), and whether it was interrupted."""
+        folder, point = self.home / turn.point.name, turn.point
+        made = attempts(self.home, turn, self.mode)
+        suffix = f"-again{len(made)}" if made else ""
+        planned = Planned(f"{turn.round:02d}-{self.mode}{suffix}", self.mode)
+        options = replace(self.options, num_envs=point.num_envs, width=point.width, height=point.height)
+        self._describe(folder, options, planned, "running")
+        done = run_all(folder, (planned,), options, self.settings, self.stall_timeout_s, console)
+        ended = done.runs[0][1]
+        status = ended.status if ended is not None else "not started"
+        self._describe(folder, options, planned, status)
+        interrupted = done.interrupted or status == runs.INTERRUPTED
+        problem = None if status == runs.COMPLETED or ended is None else f"{planned.run_id} {status}: {ended.reason}"
+        return problem, interrupted
+
+    def _describe(self, folder: Path, options: Options, planned: Planned, status: str) -> None:
+        """Write the point's experiment.json, with this run in it."""
+        path = folder / runs.EXPERIMENT_FILE
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise MotraceError(f"{folder} can't be made ({error.strerror}): free some space") from error
+        before = runs.read_json(path)["runs"] if path.exists() else []
+        entry = {**planned.as_json(), "status": status}
+        listed = [one for one in before if one["run_id"] != planned.run_id]
+        shared = {key: self.facts[key] for key in ("schema_version", "created_utc", "adapter", "environment")}
+        command = {**self.facts["command"], "options": _of_experiment(options)}
+        facts = {**shared, "experiment": f"{self.facts['sweep']}-{folder.name}", "command": command,
+                 "status": runs.COMPLETED if status == "running" else status, "runs": [*listed, entry]}  # fmt: skip
+        write(path, facts)
+
+
+def write(path: Path, facts: Json) -> None:
+    """Write a manifest. Raises MotraceError."""
+    try:
+        runs.write_json(path, facts)
+    except OSError as error:
+        raise MotraceError(f"{path} can't be written ({error.strerror}): free some space, then --resume") from error
+
+
+def _of_experiment(options: Options) -> Json:
+    return {key: value for key, value in options.as_json().items() if key != "mode"}
+
+
+def shared_options(options: Options) -> Json:
+    """The options that all points of a sweep share, as its manifest holds them."""
+    return {key: value for key, value in options.as_json().items() if key not in OF_POINTS and key != "overrides"}

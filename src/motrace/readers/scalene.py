@@ -1,0 +1,57 @@
+"""Scalene's profile (JSON) as the table ``lines``: hints where to look, not evidence.
+
+Scalene guesses Python, native and system time from when Python delivers its timer signal. On
+programs of known make-up the split was wrong: sleeping and hashing showed as Python.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import MotraceError
+from ..tables import SCHEMAS
+from .pyspy_formats import short_file
+
+LINES_SCHEMA = pa.schema([column for column in SCHEMAS["lines"] if column.name != "run"])
+_COLUMNS = {
+    "python_pct": "n_cpu_percent_python",
+    "native_pct": "n_cpu_percent_c",
+    "system_pct": "n_sys_percent",
+    "copy_mb_s": "n_copy_mb_s",
+    "peak_mb": "n_peak_mb",
+}
+
+
+def read_lines(path: Path) -> pa.Table:
+    """Rows of ``lines`` without ``run``, for lines about which Scalene says anything. Raises MotraceError.
+
+    Percentages are of the elapsed time; copies and memory are 0 where Scalene ran without memory.
+    """
+    try:
+        data = json.loads(path.read_text(errors="replace")) or {"files": {}}  # {}: it saw nothing
+        rows = [
+            (short_file(str(file)), line)
+            for file, profile in sorted(data["files"].items())
+            for line in profile["lines"]
+            if any(_number(line, key) for key in _COLUMNS.values())
+        ]
+        columns: dict[str, Any] = {
+            "file": [file for file, _ in rows],
+            "line": [int(line["lineno"]) for _, line in rows],
+        }
+        columns |= {name: [_number(line, key) for _, line in rows] for name, key in _COLUMNS.items()}
+    except OSError as error:
+        raise MotraceError(f"{path.name} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = " ".join(str(error).split())[:150]
+        raise MotraceError(f"{path.name} is no profile of Scalene, or is cut off: {what}") from error
+    columns["file"] = pa.array(columns["file"], pa.string()).dictionary_encode()
+    return pa.table(columns, schema=LINES_SCHEMA)
+
+
+def _number(line: dict[str, Any], key: str) -> float:
+    return float(line.get(key) or 0.0)

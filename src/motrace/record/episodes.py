@@ -1,0 +1,87 @@
+"""Episodes of batched environments: where each began and ended, why, and what it returned.
+
+Kept while the program runs, at the cost of adding one array per step; written once, at the end.
+Standard library only: arrays are NumPy's or torch's, and do their own arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from .. import runs
+
+TERMINATED, TRUNCATED, RESET, END = "terminated", "truncated", "reset", "end"
+REASONS = (TERMINATED, TRUNCATED, RESET, END)
+"""The task ended it (a fall), its time limit did, everything was reset, the recording ended."""
+COLUMNS = ("env", "episode", "start_step", "end_step", "reason", "return", "success")
+
+
+class EpisodeLog:
+    """Told of every step of ``num_envs`` environments; steps are counted from 0, over the whole run.
+
+    ``success`` names the ending that counts as one (``terminated`` or ``truncated``; empty: nobody
+    knows); ``reward`` says in words what the reward is.
+    """
+
+    def __init__(self, success: str = "", reward: str = "") -> None:
+        self.success = success
+        self.reward = reward
+        self.steps = 0
+        self._rows: list[tuple[Any, ...]] = []
+        self._returns: Any = None  # of each environment, since its episode began
+        self._begun: list[int] = []
+        self._counts: list[int] = []
+
+    def step(self, reward: Any, terminated: Any, truncated: Any) -> None:
+        """Take the rewards (num_envs,) of a step, and which environments (num_envs,) it ended, and why."""
+        gained = host(reward).reshape(-1)
+        if self._returns is None:
+            self._returns = gained.astype("float64")
+            self._begun, self._counts = [self.steps] * len(gained), [0] * len(gained)
+        else:
+            self._returns = self._returns + gained
+        ended = [host(flags).reshape(-1).astype(bool).tobytes() for flags in (terminated, truncated)]
+        if 1 in ended[0] or 1 in ended[1]:
+            for env, (by_task, by_time) in enumerate(zip(*ended)):
+                if by_task or by_time:
+                    self._close(env, self.steps, TERMINATED if by_task else TRUNCATED)
+                    self._begun[env] = self.steps + 1
+        self.steps += 1
+
+    def _close(self, env: int, step: int, reason: str) -> None:
+        value = float(self._returns[env])
+        won = reason == self.success if self.success and reason in (TERMINATED, TRUNCATED) else None
+        begun, count = self._begun[env], self._counts[env]
+        self._rows.append((env, count, begun, step, reason, value if math.isfinite(value) else None, won))
+        self._counts[env] += 1
+        self._returns[env] = 0.0
+
+    def reset(self) -> None:
+        """Everything begins anew; episodes without a step leave no trace."""
+        self._close_all(RESET)
+
+    def _close_all(self, reason: str) -> None:
+        for env, begun in enumerate(self._begun):
+            if begun < self.steps:
+                self._close(env, self.steps - 1, reason)
+                self._begun[env] = self.steps
+
+    def write(self, run_dir: Path) -> None:
+        """Close what is open, and write it all to the run's folder; nothing if there was no step. Raises OSError."""
+        if not self.steps:
+            return
+        self._close_all(END)
+        columns = zip(COLUMNS, zip(*sorted(self._rows)))
+        data = {"schema_version": runs.SCHEMA_VERSION, "steps": self.steps, "envs": len(self._begun)}
+        rules = {"success": self.success, "reward": self.reward}
+        episodes = {name: list(values) for name, values in columns}
+        runs.write_json(run_dir / runs.EPISODES_FILE, {**data, **rules, "episodes": episodes})
+
+
+def host(value: Any) -> Any:
+    """An array in the host's memory: NumPy's, or torch's brought there."""
+    for method in ("detach", "cpu", "numpy"):
+        value = getattr(value, method)() if hasattr(value, method) else value
+    return value

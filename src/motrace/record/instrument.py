@@ -1,0 +1,213 @@
+"""Times named functions of an installed program from outside: no edit there, and nothing left behind.
+
+    with Instrument(table):
+        ...  # functions in the table are spans from the moment their modules are imported
+
+What a table says is in ``table``; ``wrap`` puts spans around functions, ``sites`` finds them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from . import annotate
+from .changes import Facts, changed, observer, step_observer, value_of
+from .episodes import EpisodeLog
+from .importhook import ImportHook
+from .sites import MAIN, Patches, Site, find, of_constructor, replaced
+from .table import START, Table
+from .wrap import Hook, Hooks, wrapped
+
+Arguments = tuple[Any, ...]
+Named = dict[str, Any]
+
+
+class _Opened:
+    """A span that is opened by one call and closed by another, on the thread that made this."""
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+        self._thread = threading.get_ident()
+        self.is_open = False
+        self.times = 0
+
+    def open(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+        """Begin the span, if it is not open; other threads' calls do nothing."""
+        if not self.is_open and threading.get_ident() == self._thread:
+            self.is_open = True
+            self.times += 1
+            self._span.__enter__()
+
+    def close(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+        """End the span, if it is open."""
+        if self.is_open and threading.get_ident() == self._thread:
+            self.is_open = False
+            self._span.__exit__(None, None, None)
+
+
+class Instrument:
+    """Patches the names of a table while it is installed.
+
+    ``mode`` chooses the table's changes, ``values`` are what ``$name`` stands for in their
+    arguments. ``warnings`` and ``facts`` are complete after ``uninstall``.
+    """
+
+    def __init__(self, table: Table, mode: str = "record", values: dict[str, Any] | None = None) -> None:
+        self.table = table
+        self.mode = mode
+        self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {}
+        self._seen = Facts()
+        self.episodes = EpisodeLog(table.episodes.success, table.episodes.about) if table.episodes else EpisodeLog()
+        self.measured: list[str] = []
+        self._values = values or {}
+        self._pending = list(table.names())
+        self._patches = Patches()
+        self._hook: ImportHook | None = None
+        self._turn = _Opened(annotate.frame())
+        self._warmup = int(value_of(table.warmup, self._values) or 0)
+        self._gaps = [(gap, _Opened(annotate.span(gap.phase))) for gap in table.between]
+
+    @property
+    def turns(self) -> int:
+        """How many turns of the loop have begun."""
+        return self._turn.times
+
+    def install(self) -> None:
+        """Patch what is imported already, and the rest when it is."""
+        wanted = {name[:at] for name in self._pending for at, letter in enumerate(name) if letter == "."}
+        self._hook = ImportHook(wanted, self._imported)
+        self._hook.install()
+        self._imported("")
+        for gap, opened in self._gaps:
+            if gap.after == START:
+                opened.open()
+
+    def uninstall(self) -> None:
+        """Put everything back, end what is open, say what was not there."""
+        if self._hook is None:
+            return
+        self._hook.uninstall()
+        self._hook = None
+        self._end_turn()
+        for _, opened in self._gaps:
+            opened.close()
+        self._patches.undo()
+        self.facts = self._seen.values()
+        self.warnings += self._seen.problems
+        optional = {phase.name for phase in self.table.phases if phase.optional}
+        self.warnings += [self._missing(name) for name in self._pending if name not in optional]
+
+    def __enter__(self) -> Instrument:
+        self.install()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.uninstall()
+
+    def bound(self, name: str) -> None:
+        """Tell that the main module has just bound ``name`` (boot does this; no import tells it)."""
+        self._imported(MAIN, f"{MAIN}.{name}")
+
+    def _imported(self, module: str, beginning: str = "") -> None:
+        """Patch what can be patched now that ``module`` (any, if empty) has been imported."""
+        for name in tuple(self._pending):
+            if name.startswith(beginning or module):
+                site = find(name)
+                if isinstance(site, Site):
+                    self._pending.remove(name)
+                    self._patch(name, of_constructor(site))
+
+    def _patch(self, name: str, site: Site) -> None:
+        if self._patches.has(site.raw):
+            return  # bound by name from a module where it is measured already
+        try:
+            self._patches.put(site, replaced(site, lambda call: self._around(name, call)))
+            self.measured.append(name)
+        except TypeError as error:
+            self.warnings.append(f"{name} is not measured: {error}")
+
+    def _missing(self, name: str) -> str:
+        """Why a name was not measured, and who has it."""
+        found = find(name)
+        text = f"{name} is not measured: {found if isinstance(found, str) else 'it came too late'}"
+        if self.table.distribution:
+            text += f", in {self.table.distribution} {_version(self.table.distribution)}"
+        phase = next((phase for phase in self.table.phases if phase.name == name), None)
+        versions = (phase.versions if phase is not None else "") or self.table.versions
+        return text + (f" (versions that have it: {versions})" if versions else "")
+
+    # -- what happens around one call -----------------------------------------------------------
+
+    def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """``call`` with everything that the table says about ``name``."""
+        phase = next((phase.phase for phase in self.table.phases if phase.name == name), None)
+        changes = [change for change in self.table.changes if change.name == name and change.applies(self.mode)]
+        hooks = self._hooks(name, call, all(change.keeps_result for change in changes))
+        made = call
+        for change in changes:
+            made = changed(made, change, self._values)
+        if phase is None or not all(change.call for change in changes):
+            return wrapped(made, None, hooks, like=call) if hooks else made
+        return wrapped(made, annotate.span(phase), hooks, like=call)
+
+    def _hooks(self, name: str, call: Callable[..., Any], keeps_result: bool) -> Hooks:
+        table, hooks = self.table, Hooks()
+        until = [opened.close for gap, opened in self._gaps if gap.until == name]
+        marks = [(self._mark(segment), late) for segment, at, late in table.segments if at == name]
+        hooks.before += [*until, *(mark for mark, late in marks if not late)]
+        hooks.closing += until
+        if name in (table.frame, table.frame_begins):
+            hooks.before.append(self._begin_turn)
+        if name == table.frame:
+            hooks.after.append(self._end_turn)
+        if name == table.frame_ends:
+            hooks.closing.append(self._end_turn)
+        hooks.after += [mark for mark, late in marks if late]
+        if keeps_result:  # what follows a call that was not made, or whose result is dropped, is another thing
+            hooks.opening += [opened.open for gap, opened in self._gaps if gap.after == name]
+        for seen in table.observe:
+            if seen.at == name:
+                (hooks.before if seen.when == "call" else hooks.after).append(observer(seen, call, self._seen))
+        if table.episodes is not None and name == table.episodes.at:
+            hooks.opening.append(step_observer(table.episodes, call, self.episodes, self._seen))
+        if table.episodes is not None and name == table.episodes.resets:
+            hooks.before.append(lambda args, kwargs: self.episodes.reset())
+        return hooks
+
+    def _begin_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+        self._end_turn()
+        if not self.table.has_segment("loop") and self.turns in (0, self._warmup):
+            annotate.segment("warmup" if self.turns < self._warmup else "loop")
+        self._turn.open()
+
+    def _end_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+        for gap, opened in self._gaps:
+            if not gap.until:
+                opened.close()
+        self._turn.close()
+
+    def _mark(self, segment: str) -> Hook:
+        """Begins a segment, once."""
+        begun = False
+
+        def mark(args: Arguments, kwargs: Named) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                self._end_turn()
+                annotate.segment(segment)
+
+        return mark
+
+
+def _version(distribution: str) -> str:
+    from importlib import metadata  # takes 20 ms, and is needed only where a name is missing
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "(not installed as a package)"

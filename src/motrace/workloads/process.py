@@ -1,0 +1,65 @@
+"""The process of a run: which command starts it. The recorder is all of motrace that enters a foreign interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import runs
+from ..record import boot
+
+ENTERS = ("__init__.py", "errors.py", "runs.py", "vocabulary.py", "record")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A process to start. ``env`` is added to our own environment, ``cwd`` None is our current folder."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    stdin: int | None = subprocess.DEVNULL
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the process."""
+        return {**os.environ, **self.env}
+
+
+def worker_command(options: Any, run_dir: Path) -> Command:
+    """The process of a run: the command that ``options`` make, else a worker of ours in our own environment."""
+    make = getattr(options, "command", None)
+    if make is not None:
+        command: Command = make(run_dir)
+        return command
+    return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir)))
+
+
+def foreign(
+    python: tuple[str, ...], words: tuple[str, ...], run_dir: Path, cwd: Path | None = None, stdin: int | None = None
+) -> Command:
+    """A program under ``record.boot``: ``python`` is its interpreter with its options, ``words`` what comes after."""
+    home = _recorder_home()
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    env = {"PYTHONPATH": path, boot.PATH_VARIABLE: home}
+    argv = (*python, "-m", boot.__name__, str(run_dir.absolute()), *words)
+    return Command(argv, env, cwd, subprocess.DEVNULL if stdin is None else stdin)
+
+
+@functools.cache
+def _recorder_home() -> str:
+    """A folder that holds a package ``motrace`` with the recorder and nothing else; goes when we do."""
+    home = tempfile.mkdtemp(prefix="motrace-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    package = Path(runs.__file__).parent
+    (Path(home) / "motrace").mkdir()
+    for name in ENTERS:
+        (Path(home) / "motrace" / name).symlink_to(package / name)
+    return home

@@ -1,0 +1,194 @@
+"""UniLab's own eval as a workload: unchanged, as its users install it, in its own environment.
+
+The launcher asks UniLab which command its ``eval`` would run, and runs that command under
+``record.boot``; ``unilab.toml`` says which of UniLab's names are which phase, and what is done
+otherwise in the baselines. See docs/unilab.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import environment
+from ..errors import MotraceError, UsageError
+from .options import UNILAB, Options
+from .process import Command, foreign
+from .program import ask_python, read_table, write_plan
+
+TABLES = Path(__file__).with_suffix(".toml")
+OWN_ENVIRONMENT = ".venv-unilab"
+WORK = "work"
+PACKAGES = ("unilab", "unisim-core", "motrixsim-core", "torch", "rsl-rl-lib", "numpy", "imageio", "imageio-ffmpeg",
+            "mediapy", "mujoco", "hydra-core")  # fmt: skip
+TESTED = "1.5.2"
+_ASK = """
+import importlib.util, json, sys
+given = json.loads(sys.argv[1])
+from unilab.cli import build_command
+command = build_command(mode='eval', render_mode='record', **given)
+layouts = [name for name in sys.argv[2:] if importlib.util.find_spec(name)]
+print(json.dumps({'command': command[1:], 'layouts': layouts}))
+"""
+
+
+@dataclass(frozen=True)
+class Eval:
+    """What UniLab's ``eval`` would run: ``script`` and ``overrides`` (Hydra's), in folder ``work``."""
+
+    python: str
+    work: Path
+    script: str
+    overrides: tuple[str, ...]
+    argv: tuple[str, ...]
+    layout: str
+    found: dict[str, Any]
+
+    def environment(self) -> dict[str, Any]:
+        """What of UniLab's environment a report names; no path among it."""
+        packages = {name: version for name, version in self.found["packages"].items() if version}
+        build = environment.motrixsim_build(packages.get("motrixsim-core"), self.found["motrixsim"])
+        return {
+            "python": ".".join(map(str, self.found["version"])),
+            "packages": packages,
+            "motrixsim_build": build,
+            "layout": self.layout,
+            "command": ["eval", *self.argv],
+        }
+
+
+@dataclass(frozen=True)
+class UniLabOptions(Options):
+    """Options of a run of UniLab's eval."""
+
+    eval: Eval | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which manifests hold them, with the overrides that UniLab gets."""
+        values = {key: getattr(self, key) for key in Options.__dataclass_fields__}
+        return {**Options(**{**values, "python": None}).as_json(), "overrides": list(self.overrides())}
+
+    def environment(self) -> dict[str, Any]:
+        """UniLab's environment, under ``unilab``."""
+        assert self.eval is not None, "prepare makes the eval"
+        return {UNILAB: {**self.eval.environment(), "overrides": list(self.overrides())}}
+
+    def overrides(self) -> tuple[str, ...]:
+        """Hydra overrides: those of ``eval``, and those that make its sizes ours."""
+        assert self.eval is not None, "prepare makes the eval"
+        sizes = {"training.play_env_num": self.num_envs, "training.play_steps": self.frames + self.warmup}
+        sizes["+env.seed"] = self.seed  # UniLab's environments take a random one otherwise: no two runs do the same
+        given = {override.split("=", 1)[0].lstrip("+~") for override in self.eval.overrides}
+        clash = sorted(given & {key.lstrip("+") for key in sizes})
+        if clash:
+            raise UsageError(f"{clash[0]} is set by --num-envs, --frames and --seed: leave it out after `--`")
+        return (*self.eval.overrides, *(f"{key}={value}" for key, value in sizes.items()))
+
+    def command(self, run_dir: Path) -> Command:
+        """The process of a run; writes its plan into the run's folder, which is there."""
+        assert self.eval is not None, "prepare makes the eval"
+        values = {"width": self.width, "height": self.height, "warmup": self.warmup}
+        asked = self.frames + self.warmup
+        rule = "UniLab has no warm-up: its first frames, blank or compiling shaders, count"
+        if self.warmup:
+            rule = f"the first {self.warmup} turns; UniLab has no warm-up, so they are in its video"
+        facts = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
+        write_plan(run_dir, tables()[self.eval.layout], self.mode, values, asked, facts)
+        words = (self.eval.script, *self.overrides())
+        return foreign((self.eval.python,), words, run_dir, self.eval.work)
+
+
+class UniLab:
+    """In the place of a workload class: UniLab runs in an interpreter of its own, never in a worker of ours."""
+
+    def __init__(self, context: Any) -> None:
+        raise MotraceError("unilab is recorded by run_record --workload unilab alone")
+
+
+@functools.cache
+def tables() -> dict[str, Any]:
+    """The tables of ``unilab.toml``, by layout."""
+    return read_table(TABLES)
+
+
+def prepare(options: Options) -> UniLabOptions:
+    """Find UniLab's interpreter and ask UniLab what its eval would run. Raises MotraceError."""
+    if options.checkpoint:
+        raise UsageError("--checkpoint is the humanoid's; UniLab takes --load-run RUN after `--`")
+    args, overrides = _parser().parse_known_args(list(options.workload_args))
+    python = str(Path(options.python).absolute()) if options.python else _own_python()
+    found = ask_python((python,), PACKAGES)
+    version = found["packages"]["unilab"]
+    if version is None:
+        raise MotraceError(f"--python {python}: UniLab is not installed there; name another or run `make unilab`")
+    work = Path(args.work) if args.work else _work(Path(python))
+    asked = {"algo": args.algo, "task": args.task, "sim": args.sim, "load_run": args.load_run, "profile": args.profile}
+    told = _ask_unilab(python, version, {**asked, "overrides": overrides}, work)
+    layout = next((name for name, table in tables().items() if table.get("needs") in told["layouts"]), None)
+    if layout is None:
+        raise MotraceError(f"UniLab {version} has a layout that unilab.toml knows no names of; use UniLab {TESTED}")
+    script, *words = told["command"]
+    argv = tuple(word for name, value in asked.items() if value for word in (f"--{name.replace('_', '-')}", value))
+    argv = (*argv, "--render-mode", "record", *overrides)
+    made = Eval(python, work, script, tuple(words), argv, layout, found)
+    kept = {key: getattr(options, key) for key in Options.__dataclass_fields__}
+    return UniLabOptions(**{**kept, "python": python, "eval": made})
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        """Raise UsageError instead of printing the usage."""
+        raise UsageError(f"--workload {UNILAB}: {message}; give what `eval` takes after `--`")
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = _Parser(prog=UNILAB, add_help=False, allow_abbrev=False)
+    made.add_argument("--algo", default="ppo")
+    made.add_argument("--task", default="g1_motion_tracking")
+    made.add_argument("--sim", default="motrix", choices=("motrix",))
+    made.add_argument("--load-run", default="-1")
+    made.add_argument("--profile")
+    made.add_argument("--render-mode", default="record", choices=("record",))
+    made.add_argument("--work")
+    return made
+
+
+def _own_python() -> str:
+    own = Path(OWN_ENVIRONMENT, "bin", "python")
+    if not own.exists():
+        raise MotraceError(
+            f"--workload {UNILAB}: no {own}; run `make unilab`, or name UniLab's own interpreter with --python PATH"
+        )
+    return str(own.absolute())
+
+
+def _work(python: Path) -> Path:
+    """The folder that UniLab runs in, where its `logs` are: the environment's own, else the current one."""
+    own = python.parent.parent / WORK
+    return own.absolute() if (own / "logs").is_dir() else Path.cwd()
+
+
+def _ask_unilab(python: str, version: str, given: dict[str, Any], work: Path) -> dict[str, Any]:
+    """The command that UniLab's eval makes of its arguments, and which layouts it may have."""
+    packages = [table["needs"] for table in tables().values()]
+    try:
+        done = subprocess.run(
+            (python, "-c", _ASK, json.dumps(given), *packages), capture_output=True, text=True, timeout=120, cwd=work
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MotraceError(f"UniLab {version} does not say what its eval runs: {error}") from error
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    if done.returncode and ("Import" in last or "ModuleNotFound" in last or "TypeError" in last):
+        raise MotraceError(
+            f"UniLab {version} has no unilab.cli.build_command as this workload needs it ({last[:160]}): "
+            f"use UniLab {TESTED}, or record its script with --instrument"
+        )
+    if done.returncode:
+        raise UsageError(f"UniLab: {last[:300]}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told

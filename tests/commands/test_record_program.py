@@ -1,0 +1,181 @@
+"""``run_record --instrument FILE -- python prog.py ARGS``: any Python program, with no edit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motrace.analysis import load
+from tests.commands.test_record_errors import one_line
+from tests.record.test_spans import names
+
+PROGRAM = """
+import atexit, json, os, sys
+from json import loads
+atexit.register(lambda: json.loads('"at exit"'))
+def work(turns):
+    for turn in range(turns):
+        step(turn)
+def step(turn):
+    return loads(str(turn))
+if __name__ == "__main__":
+    work(int(sys.argv[1]))
+    print(sys.argv, os.path.basename(__file__), __name__, "PYTHONPATH" in os.environ and os.environ["PYTHONPATH"])
+    sys.stdout.write(sys.stdin.read())
+    sys.exit(int(sys.argv[2]))
+"""
+TABLE = """
+frame = "__main__.step"
+[phases]
+"json.loads" = "parse"
+"__main__.step" = "step"
+[segments]
+drain = { after = "__main__.work" }
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program, and beside it what to measure of it."""
+    (tmp_path / "what.toml").write_text(TABLE)
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return path
+
+
+def record(
+    run_program: Callable, folder: Path, *command: object, file: str = "what.toml"
+) -> subprocess.CompletedProcess[str]:
+    """Record ``command`` into folder/x, whatever its exit status."""
+    words = ("--out", folder, "--name", "x", "--instrument", folder / file, "--", *command)
+    return run_program("-m", "tools.run_record", *words, check=False)
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The run's manifest."""
+    return json.loads((folder / "x/01-custom/run.json").read_text())
+
+
+def test_a_program_of_ones_own(run_program: Callable, program: Path, tmp_path: Path) -> None:
+    done = record(run_program, tmp_path, sys.executable, program, 3, 0)
+    assert done.returncode == 0, done.stderr
+    turn = [("frame", None, True), ("step", "frame", True), ("parse", "step", True)]
+    assert names(tmp_path / "x/01-custom") == [*turn, *turn, *turn, ("parse", None, True)]
+    printed = (tmp_path / "x/01-custom/log.txt").read_text()
+    assert str([str(program), "3", "0"]) in printed and "program.py __main__" in printed
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert run["residual_ns"] == 0 and run["frames"] == 3 and run["mode"] == "custom" and run["status"] == "completed"
+    assert list(run["segments"]) == ["startup", "loop", "drain", "shutdown"]
+    experiment = json.loads((tmp_path / "x/experiment.json").read_text())
+    assert experiment["environment"]["program"]["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+def test_its_exit_status_is_told(run_program: Callable, program: Path, tmp_path: Path) -> None:
+    done = record(run_program, tmp_path, sys.executable, program, 2, 5)
+    assert done.returncode == 5
+    assert "it ended with sys.exit(5)" in one_line(done)
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert run["status"] == "crashed" and run["frames"] == 2 and run["residual_ns"] == 0
+
+
+def test_its_exceptions_are_shown_as_python_shows_them(run_program: Callable, program: Path, tmp_path: Path) -> None:
+    done = record(run_program, tmp_path, sys.executable, program, "many", 0)
+    assert done.returncode == 1
+    assert "ValueError: invalid literal for int() with base 10: 'many'" in one_line(done)
+    log = (tmp_path / "x/01-custom/log.txt").read_text()
+    plain = subprocess.run([sys.executable, program, "many", "0"], capture_output=True, text=True)
+    assert plain.stderr in log, "no frame of ours in it"
+
+
+@pytest.mark.parametrize(
+    ("words", "spans"),
+    [
+        (("-m", "json.tool", "data.json"), 1),
+        (("-mjson.tool", "data.json"), 1),
+        (("-X", "utf8", "-m", "json.tool", "data.json"), 1),
+        (("-c", "import json, sys; [json.loads(open(sys.argv[1]).read()) for _ in range(2)]", "data.json"), 2),
+        (("-m", "timeit", "-n", "5", "-r", "2", "-s", "import json", "json.loads('[1]')"), 10),
+    ],
+)
+def test_programs_that_we_did_not_write(
+    run_program: Callable, tmp_path: Path, words: tuple[str, ...], spans: int
+) -> None:
+    data = tmp_path / "data.json"
+    data.write_text('{"a": [1, 2]}')
+    (tmp_path / "json.toml").write_text('[phases]\n"json.loads" = "parse"\n"json.load" = "load"\n')
+    command = [str(data) if word == "data.json" else word for word in words]
+    done = record(run_program, tmp_path, sys.executable, *command, file="json.toml")
+    assert done.returncode == 0, done.stderr
+    found = [name for name, _, _ in names(tmp_path / "x/01-custom")]
+    assert found.count("parse") == spans
+    printed = (tmp_path / "x/01-custom/log.txt").read_text()
+    if "timeit" not in words:
+        plain = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+        assert printed == plain.stdout
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert run["residual_ns"] == 0
+
+
+def test_a_name_that_is_not_there_is_one_warning(run_program: Callable, program: Path, tmp_path: Path) -> None:
+    (tmp_path / "what.toml").write_text(
+        '[phases]\n"json.loads" = "p"\n"json.gone" = {phase = "x", versions = "Python 2"}\n'
+    )
+    done = record(run_program, tmp_path, sys.executable, program, 1, 0)
+    assert done.returncode == 0
+    text = "json.gone is not measured: json has no gone (versions that have it: Python 2)"
+    assert done.stdout.count(text) == 1
+    assert any(text in warning for warning in load(tmp_path / "x").report["warnings"])
+
+
+def test_a_command_of_an_installed_package(run_program: Callable, tmp_path: Path) -> None:
+    """A console script is a Python program too: its first line names its interpreter."""
+    script = tmp_path / "greet"
+    script.write_text(f"#!{sys.executable}\nimport json\nprint('hello', json.loads('1'))\n")
+    script.chmod(0o755)
+    (tmp_path / "what.toml").write_text('[phases]\n"json.loads" = "parse"\n')
+    done = record(run_program, tmp_path, script)
+    assert done.returncode == 0, done.stderr
+    assert [name for name, _, _ in names(tmp_path / "x/01-custom")] == ["parse"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words", "message"),
+    [
+        (None, (sys.executable, "x.py"), "what.toml can't be read: No such file"),
+        ("[phases", (sys.executable, "x.py"), "what.toml: "),
+        ("", (sys.executable, "x.py"), "names nothing to measure"),
+        (TABLE, (), "give the program after `--`"),
+        (TABLE, ("no-such-program",), "no-such-program: no such program"),
+        (TABLE, ("ls", "-l"), "ls is no Python program"),
+        (TABLE, (sys.executable,), "must be a script, -m MODULE or -c CODE"),
+        (TABLE, (sys.executable, "-m"), "-m: what comes after it is missing"),
+        (TABLE, (sys.executable, "-I", "x.py"), "-I: an isolated Python sees no recorder"),
+    ],
+)
+def test_what_can_not_be_recorded_is_one_line(
+    run_program: Callable, tmp_path: Path, table: str | None, words: tuple[str, ...], message: str
+) -> None:
+    if table is not None:
+        (tmp_path / "what.toml").write_text(table)
+    done = record(run_program, tmp_path, *words)
+    assert done.returncode in (1, 2)
+    assert message in one_line(done)
+    assert not (tmp_path / "x").exists()
+
+
+def test_options_of_workloads_are_refused(run_program: Callable, program: Path, tmp_path: Path) -> None:
+    words = ("--instrument", tmp_path / "what.toml", "--frames", 3, "--", sys.executable, program)
+    done = run_program("-m", "tools.run_record", "--out", tmp_path, *words, check=False)
+    assert done.returncode == 2 and "--frames is for workloads" in one_line(done)
+
+
+def test_a_script_that_is_not_there(run_program: Callable, tmp_path: Path) -> None:
+    (tmp_path / "what.toml").write_text(TABLE)
+    done = record(run_program, tmp_path, sys.executable, "nowhere.py")
+    assert done.returncode == 1 and "nowhere.py: no such script" in one_line(done)

@@ -1,0 +1,238 @@
+"""UniLab's own eval, installed as its users install it, on the real Motrix renderer, with the shared assets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motrace.analysis import Analysis, load
+from motrace.errors import MotraceError, UsageError
+from motrace.record.table import parse
+from motrace.video import probe
+from motrace.workloads import unilab
+from motrace.workloads.options import Options
+from tests.commands.test_record_errors import one_line
+from tests.conftest import ROOT, SHARED
+
+FRAMES, ENVS, SIZE = 3, 2, (128, 96)
+PYTHON = ROOT / unilab.OWN_ENVIRONMENT / "bin" / "python"
+
+
+def needs_unilab() -> None:
+    """Skip where UniLab or what it needs offline is not here."""
+    if not PYTHON.exists():
+        pytest.skip("no .venv-unilab: run `make unilab`")
+    if not (PYTHON.parent.parent / "work/logs").is_dir():
+        pytest.skip(f"no run folder of UniLab's: {SHARED.name}/unilab was not there when `make unilab` ran")
+
+
+def record(out: Path, *words: object, own: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Record UniLab's eval into out/x; ``words`` come before its own arguments."""
+    sizes = ("--num-envs", ENVS, "--size", "x".join(map(str, SIZE)), "--workload", "unilab")
+    own = ("--load-run", "tiny_motrix", "training.device=cpu", *own)
+    command = [sys.executable, "-m", "tools.run_record", "--out", out, "--name", "x", *sizes, *words, "--", *own]
+    return subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of each mode."""
+    needs_unilab()
+    out = tmp_path_factory.mktemp("unilab")
+    done = record(out, "--mode", "all", "--frames", FRAMES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out / "x"
+
+
+@pytest.fixture(scope="module")
+def analysis(experiment: Path) -> Analysis:
+    """It, analysed."""
+    return load(experiment)
+
+
+def manifest(experiment: Path, run_id: str) -> dict[str, Any]:
+    """A run's manifest."""
+    return json.loads((experiment / run_id / "run.json").read_text())
+
+
+@pytest.mark.unilab
+def test_three_rungs_do_the_same_work(experiment: Path, analysis: Analysis) -> None:
+    """The baselines step as often as the recording, and end in the same state of the simulation."""
+    assert [run["run_id"] for run in analysis.report["runs"]] == ["01-record", "02-capture", "03-none"]
+    for run in analysis.report["runs"]:
+        assert run["status"] == "completed" and run["frames"] == FRAMES
+        assert manifest(experiment, run["run_id"])["workload"]["envs"] == ENVS
+        steps = analysis.tables["spans"].to_pandas().query(f"run == '{run['run_id']}' and name == 'step'")
+        assert len(steps) == FRAMES
+    assert analysis.report["same_states"] is True
+    rungs = analysis.report["comparison"]["rungs"]
+    assert [(rung["new"], rung["base"]) for rung in rungs] == [("capture", "none"), ("record", "capture")]
+    assert rungs[0]["frame_ns"]["difference"] > 0
+
+
+@pytest.mark.unilab
+def test_no_renderer_is_made_in_mode_none(experiment: Path, analysis: Analysis) -> None:
+    assert "AdapterInfo" not in (experiment / "03-none/log.txt").read_text()
+    assert "bevy" not in (experiment / "03-none/log.txt").read_text()
+    phases = analysis.report["modes"]["none"]["phases"]
+    assert {"policy", "step", "physics"} <= set(phases) <= {"policy", "step", "physics", "reset", "glue"}
+    assert manifest(experiment, "01-record")["adapter"]["backend"] == "Vulkan"
+
+
+@pytest.mark.unilab
+def test_every_phase_is_there_and_every_nanosecond(analysis: Analysis) -> None:
+    for run in analysis.report["runs"]:
+        assert run["residual_ns"] == 0 and sum(run["segments"].values()) == run["run_wall_ns"]
+        assert run["segments"]["loop"] > 0 and "warmup" not in run["segments"]
+    record, capture = analysis.report["modes"]["record"], analysis.report["modes"]["capture"]
+    loop = {"policy", "step", "physics", "capture", "submit", "wait", "take", "rgb"}
+    assert loop | {"copy", "glue"} <= set(record["phases"]) and loop <= set(capture["phases"])
+    assert "copy" not in capture["phases"]
+    assert {record["phases"][leaf]["parent"] for leaf in ("submit", "wait", "take", "rgb")} == {"capture"}
+    assert {"encode", "encode.write", "encode.finish"} <= set(record["segment_phases"]["drain"])
+    assert "encode" not in capture["segment_phases"].get("drain", {})
+    startup = set(record["segment_phases"]["startup"])
+    assert {"imports", "environment", "checkpoint", "export", "renderer", "reset"} <= startup
+
+
+@pytest.mark.unilab
+def test_the_video_holds_every_frame(experiment: Path) -> None:
+    facts = probe(experiment / "01-record/play_video.mp4")
+    assert (facts.frames, facts.width, facts.height, facts.fps) == (FRAMES, *SIZE, 50)
+    assert facts.blank_first_frames == 1, "UniLab does not warm up: its first picture is blank"
+    for run_id in ("02-capture", "03-none"):
+        assert not (experiment / run_id / "play_video.mp4").exists()
+
+
+@pytest.mark.unilab
+def test_episodes_are_told(analysis: Analysis) -> None:
+    """The same ones in each mode, with UniLab's own rewards."""
+    table = analysis.tables["episodes"].to_pandas()
+    rows = [group.drop(columns="run").reset_index(drop=True) for _, group in table.groupby("run", observed=True)]
+    assert len(rows) == 3 and all(group.equals(rows[0]) for group in rows)
+    assert rows[0]["length"].sum() == FRAMES * ENVS and rows[0]["return"].notna().all()
+    told = analysis.report["runs"][0]["episodes"]
+    assert told["envs"] == ENVS and told["success_rule"] == "truncated" and told["reward_per_step"] > 0
+
+
+@pytest.mark.unilab
+def test_robots_that_lose_the_motion_are_reset_in_the_frame_that_says_so(tmp_path: Path) -> None:
+    needs_unilab()
+    done = record(tmp_path, "--mode", "none", "--frames", 60)
+    assert done.returncode == 0, done.stderr
+    analysis = load(tmp_path / "x")
+    told = analysis.report["modes"]["none"]["episodes"]
+    assert told["terminated"] == told["resets"] >= 1 and told["success_rate"] == 0.0
+    frames = analysis.tables["frames"].to_pandas()
+    ended = analysis.tables["episodes"].to_pandas().query("reason == 'terminated'")
+    assert set(ended["end_step"]) == set(frames[frames["reset"] > 0]["frame"]), "the span of UniLab's own reset"
+    assert told["step"]["with_reset"]["p50_ns"] > told["step"]["without_reset"]["p50_ns"]
+
+
+@pytest.mark.unilab
+def test_it_is_told_what_was_measured_and_with_what(experiment: Path) -> None:
+    found = manifest(experiment, "01-record")
+    assert found["instrument"]["warnings"] == []
+    table = parse({key: value for key, value in unilab.tables()["1.5"].items() if key != "needs"}, "unilab.toml")
+    assert set(found["instrument"]["measured"]) == set(table.names())
+    checkpoint = found["workload"]["checkpoint"]
+    assert checkpoint["path"] == "logs/rsl_rl_ppo/G1MotionTracking/tiny_motrix/model_1.pt" and checkpoint["sha256"]
+    facts = json.loads((experiment / "experiment.json").read_text())["environment"]["unilab"]
+    assert facts["packages"]["unilab"] == "1.5.2" and facts["packages"]["unisim-core"]
+    assert len(facts["motrixsim_build"]["build_id"]) == 40
+    assert facts["command"][0] == "eval" and f"training.play_steps={FRAMES}" in facts["overrides"]
+    assert str(ROOT) not in json.dumps(facts)
+
+
+@pytest.mark.unilab
+def test_nothing_is_left_of_the_measuring(experiment: Path) -> None:
+    """The patches live in the measured process alone: UniLab's files are as they were installed."""
+    done = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0
+    script = (
+        "import unisim.backend.motrix.backend as b, motrixsim.render as r\n"
+        "assert type(b.RenderApp) is type and type(r.Image.__dict__['pixels']).__name__ == 'getset_descriptor'\n"
+        "assert not hasattr(b.MotrixBackend.capture_video_frame, '__wrapped__')\n"
+        "import importlib.util; assert importlib.util.find_spec('motrace') is None\n"
+    )
+    subprocess.run([PYTHON, "-c", script], check=True, cwd="/")
+
+
+@pytest.mark.unilab
+def test_a_playback_that_fails_is_a_crash(tmp_path: Path) -> None:
+    """UniLab swallows it and exits with 0; here a camera that it can't make sense of."""
+    needs_unilab()
+    done = record(tmp_path, "--mode", "none", "--frames", 2, own=("training.cam_distance=far",))
+    told = manifest(tmp_path / "x", "01-none")
+    assert told["exit_code"] == 0 and told["status"] == "crashed" and done.returncode == 1
+    assert "UniLab made 0 of 2 frames and went on as if it had; its log says: " in one_line(done)
+    assert "ValueError" in one_line(done)
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert run["residual_ns"] == 0
+
+
+def test_without_its_environment_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MotraceError, match="run `make unilab`, or name UniLab's own interpreter with --python PATH"):
+        unilab.prepare(Options(workload="unilab"))
+
+
+def test_an_interpreter_without_unilab(run_program: Callable, tmp_path: Path) -> None:
+    words = ("--workload", "unilab", "--python", sys.executable, "--out", tmp_path)
+    done = run_program("-m", "tools.run_record", *words, check=False)
+    assert done.returncode == 1
+    assert f"--python {sys.executable}: UniLab is not installed there" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--sim", "mujoco"), "invalid choice: 'mujoco'"),
+        (("--render-mode", "none"), "invalid choice: 'none'"),
+    ],
+)
+def test_arguments_that_it_can_not_take(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        unilab.prepare(Options(workload="unilab", python=sys.executable, workload_args=words))
+    assert message in str(error.value) and "give what `eval` takes after `--`" in str(error.value)
+
+
+@pytest.mark.unilab
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--task", "no_such_task"), "No owner config exists for algo=ppo, task=no_such_task"),
+        (("--load-run", "a/path"), "--load-run must be `-1` or a run directory name"),
+        (("training.play_steps=3",), "training.play_steps is set by --num-envs, --frames and --seed"),
+    ],
+)
+def test_what_unilab_refuses_it_says_itself(words: tuple[str, ...], message: str) -> None:
+    needs_unilab()
+    with pytest.raises(UsageError) as error:
+        unilab.prepare(Options(workload="unilab", python=str(PYTHON), workload_args=words)).overrides()
+    assert message in str(error.value)
+
+
+def test_every_table_makes_sense() -> None:
+    for name, table in unilab.tables().items():
+        parsed = parse({key: value for key, value in table.items() if key != "needs"}, name)
+        assert {change.name for change in parsed.changes} <= set(parsed.names())
+        assert {phase.phase for phase in parsed.phases} >= {"policy", "step", "capture", "submit", "wait", "take"}
+
+
+@pytest.mark.unilab
+def test_warm_up_turns_are_marked_and_stay_in_the_video(tmp_path: Path) -> None:
+    needs_unilab()
+    done = record(tmp_path, "--mode", "record", "--frames", 2, "--warmup", 1)
+    assert done.returncode == 0, done.stderr
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert (run["frames"], run["warmup_frames"], run["video"]["frames"]) == (2, 1, 3)
+    assert run["segments"]["warmup"] > 0 and run["residual_ns"] == 0
+    assert "they are in its video" in run["warmup_rule"]
+    assert not any("the video holds" in text for text in run["warnings"])
