@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from motrace import tables
-from motrace.commands import analyze, compare, record
+from motrace.commands import analyze, compare, record, sweep
 from motrace.errors import MotraceError
 from tests.conftest import ROOT
 from tools import make_docs
 
-PARSERS = {"run_record": record.parser, "analyze": analyze.parser, "compare": compare.parser}
+PARSERS = {"run_record": record.parser, "analyze": analyze.parser, "compare": compare.parser, "sweep": sweep.parser}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 

@@ -13,7 +13,7 @@ from .. import analysis, runs
 from ..errors import MotraceError
 from ..model.compare import usable
 from ..model.sweep_summary import measure, summarise_sweep
-from ..report.format import ms, percent
+from ..report.format import percent, short_ms
 from ..report.scaling import QUANTITIES, TERMS, coefficient, findings, render_sweep_html, render_sweep_markdown
 from ..sources import find
 from .sweep_runs import SWEEP_FILE, Json, write
@@ -125,25 +125,29 @@ def show(sweep: Json, console: Console) -> None:
     console.rule(sweep["sweep"])
     for text in results["warnings"]:
         console.print("warning: " + text, style="yellow", markup=False)
-    for entry in results["fits"]:
+    for index, entry in enumerate(results["fits"]):
         console.print(f"{QUANTITIES[entry['quantity']]}, mode {entry['mode']}", style="bold", markup=False)
-        console.print(_points(entry))
+        if not index:  # the reports have it for the others too
+            console.print(_points(entry))
         if entry["fit"] is not None:
             console.print(_terms(entry))
-            left_out = entry["left_out_median"]
-            how_good = "" if left_out is None else f"; each point from the others: median error {percent(left_out)}"
-            console.print(
-                f"R2 {entry['fit']['r_squared']:.4f}, residual {percent(entry['fit']['residual_sd'])}{how_good}; "
-                f"intervals: {entry['fit']['basis']}",
-                markup=False,
-            )
-        for text in findings(entry):
+            console.print(_how_good(entry), markup=False)
+        for text in findings(entry) if not index else ():
             console.print(text, markup=False)
+
+
+def _how_good(entry: Json) -> str:
+    left_out = entry["left_out_median"]
+    others = "" if left_out is None else f"; each point from the others: median error {percent(left_out)}"
+    fit = entry["fit"]
+    return (
+        f"R2 {fit['r_squared']:.4f}, residual {percent(fit['residual_sd'])}{others}; intervals rest on {fit['basis']}"
+    )
 
 
 def _points(entry: Json) -> Table:
     table = Table(box=None, padding=(0, 2), header_style="bold")
-    for title in ("environments", "size", "runs", "mean, ms", "± 95 %", "fitted, ms", "residual"):
+    for title in ("envs", "size", "runs", "mean, ms", "± 95 %", "fitted, ms", "residual"):
         table.add_column(title, justify="left" if title == "size" else "right")
     for row in entry["points"]:
         table.add_row(*_cells(row))
@@ -153,7 +157,12 @@ def _points(entry: Json) -> Table:
 def _cells(row: Json) -> tuple[str, ...]:
     half = None if row["lo_ns"] is None else row["hi_ns"] - row["mean_ns"]
     size = f"{row['width']}x{row['height']}"
-    ends: tuple[Any, ...] = (ms(row["mean_ns"]), ms(half), ms(row["fitted_ns"]), percent(row["residual"]))
+    ends: tuple[Any, ...] = (
+        short_ms(row["mean_ns"]),
+        short_ms(half),
+        short_ms(row["fitted_ns"]),
+        percent(row["residual"]),
+    )
     return (str(row["num_envs"]), size, str(row["runs"]), *ends)
 
 

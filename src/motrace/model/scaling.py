@@ -195,7 +195,7 @@ def dominant(fit: Fit, num_envs: int, width: int, height: int) -> Dominant:
     first, second = (int(index) for index in np.argsort(-parts, kind="stable")[:2])
     contrast = np.zeros(len(parts))
     contrast[first], contrast[second] = factors[first], -factors[second]
-    half = t95(fit.freedom) * float(np.sqrt(max(0.0, contrast @ fit.covariance @ contrast)))
+    half = t95(fit.freedom) * max(0.0, float(contrast @ fit.covariance @ contrast)) ** 0.5
     total = float(parts.sum())
     name, share = fit.terms[first].name, float(parts[first]) / total if total else 0.0
     certain = bool(parts[first] - parts[second] > half)

@@ -14,6 +14,14 @@ def ms(ns: float | None) -> str:
     return "–" if ns is None else f"{ns / 1e6:,.3f}"
 
 
+def short_ms(ns: float | None) -> str:
+    """Milliseconds, four digits or so: three decimals below 10, none from 1000 on."""
+    if ns is None:
+        return "–"
+    decimals = sum(abs(ns) < limit for limit in (1e7, 1e8, 1e9))
+    return f"{ns / 1e6:,.{decimals}f}"
+
+
 def seconds(ns: float | None) -> str:
     """Seconds, two decimals."""
     return "–" if ns is None else f"{ns / 1e9:,.2f}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .format import ms, number, percent, templates
+from .format import ms, number, percent, short_ms, templates
 
 Json = dict[str, Any]
 
@@ -81,7 +81,7 @@ def _template(name: str) -> Any:
 
 def coefficient(value: float, term: str) -> str:
     """A coefficient in its term's unit, three significant digits."""
-    return f"{value / TERMS[term][2]:.3g}"
+    return f"{float(f'{value / TERMS[term][2]:.3g}'):,.10g}"
 
 
 def interval(lo: float | None, hi: float | None, digits: int = 2) -> str:
@@ -96,11 +96,10 @@ def findings(entry: Json) -> list[str]:
     else:
         said = []
         for corner in entry["corners"]:
-            envs = f"{corner['num_envs']} environment{'s' if corner['num_envs'] > 1 else ''}"
-            doubt = "" if corner["certain"] else " (not beyond doubt: the intervals of the two largest terms overlap)"
+            doubt = "" if corner["certain"] else " (not beyond doubt)"
             said.append(
-                f"At {envs} and {corner['width']}x{corner['height']} the largest term is "
-                f"{TERMS[corner['term']][0]}: {percent(corner['share'])} of {ms(corner['time_ns'])} ms{doubt}."
+                f"At {corner['num_envs']} x {corner['width']}x{corner['height']} the largest term is "
+                f"{TERMS[corner['term']][0]}: {percent(corner['share'])} of {short_ms(corner['time_ns'])} ms{doubt}."
             )
     for slope in entry["slopes"]:
         if slope["along"] == "num_envs":
