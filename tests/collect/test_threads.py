@@ -110,13 +110,14 @@ def test_threads_and_children_that_come_and_go_are_seen(tmp_path: Path) -> None:
     assert own["tid"].nunique() >= 2, "of the threads that live for a tenth of a second"
 
 
-def test_of_a_hundred_threads_the_loop_is_read_most(tmp_path: Path) -> None:
+def test_of_a_hundred_threads_none_is_lost_sight_of(tmp_path: Path) -> None:
     pid, _ = watch(tmp_path / "run", 3, 100)
     samples = thread_samples.read(tmp_path / "run" / FILE)
     intervals = samples.intervals()
     others = [interval for (_, tid), interval in intervals.items() if tid != pid]
     assert len(others) > 100
-    assert intervals[pid, pid] < 0.1 * sorted(others)[len(others) // 2]
+    assert intervals[pid, pid] < sorted(others)[len(others) // 2]
+    assert sorted(others)[int(0.95 * len(others))] < 0.5e9
     assert samples.facts["cpu_ns"] > 0 and 0 < samples.cost_share < 1
 
 
