@@ -128,7 +128,7 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
     path, log = recording.path / "torch.json", recording.loop_log
     if not path.exists() or log is None:
         return None
-    found = torchprof.read_torch(path, _spans_of(recording, log.tid), log.created_utc_ns - log.created_ns)
+    found = torchprof.read_torch(path, _spans_of(recording, log), log.created_utc_ns - log.created_ns)
     recording.warnings += found.warnings
     if found.clock is None:
         return None
