@@ -78,7 +78,7 @@ class CpuLogFile:
     def read(cls, path: Path) -> CpuLogFile:
         """Read a log, up to where it was written or cut off. Raises MotraceError."""
         words = read_words(path, MAGIC_CPU, "CPU clock log")
-        parsed = _parse(words[HEADER_WORDS:].tolist())
+        parsed = _parse(words[HEADER_WORDS:])
         return cls(
             path=path,
             pid=int(words[PID]),
@@ -88,8 +88,8 @@ class CpuLogFile:
             tick_ns=int(words[TICK_NS]),
             cores=max(1, int(words[CORES])),
             boundary_cost_ns=int(words[BOUNDARY_COST_NS]),
-            snapshots=np.array(parsed.snapshots, np.int64).reshape(-1, 2),
-            boundaries=np.array(parsed.boundaries, np.int64).reshape(-1, 3),
+            snapshots=parsed.snapshots,
+            boundaries=parsed.boundaries,
             members=list(parsed.members.values()),
             damaged=parsed.damaged,
         )
@@ -99,64 +99,98 @@ class CpuLogFile:
 class _Parsed:
     """What the words of a log hold, up to where they make no sense any more."""
 
-    boundaries: list[list[int]] = field(default_factory=list)
-    snapshots: list[tuple[int, int]] = field(default_factory=list)
-    full: list[tuple[int, int]] = field(default_factory=list)
-    members: dict[int, Member] = field(default_factory=dict)
-    readings: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    boundaries: Array
+    snapshots: Array
+    members: dict[int, Member]
     damaged: bool = False
 
-    def take(self, kind: int, body: list[int]) -> bool:
-        """Take in a record; False if it makes no sense."""
-        if kind == BOUNDARY:
-            last = self.boundaries[-1] if self.boundaries else [0, 0, 0]
-            if any(now < before for now, before in zip(body, last)) or body[0] > _LATEST:
-                return False
-            self.boundaries.append(body)
-        elif kind == MEMBER:
-            _define(body, self.members)
-        elif kind == GONE:
-            if body[0] not in self.members:
-                return False
-            self.members[body[0]].gone_ns = body[1]
-        else:
-            return self._take_snapshot(kind, body)
-        return True
 
-    def _take_snapshot(self, kind: int, body: list[int]) -> bool:
-        begin, end = body[0], body[1]
-        entries = [(body[index], body[index + 1]) for index in range(2, len(body), 2)]
-        last = self.snapshots[-1][0] if self.snapshots else 0
-        if not last <= begin <= end <= _LATEST or any(
-            slot not in self.members or not 0 <= cpu <= _LATEST for slot, cpu in entries
-        ):
-            return False
-        self.snapshots.append((begin, end))
-        if kind == FULL:
-            self.full.append((begin, end))
-        for slot, cpu in entries:
-            readings = self.readings.setdefault(slot, [])
-            if readings and cpu < readings[-1][2]:
-                return False
-            readings.append((begin, end, cpu))
-        return True
+@dataclass
+class _Readings:
+    """Snapshots: where their records are, begins, ends; and the entries of all: whose snapshot, slot, value."""
+
+    record: Array
+    begin: Array
+    end: Array
+    owner: Array
+    slot: Array
+    cpu: Array
+
+    @classmethod
+    def of(cls, words: Array, at: Array, record: Array, counts: Array) -> _Readings:
+        """From the snapshots that begin at words ``at`` and list ``counts`` members each."""
+        owner = np.repeat(np.arange(len(at)), counts)
+        nth = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        place = at[owner] + SNAPSHOT_WORDS + 2 * nth
+        return cls(record, words[at + 1], words[at + 2], owner, words[place], words[place + 1])
+
+    def wrong(self, defined: dict[int, int]) -> Array:
+        """Records that make no sense; ``defined`` is the record that defined each slot first."""
+        before = np.concatenate(([0], self.begin[:-1]))
+        bad = self.record[(self.begin < before) | (self.end < self.begin) | (self.end > _LATEST)]
+        known = np.array([[slot, record] for slot, record in sorted(defined.items())], np.int64).reshape(-1, 2)
+        if not len(known):
+            return np.concatenate((bad, self.record[self.owner]))
+        place = np.minimum(np.searchsorted(known[:, 0], self.slot), len(known) - 1)
+        misfit = (known[place, 0] != self.slot) | (known[place, 1] > self.record[self.owner])
+        misfit |= (self.cpu < 0) | (self.cpu > _LATEST)
+        order = np.argsort(self.slot, kind="stable")
+        back = (np.diff(self.slot[order]) == 0) & (np.diff(self.cpu[order]) < 0)
+        misfit[order[1:][back]] = True
+        return np.concatenate((bad, self.record[self.owner[misfit]]))
 
 
-def _parse(words: list[int]) -> _Parsed:
-    parsed = _Parsed()
+def _records(words: Array) -> tuple[Array, bool]:
+    """Where each record begins, its kind, how many entries it has (n, 3); and whether an unknown kind ended them."""
+    found: list[tuple[int, int, int]] = []
     position, end = 0, len(words)
-    while position < end and words[position]:
-        kind, count = words[position] & ((1 << COUNT_SHIFT) - 1), words[position] >> COUNT_SHIFT
+    heads = words.data  # its items are Python integers, made one by one
+    while position < end:
+        head = heads[position]
+        kind, count = head & ((1 << COUNT_SHIFT) - 1), head >> COUNT_SHIFT
+        if not head:
+            break
         length = _LENGTHS.get(kind, SNAPSHOT_WORDS + 2 * count)
         if position + length > end:
             break  # cut off
-        if kind not in _KINDS or count < 0 or not parsed.take(kind, words[position + 1 : position + length]):
-            parsed.damaged = True
-            break
+        if kind not in _KINDS or count < 0:
+            return np.array(found, np.int64).reshape(-1, 3), True
+        found.append((position, kind, count))
         position += length
-    for slot, member in parsed.members.items():
-        _fill(member, parsed.readings.get(slot, []), parsed.full)
-    return parsed
+    return np.array(found, np.int64).reshape(-1, 3), False
+
+
+def _parse(words: Array) -> _Parsed:
+    records, damaged = _records(words)
+    at, kind, count = records.T
+    members_at, gone_at, boundaries_at = (np.flatnonzero(kind == which) for which in (MEMBER, GONE, BOUNDARY))
+    boundaries = words[at[boundaries_at][:, None] + np.arange(1, BOUNDARY_WORDS)]
+    defined: dict[int, int] = {}
+    for record in members_at.tolist():
+        defined.setdefault(int(words[at[record] + 1]), record)
+    snapshots_at = np.flatnonzero((kind == PARTIAL) | (kind == FULL))
+    readings = _Readings.of(words, at[snapshots_at], snapshots_at, count[snapshots_at])
+    before = np.concatenate((np.zeros((1, 3), np.int64), boundaries[:-1]))
+    wrong = [
+        boundaries_at[((boundaries < before[: len(boundaries)]).any(axis=1)) | (boundaries[:, 0] > _LATEST)],
+        [record for record in gone_at.tolist() if defined.get(int(words[at[record] + 1]), record) >= record],
+        readings.wrong(defined),
+    ]
+    stop = int(min((rows[0] if len(rows) == 1 else np.min(rows) for rows in wrong if len(rows)), default=len(at)))
+    members: dict[int, Member] = {}
+    for record in sorted([*members_at.tolist(), *gone_at.tolist()]):
+        body = words[at[record] + 1 : at[record] + _LENGTHS[int(kind[record])]].tolist()
+        if record < stop and kind[record] == MEMBER:
+            _define(body, members)
+        elif record < stop:
+            members[body[0]].gone_ns = body[1]
+    good = snapshots_at < stop
+    times = np.column_stack((readings.begin, readings.end))
+    for slot, member in members.items():
+        mine = np.flatnonzero((readings.slot == slot) & good[readings.owner])
+        points = np.column_stack((times[readings.owner[mine]], readings.cpu[mine]))
+        _fill(member, points, times[good & (kind[snapshots_at] == FULL)])
+    return _Parsed(boundaries[boundaries_at < stop], times[good], members, damaged or stop < len(at))
 
 
 def _define(body: list[int], members: dict[int, Member]) -> None:
@@ -169,14 +203,12 @@ def _define(body: list[int], members: dict[int, Member]) -> None:
         members[slot] = Member(slot, id, bool(flags & FLAG_CHILD), first_seen, name, library)
 
 
-def _fill(member: Member, readings: list[tuple[int, int, int]], full: list[tuple[int, int]]) -> None:
-    """Complete a member's readings with what full snapshots imply.
+def _fill(member: Member, points: Array, snapshots: Array) -> None:
+    """Complete a member's readings (begin, end, value) with what full ``snapshots`` (begin, end) imply.
 
     A full snapshot that does not list a member has read it too: it had not moved. One before it
     was first seen says that it had used nothing yet (less than cpuclock.UNEXPLAINED_NS).
     """
-    points = np.array(readings, np.int64).reshape(-1, 3)
-    snapshots = np.array(full, np.int64).reshape(-1, 2)
     gone = member.gone_ns if member.gone_ns is not None else np.iinfo(np.int64).max
     snapshots = snapshots[(snapshots[:, 0] < gone) & ~np.isin(snapshots[:, 0], points[:, 0])]
     values = np.zeros(len(snapshots), np.int64)
