@@ -17,6 +17,7 @@ from . import runs, tables
 from .collect.nsys import find_nsys
 from .errors import MotraceError
 from .joining import read_run
+from .model.benchmark import benchmark_rows
 from .model.compare import record_against_none, rungs, same_states
 from .model.episodes import mode_episodes
 from .model.modes import pool_modes
@@ -137,7 +138,7 @@ def _report(
     modes = pool_modes(summaries, joined["frames"], cost)
     for mode, told in mode_episodes(summaries, joined).items():
         modes[mode]["episodes"] = told
-    return {
+    report = {
         "schema_version": runs.SCHEMA_VERSION,
         "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
         "created_utc": experiment.get("created_utc"),
@@ -153,6 +154,7 @@ def _report(
         "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }
+    return {**report, "benchmark": benchmark_rows(report)}
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
