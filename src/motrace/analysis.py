@@ -17,18 +17,21 @@ from . import runs, tables
 from .collect.nsys import find_nsys
 from .errors import MotraceError
 from .joining import read_run
+from .model.benchmark import benchmark_rows
 from .model.compare import record_against_none, rungs, same_states
 from .model.episodes import mode_episodes
 from .model.modes import pool_modes
 from .model.observers import observers_cost
 from .model.run import analyse_run
 from .model.run_tables import build_tables
+from .model.runtime import mode_runtimes
 from .model.summary import summarise
 from .model.verdict import judge
 from .readers.nsys import Exporter
 from .sources import STREAM, RunSources, Sources, find
 
 Json = dict[str, Any]
+BUNDLE_FILE = "play.json"
 
 
 @dataclass
@@ -135,9 +138,10 @@ def _report(
     warnings += _experiment_warnings(experiment)
     cost = observers_cost(summaries)
     modes = pool_modes(summaries, joined["frames"], cost)
-    for mode, told in mode_episodes(summaries, joined).items():
-        modes[mode]["episodes"] = told
-    return {
+    for name, found in (("episodes", mode_episodes(summaries, joined)), ("runtime", mode_runtimes(summaries, joined))):
+        for mode, told in found.items():
+            modes[mode][name] = told
+    report = {
         "schema_version": runs.SCHEMA_VERSION,
         "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
         "created_utc": experiment.get("created_utc"),
@@ -153,6 +157,7 @@ def _report(
         "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }
+    return {**report, "benchmark": benchmark_rows(report)}
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
@@ -204,14 +209,14 @@ def _joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
 
 
 def write(analysis: Analysis, out: Path) -> None:
-    """Write tables, report.json, report.md and report.html to ``out``. Raises MotraceError."""
+    """Write tables, report.json, report.md, report.html and play.json to ``out``. Raises MotraceError."""
     from .report.html import render_html
     from .report.markdown import render_markdown
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (*tables.SPARSE_TABLES, *tables.EVENT_TABLES):
-            (out / f"{name}.parquet").unlink(missing_ok=True)  # of an analysis before this one
+        for name in (*(f"{name}.parquet" for name in (*tables.SPARSE_TABLES, *tables.EVENT_TABLES)), BUNDLE_FILE):
+            (out / name).unlink(missing_ok=True)  # of an analysis before this one
         for name, table in sorted(analysis.tables.items()):
             if table.num_rows or name not in tables.SPARSE_TABLES:
                 tables.write(table, out / f"{name}.parquet")
@@ -225,8 +230,25 @@ def write(analysis: Analysis, out: Path) -> None:
             temporary = out / f"{name}.tmp"
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(out / name)
+        _write_bundle(analysis.report, out / BUNDLE_FILE)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
+
+
+def _write_bundle(report: Json, path: Path) -> None:
+    """Write play.json, where a run of mode record completed, and read it back. Raises MotraceError, OSError."""
+    from .report.bundle import play_bundle
+    from .report.bundle_schema import PlayBundle
+
+    try:
+        bundle = play_bundle(report)
+        if bundle is None:
+            return
+        runs.write_json(path, bundle.as_json())
+        if PlayBundle.from_json(runs.read_json(path)) != bundle:
+            raise ValueError("it does not read back as it was written")
+    except ValueError as error:
+        raise MotraceError(f"{path.name} would break its schema ({error}). Please report this") from error
 
 
 def exporter() -> Exporter:

@@ -40,7 +40,7 @@ def test_counts_returns_and_what_a_reset_costs() -> None:
     told = summarise_episodes(episodes(*ROWS), FRAMES)
     assert (told["episodes"], told["ended"], told["terminated"], told["truncated"], told["open"]) == (4, 3, 1, 2, 1)
     assert told["success_rate"] == pytest.approx(2 / 3)
-    assert told["return"] == {"mean": 3.0, "std": 2.0, "min": 1.0, "max": 5.0}
+    assert told["return"] == {"mean": 3.0, "std": 2.0, "min": 1.0, "max": 5.0, "count": 3}
     assert told["length"]["mean"] == pytest.approx(8 / 3)
     assert told["reward_per_step"] == pytest.approx(11 / 10)
     assert (told["resets"], told["resets_per_frame"], told["frames_with_reset"]) == (3, 3 / 4, 2)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from motrace.analysis import Analysis, load
+from motrace.analysis import Analysis, load, write
 from motrace.errors import MotraceError, UsageError
 from motrace.record.table import parse
+from motrace.report.bundle_schema import PlayBundle
 from motrace.video import probe
 from motrace.workloads import unilab
 from motrace.workloads.options import Options
@@ -148,6 +149,23 @@ def test_it_is_told_what_was_measured_and_with_what(experiment: Path) -> None:
     assert len(facts["motrixsim_build"]["build_id"]) == 40
     assert facts["command"][0] == "eval" and f"training.play_steps={FRAMES}" in facts["overrides"]
     assert str(ROOT) not in json.dumps(facts)
+
+
+@pytest.mark.unilab
+def test_the_report_is_a_benchmark_report(analysis: Analysis, tmp_path: Path) -> None:
+    """Every row that UniLab's maintainers asked for is known here, but for those of a GPU and of repeats."""
+    rows = {row["item"]: row for row in analysis.report["benchmark"]}
+    unknown = {item for item, row in rows.items() if row["value"] is None}
+    assert unknown <= {"GPU", "GPU driver", "CUDA (driver)"}
+    assert rows["UniLab"]["value"].startswith("1.5.2") and rows["UniLab run id"]["value"] == "tiny_motrix"
+    assert rows["UniLab's command"]["value"].startswith("eval --algo ppo --task g1_motion_tracking --sim motrix")
+    assert f"training.play_steps={FRAMES}" in rows["Hydra overrides"]["value"]
+    assert rows["Owner"]["value"] in ("UniLab optimisation", "Motrix renderer issue", "no action", "not decided")
+    write(analysis, tmp_path)
+    bundle = PlayBundle.from_json(json.loads((tmp_path / "play.json").read_text()))
+    assert bundle.run.framework == "rsl_rl" and bundle.run.task == "g1_motion_tracking"
+    assert bundle.runtime.iterations_completed == FRAMES and bundle.run.num_envs == ENVS
+    assert "training.play_only=true" in bundle.run.config.presets and bundle.versions.rsl_rl
 
 
 @pytest.mark.unilab

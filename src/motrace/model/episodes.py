@@ -87,13 +87,14 @@ def summarise_episodes(episodes: pd.DataFrame, frames: pd.DataFrame) -> Json:
 
 
 def spread(values: Any) -> Json | None:
-    """Mean, sample standard deviation (0 of a single value), least and largest; None of no value."""
+    """Mean, sample standard deviation (0 of a single value), least, largest and count; None of no value."""
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
         return None
     std = float(known.std(ddof=1)) if len(known) > 1 else 0.0
-    return {"mean": float(known.mean()), "std": std, "min": float(known.min()), "max": float(known.max())}
+    least, most = float(known.min()), float(known.max())
+    return {"mean": float(known.mean()), "std": std, "min": least, "max": most, "count": len(known)}
 
 
 def _resets(ended: pd.DataFrame, episodes: pd.DataFrame, frames: pd.DataFrame) -> Json:

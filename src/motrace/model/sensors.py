@@ -34,6 +34,7 @@ def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int) -> l
         out += [
             {
                 "device": gpu, "metric": name, "unit": found[name][2], "mean": float(found[name][1].mean()),
+                "std": float(found[name][1].std(ddof=1)) if len(found[name][1]) > 1 else 0.0,
                 "least": float(found[name][1].min()), "most": float(found[name][1].max()),
             }
             for name in sorted(found, key=lambda name: (name not in SHOWN, name))
@@ -42,7 +43,7 @@ def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int) -> l
         joules = _energy(found, (end_ns - start_ns) / 1e9)
         if joules is not None and frames:
             per_frame = joules / frames
-            out.append({"device": gpu, "metric": "energy per frame", "unit": "J", "mean": per_frame,
+            out.append({"device": gpu, "metric": "energy per frame", "unit": "J", "mean": per_frame, "std": 0.0,
                         "least": per_frame, "most": per_frame})  # fmt: skip
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "loop_wall_ns": loop_ns,
         "loop_fps": _rate(len(kept), loop_ns),
         "effective_fps": _rate(len(kept), loop_ns + drain_ns),
+        "first_frame_ns": int(frames["end_ns"].iloc[0] - frames["start_ns"].iloc[0]) if len(frames) else None,
+        "utc": _utc(analysis),
         "frame": asdict(Distribution.of((kept["end_ns"] - kept["start_ns"]).to_numpy())),
         "phases": phase_statistics(analysis, kept, loop_ns),
         "segment_phases": segment_phases(analysis, segments),
@@ -72,6 +75,20 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
     }
     summary["warnings"] = recording.warnings + _warnings(summary, manifest)
     return summary
+
+
+def _utc(analysis: RunAnalysis) -> dict[str, str] | None:
+    """Begin and end of the run in ISO 8601, UTC, by the clock that its log was begun with; None if not known."""
+    log = analysis.recording.loop_log
+    if log is None or log.created_utc_ns <= 0:
+        return None
+    ends = {"start": analysis.segments[0].start_ns, "end": analysis.segments[-1].end_ns}
+    return {
+        name: datetime.fromtimestamp((log.created_utc_ns + ns - log.created_ns) / 1e9, timezone.utc).isoformat(
+            timespec="microseconds"
+        )
+        for name, ns in ends.items()
+    }
 
 
 def _rate(count: int, ns: int) -> float | None:

@@ -41,7 +41,7 @@ RULES = (
          "see which passes take the time: record once under Nsight Systems"),
     Rule("renderer_cpu", None, "the renderer's own threads work while the loop waits", RENDERER,
          "see what they do: record once with native stacks of those threads"),
-    Rule("renderer_stall", None, "the loop waits for a picture while nobody works", RENDERER,
+    Rule("renderer_stall", None, "the loop waits for a picture while nobody works", APPLICATION,
          "overlap capture with the next step instead of blocking on each frame"),
     Rule("python_overhead", None, "the loop thread itself is busy handling frames", APPLICATION,
          "look at copies and conversions between capture and encoder"),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from .format import templates
-from .sections import sections
+from .sections import leading, sections
 
 COLOURS = {
     "policy": "#8e6bbf",
@@ -54,7 +54,12 @@ def render_html(report: dict[str, Any], tables: dict[str, pa.Table]) -> str:
     strips = [_strip(run, tables["frames"]) for run in report["runs"]]
     page = templates().get_template("report.html")
     return page.render(
-        report=report, sections=sections(report), strips=strips, colours=COLOURS, strip=(STRIP_WIDTH, STRIP_HEIGHT)
+        report=report,
+        leading=leading(report),
+        sections=sections(report),
+        strips=strips,
+        colours=COLOURS,
+        strip=(STRIP_WIDTH, STRIP_HEIGHT),
     )
 
 

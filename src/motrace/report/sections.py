@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..vocabulary import BUCKETS
-from .format import ms, number, percent, seconds
+from .format import ms, number, percent, seconds, size
 
 Json = dict[str, Any]
 
@@ -29,6 +29,27 @@ class Section:
     title: str
     text: str
     grids: tuple[Grid, ...] = field(default=())
+
+
+def leading(report: Json) -> list[Section]:
+    """What comes before everything else: the benchmark's rows."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for row in report["benchmark"]:
+        value = _value(row["value"], row["unit"])
+        groups.setdefault(row["group"], []).append((row["item"], value, row["note"] or ""))
+    grids = tuple(Grid(group, ("item", "value", "note"), tuple(rows), words=3) for group, rows in groups.items())
+    text = "Over the quiet completed runs of mode record. What is not known is a dash, with the reason."
+    return [Section("The benchmark in rows", text, grids)]
+
+
+def _value(value: Any, unit: str) -> str:
+    """A value in words: text as it is, numbers with their unit."""
+    if value is None or isinstance(value, str):
+        return value or "–"
+    if unit == "B":
+        return size(value)
+    digits = 0 if isinstance(value, int) else {"ms": 3}.get(unit, 2)
+    return number(value, digits) + {"1": "", "x": "x"}.get(unit, f" {unit}")
 
 
 def sections(report: Json) -> list[Section]:

@@ -24,9 +24,14 @@ import importlib.metadata, importlib.util, json, sys
 def version(name):
     try: return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError: return None
+def commit(name):
+    try: told = importlib.metadata.distribution(name).read_text('direct_url.json')
+    except importlib.metadata.PackageNotFoundError: return None
+    return json.loads(told or '{}').get('vcs_info', {}).get('commit_id')
 spec = importlib.util.find_spec('motrixsim')
 print(json.dumps({'version': list(sys.version_info[:3]),
     'packages': {name: version(name) for name in sys.argv[1:]},
+    'commits': {name: commit(name) for name in sys.argv[1:] if commit(name)},
     'motrixsim': list(spec.submodule_search_locations or ()) if spec else []}))
 """
 
@@ -95,7 +100,13 @@ class Program:
         """The program's own Python and the package that its table names, under ``program``."""
         distribution = (self.table.get("program") or {}).get("distribution")
         found = ask_python(self.python, (distribution,) if distribution else ())
-        return {"program": {"python": ".".join(map(str, found["version"])), "packages": found["packages"]}}
+        return {
+            "program": {
+                "python": ".".join(map(str, found["version"])),
+                "packages": found["packages"],
+                "commits": found["commits"],
+            }
+        }
 
     def as_json(self) -> dict[str, Any]:
         """The form in which manifests hold it: the command as it was typed."""
@@ -162,6 +173,8 @@ def _shebang(path: Path) -> str:
 
 def ask_python(python: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
     """What an interpreter is: ``version``, ``packages`` (None where not installed), ``motrixsim`` (its folders).
+
+    ``commits`` are those of packages that were installed from a repository.
 
     Raises MotraceError where it can't be started or is too old.
     """

@@ -56,6 +56,7 @@ class Eval:
         return {
             "python": ".".join(map(str, self.found["version"])),
             "packages": packages,
+            "commits": self.found["commits"],
             "motrixsim_build": build,
             "layout": self.layout,
             "command": ["eval", *self.argv],

@@ -1,0 +1,213 @@
+"""play.json: what is written reads back, in IsaacLab's shape, and values that make no sense are refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motrace.analysis import Analysis, load, write
+from motrace.errors import MotraceError
+from motrace.report.bundle import play_bundle
+from motrace.report.bundle_schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
+from tests.conftest import ROOT
+
+Json = dict[str, Any]
+
+# IsaacLab's PlayBundle, schema 1.2: every field that it has, by path.
+FIELDS = {
+    "": "run versions hardware runtime resources success_rate reward ep_length checkpoint_path video_path extra "
+        "schema_version",
+    "run": "run_id framework config task seed start_time_utc end_time_utc duration_s status num_envs max_iterations",
+    "run.config": "physics_backend rendering_backend presets",
+    "versions": "isaaclab isaacsim kit newton warp mjwarp torch rsl_rl rl_games skrl sb3 git_commit git_branch "
+                "git_dirty numpy isaaclab_newton isaaclab_physx isaaclab_ov isaaclab_tasks isaaclab_rl ovrtx ovphysx "
+                "mujoco cuda_bindings usd_core isaaclab_release",
+    "hardware": "hostname gpu_devices cpu_name cpu_count ram_gb",
+    "runtime": "startup_time_s iterations_completed total_wall_time_s steps_per_iteration iteration_time_s "
+               "collection_fps total_fps iterations_per_s environment_step_timing",
+    "runtime.startup_time_s": "app_launch env_creation first_step python_imports task_config",
+    "runtime.iteration_time_s": "mean std peak",
+    "runtime.environment_step_timing": "environment_step_time_s environment_step_fps simulation_step_time_s "
+        "outside_simulation_step_time_s outside_simulation_step_fraction environment_step_calls simulation_step_calls "
+        "measurement_mode",
+    "resources": "gpu_util_pct gpu_mem_gb cpu_util_pct ram_gb",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    """A committed recording: three runs of record, three of none, 4 environments."""
+    return load(ROOT / "traces" / "demo-llvmpipe")
+
+
+@pytest.fixture(scope="module")
+def bundle(analysis: Analysis) -> PlayBundle:
+    made = play_bundle(analysis.report)
+    assert made is not None
+    return made
+
+
+def at(data: Any, path: str) -> Any:
+    """What is in nested objects at a dotted path."""
+    for name in path.split(".") if path else ():
+        data = data[name]
+    return data
+
+
+def test_it_reads_back_as_it_was_written(analysis: Analysis, bundle: PlayBundle, tmp_path: Path) -> None:
+    write(analysis, tmp_path)
+    text = (tmp_path / "play.json").read_text()
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert PlayBundle.from_json(data) == bundle
+    assert data["schema_version"] == "1.2"
+    for path, names in FIELDS.items():
+        assert sorted(at(data, path)) == sorted(names.split()), path
+
+
+def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) -> None:
+    pool = analysis.report["modes"]["record"]
+    runtime, envs = bundle.runtime, 4
+    assert runtime.iterations_completed == pool["frames"] and runtime.steps_per_iteration == envs
+    assert runtime.iteration_time_s.mean == pytest.approx(pool["frame"]["mean_ns"] / 1e9, rel=1e-6)
+    assert runtime.iteration_time_s.peak == pytest.approx(pool["frame"]["max_ns"] / 1e9)
+    assert runtime.total_wall_time_s == pytest.approx(pool["recording_wall_ns"] / 1e9)
+    assert runtime.total_fps.mean == pytest.approx(envs * pool["effective_fps"])
+    assert runtime.collection_fps.mean == pytest.approx(envs * pool["frames"] / (pool["frame"]["total_ns"] / 1e9))
+    assert runtime.total_fps.mean < runtime.collection_fps.mean <= runtime.collection_fps.peak
+    timing = runtime.environment_step_timing
+    assert timing is not None and timing.environment_step_calls == pool["frames"]
+    assert timing.environment_step_time_s.mean == pytest.approx(pool["phases"]["step"]["mean_ns"] / 1e9, rel=1e-6)
+    first = analysis.report["runs"][0]
+    assert bundle.run.start_time_utc == first["utc"]["start"] and bundle.run.num_envs == envs
+    assert bundle.run.duration_s > first["run_wall_ns"] / 1e9
+    assert bundle.hardware.hostname == "" and bundle.versions.torch
+    assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
+    extra = bundle.extra or {}
+    assert extra["phase_capture_ms_p50"] == pool["phases"]["capture"]["p50_ns"] / 1e6
+    assert extra["residual_ns"] == 0 and extra["owner"] == "no action"
+    assert all(isinstance(value, int | float | str | bool) for value in extra.values())
+
+
+def test_gpus_and_episodes_where_they_are_known(analysis: Analysis) -> None:
+    report = copy.deepcopy(analysis.report)
+    spread = {"mean": 2.0, "std": 1.0, "min": 1.0, "max": 3.0, "count": 2}
+    pool = report["modes"]["record"]
+    pool["episodes"] = {"return": spread, "length": spread, "success_rate": 0.5, "reward_per_step": 0.1, "open": 4}
+    memory = {key: value * 1024**3 for key, value in spread.items()}
+    pool["runtime"]["gpu"] = {"utilisation": spread, "memory_used": memory}
+    report["environment"]["gpus"] = [{"name": "H200", "memory_bytes": 141 * 1024**3, "compute_capability": "9.0"}]
+    made = play_bundle(report)
+    assert made is not None and made.reward == MeanStd(2.0, 1.0, 3.0) and made.success_rate == 0.5
+    assert made.resources.gpu_util_pct == MeanStd(2.0, 1.0, None) and made.resources.gpu_mem_gb == made.reward
+    assert made.hardware.gpu_devices[0].mem_gb == 141.0
+    assert PlayBundle.from_json(json.loads(json.dumps(made.as_json()))) == made
+
+
+def test_without_a_completed_run_of_record_there_is_none(analysis: Analysis, tmp_path: Path) -> None:
+    report = copy.deepcopy(analysis.report)
+    del report["modes"]["record"]
+    assert play_bundle(report) is None
+    report = copy.deepcopy(analysis.report)
+    for run in report["runs"]:
+        run["status"] = "interrupted"
+    assert play_bundle(report) is None
+    write(analysis, tmp_path)
+    write(Analysis(analysis.home, {**analysis.report, "modes": report["modes"], "runs": report["runs"]},
+                   analysis.tables), tmp_path)  # fmt: skip
+    assert not (tmp_path / "play.json").exists(), "the one of an analysis before this one is gone"
+
+
+def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: Path) -> None:
+    report = copy.deepcopy(analysis.report)
+    report["modes"]["record"]["runtime"]["frame_s"]["std"] = float("nan")
+    with pytest.raises(MotraceError, match=r"play\.json would break its schema \(MeanStd\.std: nan is no finite"):
+        write(Analysis(analysis.home, report, analysis.tables), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema_version", "2.0", "is not 1.x"),
+        ("success_rate", 1.5, "is no share"),
+        ("run.status", "fine", "none of completed, interrupted, crashed"),
+        ("run.duration_s", -1.0, "duration_s is negative"),
+        ("run.duration_s", 1e6, "end minus start"),
+        ("run.start_time_utc", "yesterday", "Invalid isoformat"),
+        ("run.seed", "0", "'0' is no int"),
+        ("run.seed", True, "True is no int"),
+        ("run.num_envs", 0, "num_envs is below 1"),
+        ("run.config.presets", "one", "is no list"),
+        ("versions.torch", None, "None is no str"),
+        ("hardware.gpu_devices", [{"name": "x"}], "mem_gb is missing"),
+        ("runtime.iteration_time_s.peak", 1e-9, "is below the mean"),
+        ("runtime.iteration_time_s.std", -1.0, "std is negative"),
+        ("runtime.iteration_time_s", 3.0, "is no object"),
+        ("runtime.total_fps.mean", float("inf"), "no finite number"),
+        ("runtime.total_wall_time_s", -1.0, "total_wall_time_s is negative"),
+        ("runtime.startup_time_s.first_step", -0.1, "first_step is negative"),
+        ("runtime.environment_step_timing.environment_step_calls", 0, "there are no calls"),
+        ("runtime.environment_step_timing.simulation_step_calls", 3, "does not go with host_return"),
+        ("runtime.environment_step_timing.measurement_mode", "guessed", "none of host_return"),
+        ("extra", {"phases": {"a": 1}}, "is none of"),
+        ("extra", {"nan": float("nan")}, "is none of"),
+    ],
+)
+def test_bad_values_are_refused(bundle: PlayBundle, path: str, value: Any, message: str) -> None:
+    data = bundle.as_json()
+    parent, _, name = path.rpartition(".")
+    at(data, parent)[name] = value
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PlayBundle.from_json(data)
+
+
+def test_what_is_missing_is_refused_and_what_is_new_is_passed_over(bundle: PlayBundle) -> None:
+    data = bundle.as_json()
+    data["schema_version"], data["later"], data["resources"]["devices"] = "1.7", {"x": 1}, {}
+    assert PlayBundle.from_json(data) == replace(bundle, schema_version="1.7")
+    del data["runtime"]["total_fps"]
+    with pytest.raises(ValueError, match="total_fps is missing"):
+        PlayBundle.from_json(data)
+
+
+def test_a_bundle_of_wrong_parts_can_not_be_made(bundle: PlayBundle) -> None:
+    with pytest.raises(ValueError, match=r"PlayBundle\.reward"):
+        replace(bundle, reward=3.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"RunIdentity\.status"):
+        replace(bundle.run, status="running")  # type: ignore[arg-type]
+    assert isinstance(bundle.run, RunIdentity)
+
+
+numbers = st.floats(1e-6, 1e3)
+
+
+@given(numbers, st.floats(0, 10), st.one_of(st.none(), numbers))
+def test_a_peak_is_no_less_than_the_mean(mean: float, std: float, peak: float | None) -> None:
+    if peak is not None and peak < mean - 1e-6:
+        with pytest.raises(ValueError, match="is below the mean"):
+            MeanStd(mean, std, peak)
+    else:
+        assert MeanStd(mean, std, peak).peak == peak
+
+
+@given(numbers, st.floats(0, 1), st.floats(-0.5, 0.5).filter(lambda by: abs(by) > 1e-6))
+def test_a_split_step_adds_up(whole: float, share: float, wrong: float) -> None:
+    """Environment time is simulation plus outside, to 1e-9; anything else is refused."""
+    outside = whole * share
+
+    def timing(outside_s: float, fraction: float) -> EnvironmentStepTiming:
+        parts = (MeanStd(whole, 0.0), MeanStd(1 / whole, 0.0), MeanStd(whole - outside, 0.0), MeanStd(outside_s, 0.0))
+        return EnvironmentStepTiming(*parts, fraction, 1, 1, "serialized_synchronized")
+
+    assert timing(outside, outside / whole).environment_step_time_s.mean == whole
+    with pytest.raises(ValueError, match="not simulation plus outside"):
+        timing(outside + wrong * whole, outside / whole)
+    with pytest.raises(ValueError, match="fraction"):
+        timing(outside, outside / whole + wrong)
