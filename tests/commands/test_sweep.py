@@ -186,7 +186,7 @@ def test_too_few_points_are_refused(
     shutil.copytree(swept[0] / "x/e001-64x36", tmp_path / "one")
     status, line = here(capsys, "--analyze", tmp_path / "one")
     assert status == 1
-    assert "no fit: 2 completed runs at 1 points" in line and "at least 2 points and 3 runs" in line
+    assert "no fit: 2 completed runs at 1 point" in line and "at least 2 points and 3 runs" in line
 
 
 def test_different_workloads_are_refused(
@@ -239,10 +239,11 @@ def test_a_point_that_fails_does_not_stop_the_others(run_program: Callable, tmp_
         "completed", "crashed", "crashed", "completed", "completed", "not started",
     ]  # fmt: skip
     assert found["status"] == "crashed"
-    assert "no fit: 3 completed runs at 1 points" in found["results"]["fits"][0]["unknown"]
+    assert "no fit: 3 completed runs at 1 point" in found["results"]["fits"][0]["unknown"]
     assert any("e002-64x36/01-capture: crashed: ValueError" in text for text in found["results"]["warnings"])
     healed = sweep(run_program, tmp_path, *words, "--resume", HEALED="1")
     assert healed.returncode == 0, healed.stderr
+    assert len(manifest(tmp_path)["command"]["earlier"]) == 1 and " s left" in healed.stdout
     expected = [f"e002-64x36/{name}" for name in ("01-capture", "01-capture-again1", "02-capture", "02-capture-again1",
                                                   "03-capture")]  # fmt: skip
     assert run_ids(tmp_path)[3:] == expected

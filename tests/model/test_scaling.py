@@ -107,7 +107,7 @@ def test_one_axis_gives_two_terms(
 @pytest.mark.parametrize(
     ("envs", "sizes", "repeat", "message"),
     [
-        (ENVS[:1], SIZES[:1], 5, "1 points can't tell 2 terms and the noise apart; at least 2 points and 3 runs"),
+        (ENVS[:1], SIZES[:1], 5, "1 point can't tell 2 terms and the noise apart; at least 2 points and 3 runs"),
         (ENVS[:2], SIZES[:1], 1, "2 completed runs at 2 points"),
         (ENVS[:2], SIZES[:2], 1, "at least 4 points (2 numbers of environments x 2 sizes) and 5 runs"),
     ],

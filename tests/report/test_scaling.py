@@ -69,7 +69,7 @@ def test_small_grids_are_shown_too(envs: tuple[int, ...], sizes: tuple[tuple[int
     page, text = render_sweep_html(sweep), render_sweep_markdown(sweep)
     assert page.count("<circle") == 2 * 3 * len(envs) * len(sizes)
     single = len(envs) * len(sizes) == 1
-    assert ("No fit: 3 completed runs at 1 points" in text) == single == bool(re.search("No fit", page))
+    assert ("No fit: 3 completed runs at 1 point" in text) == single == bool(re.search("No fit", page))
     assert findings(sweep["results"]["fits"][0])[0].startswith("No fit" if single else "At ")
 
 

@@ -132,7 +132,8 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         if facts is None:
             raise UsageError(f"--resume: {home} holds no {SWEEP_FILE}; leave --resume out to begin a sweep")
         _same(facts["command"], command, facts.get("adapter"), plan.adapter)
-        return home, {**facts, "command": command, "results": None}
+        earlier = [*facts["command"].get("earlier", []), facts["command"]["argv"]]
+        return home, {**facts, "command": {**command, "earlier": earlier}, "results": None}
     if (home / SWEEP_FILE).exists():
         raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,6 +109,7 @@ class Recorder:
         self.home, self.facts, self.options = home, facts, options
         self.settings, self.stall_timeout_s = settings, stall_timeout_s
         self.mode = options.mode
+        self.took_s: dict[Point, float] = {}
 
     def record(self, turns: Sequence[Turn], console: Console) -> Made:
         """Make every run that is not there yet. One that fails is told, and the rest goes on; Ctrl-C ends it."""
@@ -120,10 +122,13 @@ class Recorder:
                 if runs.COMPLETED in attempts(self.home, turn, self.mode).values():
                     continue
                 if failed.get(turn.point, 0) >= GIVE_UP:
-                    console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again")
+                    console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again", markup=False)
                     continue
-                console.print(f"[{number}/{len(turns)}] {turn.point.name}, round {turn.round}", markup=False)
+                about = f"{turn.point.name}, round {turn.round}{self._left(turns[number - 1 :])}"
+                console.print(f"[{number}/{len(turns)}] {about}", markup=False)
+                began = time.monotonic()
                 problem, interrupted = self._turn(turn, console)
+                self.took_s[turn.point] = time.monotonic() - began
                 self.save(turns, runs.RUNNING)
                 if interrupted:
                     break
@@ -141,6 +146,15 @@ class Recorder:
         self.facts.update(status=status, runs=statuses(self.home, turns, self.mode))
         write(self.home / SWEEP_FILE, self.facts)
 
+    def _left(self, turns: Sequence[Turn]) -> str:
+        """How long it may take yet, in words; each point as last time, others like the mean; nothing at first."""
+        if not self.took_s:
+            return ""
+        mean = sum(self.took_s.values()) / len(self.took_s)
+        missing = [turn for turn in turns if runs.COMPLETED not in attempts(self.home, turn, self.mode).values()]
+        left = sum(self.took_s.get(turn.point, mean) for turn in missing)
+        return f"; about {left / 60:.0f} min left" if left >= 90 else f"; about {left:.0f} s left"
+
     def _turn(self, turn: Turn, console: Console) -> tuple[str | None, bool]:
         """One run: why it failed (None if it did not), and whether it was interrupted."""
         folder, point = self.home / turn.point.name, turn.point
@@ -148,7 +162,7 @@ class Recorder:
         suffix = f"-again{len(made)}" if made else ""
         planned = Planned(f"{turn.round:02d}-{self.mode}{suffix}", self.mode)
         options = replace(self.options, num_envs=point.num_envs, width=point.width, height=point.height)
-        self._describe(folder, options, planned, "running")
+        self._describe(folder, options, planned, runs.RUNNING)
         done = run_all(folder, (planned,), options, self.settings, self.stall_timeout_s, console)
         ended = done.runs[0][1]
         status = ended.status if ended is not None else "not started"
@@ -170,7 +184,7 @@ class Recorder:
         shared = {key: self.facts[key] for key in ("schema_version", "created_utc", "adapter", "environment")}
         command = {**self.facts["command"], "options": _of_experiment(options)}
         facts = {**shared, "experiment": f"{self.facts['sweep']}-{folder.name}", "command": command,
-                 "status": runs.COMPLETED if status == "running" else status, "runs": [*listed, entry]}  # fmt: skip
+                 "status": status, "runs": [*listed, entry]}  # fmt: skip
         write(path, facts)
 
 

@@ -181,9 +181,9 @@ def identifiable(observations: Sequence[Observation]) -> tuple[str, ...]:
     rank = int(np.linalg.matrix_rank(design(shares, terms)))
     if rank < len(terms) or len(observations) <= len(terms):
         raise MotraceError(
-            f"no fit: {len(observations)} completed runs at {len(points)} points can't tell {len(terms)} terms and the "
-            f"noise apart; at least {need} and {len(terms) + 1} runs are needed: add values to --num-envs or --size, "
-            "or use --repeat 2"
+            f"no fit: {len(observations)} completed runs at {len(points)} point{'s' * (len(points) != 1)} can't tell "
+            f"{len(terms)} terms and the noise apart; at least {need} and {len(terms) + 1} runs are needed: "
+            "add values to --num-envs or --size, or use --repeat 2"
         )
     return terms
 
