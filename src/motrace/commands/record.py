@@ -286,15 +286,4 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, _joined_words(sys.argv[1:] if argv is None else argv))
-
-
-def _joined_words(words: Sequence[str]) -> list[str]:
-    """``--nsys-args --x`` as ``--nsys-args=--x``: argparse takes a value that begins with a dash for an option."""
-    joined: list[str] = []
-    for word in words:
-        if joined and joined[-1] == "--nsys-args" and "--" not in joined:
-            joined[-1] += f"={word}"
-        else:
-            joined.append(word)
-    return joined
+    return execute(parser(), run, argv)
