@@ -52,3 +52,15 @@ class Retrying(Protocol):
 
     def calmer(self) -> Collector | None:
         """After ``finish``: the collector with which the pass is worth another try, None if it is not."""
+
+
+class FromOutside:
+    """What a collector does that neither wraps the measured process nor changes its environment."""
+
+    def command(self, command: list[str], run_dir: Path) -> list[str]:
+        """The same."""
+        return command
+
+    def environment(self, run_dir: Path) -> dict[str, str]:
+        """None needed."""
+        return {}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from ..readers.gpu import METRICS_SCHEMA
+from .base import FromOutside
 
 FILE = "gpu.arrow"
 DEFAULT_HZ = 20.0
@@ -140,7 +141,7 @@ class GpuSampler:
         return rows
 
 
-class GpuCollector:
+class GpuCollector(FromOutside):
     """Samples the GPUs at ``hz``; see docs/collect-python.md."""
 
     name = "gpu"
@@ -161,14 +162,6 @@ class GpuCollector:
         except RuntimeError as error:
             return f"no NVIDIA GPU to sample here ({error}): leave out --collect gpu"
         return None
-
-    def command(self, command: list[str], run_dir: Path) -> list[str]:
-        """The same."""
-        return command
-
-    def environment(self, run_dir: Path) -> dict[str, str]:
-        """None needed."""
-        return {}
 
     def attach(self, pid: int, run_dir: Path) -> None:
         """Begin to sample."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..readers.progress import SpanTail
 from ..readers.pyspy import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
+from .base import FromOutside
 from .prompt import wake_promptly
 from .threads import last_line, stop
 from .watched import state_letter
@@ -82,7 +83,7 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
     return Plan(rate, native is not False, True)
 
 
-class PySpyCollector:
+class PySpyCollector(FromOutside):
     """Samples stacks; see docs/collect-python.md. ``light`` stops nothing, and sees no native code."""
 
     name = "pyspy"
@@ -99,14 +100,6 @@ class PySpyCollector:
     def missing(self) -> str | None:
         """None if py-spy is installed."""
         return None if _program() else "py-spy is not installed: pip install py-spy"
-
-    def command(self, command: list[str], run_dir: Path) -> list[str]:
-        """The same: py-spy's own way to start a program loses its exit status, and may kill it."""
-        return command
-
-    def environment(self, run_dir: Path) -> dict[str, str]:
-        """None needed."""
-        return {}
 
     def attach(self, pid: int, run_dir: Path) -> None:
         """Attach as soon as the process has begun its frames, so that its threads are all there."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import MotraceError
 from ..readers import thread_samples
+from .base import FromOutside
 from .thread_sampler import DEFAULT_BUDGET, DEFAULT_HZ
 
 FILE, RAW_FILE, FACTS_FILE, LOG_FILE = "threads.arrow", "threads.bin", "threads.json", "threads.log"
@@ -18,7 +19,7 @@ PATIENCE_S = 3.0
 LATE_SHARE = 0.05
 
 
-class ThreadsCollector:
+class ThreadsCollector(FromOutside):
     """Samples thread states at ``hz``, for at most ``budget`` of one core. See docs/collect-python.md."""
 
     name = "threads"
@@ -34,14 +35,6 @@ class ThreadsCollector:
         if not os.path.exists("/proc/self/task"):
             return "thread states are read from /proc, which is not here: leave out --collect threads"
         return None
-
-    def command(self, command: list[str], run_dir: Path) -> list[str]:
-        """The same."""
-        return command
-
-    def environment(self, run_dir: Path) -> dict[str, str]:
-        """None needed."""
-        return {}
 
     def attach(self, pid: int, run_dir: Path) -> None:
         """Start the sampler on a process."""

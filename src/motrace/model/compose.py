@@ -17,6 +17,7 @@ from ..vocabulary import BUCKETS, CAUSES, bucket_of
 
 Json = dict[str, Any]
 BLOCKED = "blocked"
+LENT = "lent by an observer"
 
 
 def by_phase(causes: list[Json], state: str) -> dict[str, dict[str, list[int]]]:
@@ -54,17 +55,18 @@ def compose(quiet: list[Json], observed: list[Json], base_ns: int) -> list[Json]
         ns = _sum_to(np.clip(shares[:, 0], lo, hi), lo, hi, blocked)
         for index, name in enumerate(names):
             if hi[index] > 0 or ns[index]:
-                rows.append(_row(phase, name, int(ns[index]), int(lo[index]), int(hi[index]), base_ns))
+                rows.append(cause_row(phase, name, LENT, int(ns[index]), int(lo[index]), int(hi[index]), base_ns))
     return sorted(rows, key=lambda row: (-row["ns"], row["phase"], row["cause"]))
 
 
-def _row(phase: str, cause: str, ns: int, lo: int, hi: int, base_ns: int) -> Json:
+def cause_row(phase: str, cause: str, evidence: str, ns: int, lo: int, hi: int, base_ns: int) -> Json:
+    """A row of causes; the bounds are made to hold ``ns``, the share is of ``base_ns``."""
     return {
         "phase": phase,
         "state": CAUSES[cause].state,
         "cause": cause,
         "bucket": bucket_of(cause, phase),
-        "evidence": "lent by an observer",
+        "evidence": evidence,
         "ns": ns,
         "lo_ns": min(lo, ns),
         "hi_ns": max(hi, ns),

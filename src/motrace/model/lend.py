@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from ..vocabulary import CAUSES, bucket_of
+from .compose import cause_row
 from .composition import Share, blocked, running
 
 Json = dict[str, Any]
@@ -51,9 +51,10 @@ def _split(row: Json, shares: list[Share], base_ns: int) -> list[Json]:
     parts = [int(row["ns"] * share.share) for share in shares]
     parts[0] += row["ns"] - sum(parts)
     return [
-        _made(
+        cause_row(
             row["phase"],
             share.name,
+            EVIDENCE,
             ns,
             int(row["ns"] * share.lo),
             ceil(row["ns"] * share.hi),
@@ -80,18 +81,4 @@ def _name(rows: list[Json], phase: str, shares: list[Share], base_ns: int) -> No
             donor["lo_ns"] = max(0, donor["lo_ns"] - round(total * share.hi))
             donor["share"] = donor["ns"] / base_ns if base_ns else 0.0
         if moved:
-            rows.append(_made(phase, cause, moved, 0, round(total * share.hi), base_ns))
-
-
-def _made(phase: str, cause: str, ns: int, lo: int, hi: int, base_ns: int) -> Json:
-    return {
-        "phase": phase,
-        "state": CAUSES[cause].state,
-        "cause": cause,
-        "bucket": bucket_of(cause, phase),
-        "evidence": EVIDENCE,
-        "ns": ns,
-        "lo_ns": min(lo, ns),
-        "hi_ns": max(hi, ns),
-        "share": ns / base_ns if base_ns else 0.0,
-    }
+            rows.append(cause_row(phase, cause, EVIDENCE, moved, 0, round(total * share.hi), base_ns))

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ..errors import MotraceError
 from ..tables import SCHEMAS
+from .nsys_enums import waits_on
 from .pyspy_align import Spans
 
 SOURCE = "torch"
@@ -27,12 +28,6 @@ UTC_ERROR_NS = 1_000_000
 _GPU_KINDS = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
 _CALLS = ("cuda_runtime", "cuda_driver")
 _ANNOTATIONS = ("user_annotation", "gpu_user_annotation")
-_WAITS = (
-    (re.compile(r"cu(da)?(Device|Ctx|Thread)Synchronize"), "device"),
-    (re.compile(r"cu(da)?StreamSynchronize"), "stream"),
-    (re.compile(r"cu(da)?EventSynchronize"), "event"),
-    (re.compile(r"cu(da)?Memcpy(?!.*(Async|Batch|GetAttribute|Node))"), "memcpy"),
-)
 TABLES = ("gpu_ops", "api_calls", "nvtx")
 
 
@@ -234,7 +229,7 @@ def _api_calls(calls: Iterable[_Event], shift: int) -> pa.Table:
             "start_ns": [event.start_ns + shift for event in rows],
             "end_ns": [event.end_ns + shift for event in rows],
             "correlation": [event.number("correlation") for event in rows],
-            "waits_on": [next((what for rule, what in _WAITS if rule.match(event.name)), None) for event in rows],
+            "waits_on": [waits_on("cuda", event.name) for event in rows],
             "source": [SOURCE] * len(rows),
         },
     )
