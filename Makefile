@@ -39,6 +39,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.recorder
 	$(BIN)/python -m benchmarks.instrument
 	$(BIN)/python -m benchmarks.analysis
+	$(BIN)/python -m benchmarks.pipeline --millions 1 10
 
 unilab:
 	@PYTHON="$(PYTHON)" sh tools/setup_unilab.sh
