@@ -37,14 +37,16 @@ def compose(quiet: list[Json], observed: list[Json], base_ns: int) -> list[Json]
     Phases that were not observed keep what the quiet runs' own evidence says. ``base_ns`` is the
     quiet runs' time, of which shares are taken.
     """
-    own, lent = by_phase(quiet, BLOCKED), by_phase(observed, BLOCKED)
+    own, seen = by_phase(quiet, BLOCKED), by_phase(observed, BLOCKED)
+    lent = {phase: causes for phase, causes in seen.items() if any(total[0] for total in causes.values())}
     rows = [row for row in quiet if row["state"] != BLOCKED or row["phase"] not in lent]
     for phase, causes in own.items():
         if phase not in lent:
             continue
         blocked = sum(total[0] for total in causes.values())
         whole = sum(total[0] for total in lent[phase].values())
-        if not blocked or not whole:
+        if not blocked:
+            rows += [row for row in quiet if row["state"] == BLOCKED and row["phase"] == phase]
             continue
         names = sorted({*causes, *lent[phase]})
         shares = np.array([lent[phase].get(name, [0, 0, 0]) for name in names]) / whole * blocked
