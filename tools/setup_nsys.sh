@@ -1,6 +1,10 @@
 #!/bin/sh
 # Nsight Systems from Debian's non-free packages. Adds a package source; run only when asked (make nsys).
 set -eu
+# A recording names the processors that /sys lists; without /sys (a bare chroot) it can't be imported.
+if [ ! -d /sys/devices/system/cpu ]; then
+    mount -t sysfs -o ro sysfs /sys 2>/dev/null || echo "no /sys here, and it can't be mounted: nsys records nothing usable" >&2
+fi
 if command -v nsys >/dev/null 2>&1; then
     echo "nsys is here already: $(nsys --version)"
     exit 0

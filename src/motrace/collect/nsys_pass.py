@@ -28,6 +28,8 @@ OURS = ("--output", "--session-new", "--force-overwrite", "--export", "--stats",
 PERF = {"--sample": "none", "--cpuctxsw": "none", "--event-sample": "none"}
 """Options that open perf events, and the value that keeps them shut."""
 
+PROCESSORS = "/sys/devices/system/cpu"
+
 
 def option_of(word: str) -> str | None:
     """The long name of the option that a word of nsys's command line begins; None if it is a value."""
@@ -113,6 +115,8 @@ class NsysCollector:
         if "--trace" not in self._nsys.profile_options:
             return f"{self._nsys.path.name} {self._nsys.version_text} does not answer `nsys profile --help`: {HELP}"
         check_args(self._args, self._nsys.profile_options)
+        if not os.path.isdir(PROCESSORS):
+            return f"nsys needs {PROCESSORS}, which is not here: its recordings could not be imported; mount /sys"
         if os.environ.get(INJECTED[0]) and any(name.startswith("NSYS_") for name in os.environ):
             return "this run_record is itself profiled by nsys, which can't be nested: leave one of the two out"
         return None
