@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from motrace.collect.nsys import Nsys, find_nsys
+from motrace.collect.nsys_pass import PROCESSORS
 from motrace.readers.run import load_run
 from motrace.record.spans import KIND_SEGMENT, NAME_ID_MASK, WHAT
 
@@ -21,6 +22,8 @@ def installed() -> Nsys:
     nsys = find_nsys()
     if nsys is None:
         pytest.skip("no Nsight Systems here: make nsys")
+    if not Path(PROCESSORS).is_dir():
+        pytest.skip(f"no {PROCESSORS} here, without which nsys records nothing that can be imported")
     return nsys
 
 
