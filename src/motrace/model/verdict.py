@@ -175,6 +175,6 @@ def _next(cost: list[Json]) -> str:
 
 def _why(first: str, second: str, totals: dict[str, list[float]]) -> str:
     return (
-        f"CPU counters alone can't tell {BUCKETS[first]} ({totals[first][1]:.0%} to {totals[first][2]:.0%}) "
+        f"the evidence at hand can't tell {BUCKETS[first]} ({totals[first][1]:.0%} to {totals[first][2]:.0%}) "
         f"from {BUCKETS[second]} ({totals[second][1]:.0%} to {totals[second][2]:.0%})"
     )
