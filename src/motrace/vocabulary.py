@@ -61,6 +61,7 @@ _PHASES = (
     Phase("wait", "capture", "renderer_cpu", "renderer_stall", "renderer"),
     Phase("take", "capture", "python_overhead", "renderer_stall", "renderer"),
     Phase("rgb", "capture", "python_overhead", "system", "encoder"),
+    Phase("env_videos", None, "python_overhead", "renderer_stall", "renderer"),
     Phase("copy", None, "python_overhead", "system", "encoder"),
     Phase("encode", None, "python_overhead", "encoder", "encoder"),
     Phase("encode.write", "encode", "python_overhead", "encoder", "encoder"),

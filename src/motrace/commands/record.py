@@ -53,6 +53,7 @@ def parser() -> Parser:
     made.add_argument("--warmup", type=int, help="warm-up frames, at least")
     made.add_argument("--num-envs", type=int, help="environments in the batch")
     made.add_argument("--size", help="WxH of the picture in pixels, both even")
+    made.add_argument("--video-per-env", action="store_true", default=None, help="a video of each environment, too")
     made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
     made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
     made.add_argument(
@@ -158,6 +159,7 @@ def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
         checkpoint=args.checkpoint,
         python=args.python,
         workload_args=tuple(args.workload_args),
+        video_per_env=bool(args.video_per_env),
         **given,
     )
     return base, given

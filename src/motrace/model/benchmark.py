@@ -15,7 +15,8 @@ Json = dict[str, Any]
 Row = Json
 
 LOOP_PARTS = {"step": "Simulation step", "policy": "Policy", "capture": "Capture", "copy": "Copy, accumulation",
-              "encode": "Encode"}  # fmt: skip
+              "encode": "Encode", "env_videos": "Videos of single environments"}  # fmt: skip
+OPTIONAL = ("env_videos",)
 RESULT, BREAKDOWN, BASELINE, VIDEO, JUDGEMENT, ENVIRONMENT, COMMAND = (
     "Result", "Time per frame, drain included", "Against the baseline", "Video", "Judgement", "Environment", "Command",
 )  # fmt: skip
@@ -95,7 +96,8 @@ def _breakdown(report: Json) -> Iterator[Row]:
         segments = (pool["segment_phases"].get(name, {}) for name in ("loop", "drain")) if pool else ()
         ns = sum(found.get(phase, {}).get("total_ns", 0) for found in segments)
         rest -= ns
-        yield row(label, ns)
+        if ns or phase not in OPTIONAL:
+            yield row(label, ns)
     yield row("Everything else", rest)
     yield _row(BREAKDOWN, "Sum", wall / frames / 1e6 if frames else None, "ms", why)
 

@@ -14,6 +14,7 @@ from ..record.annotate import segment, span
 from ..record.episodes import TRUNCATED, EpisodeLog
 from ..runs import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
 from ..video import use_bundled_ffmpeg
+from .env_videos import EnvVideos
 from .humanoid_env import HumanoidEnv
 from .loop import Context, run_loop, warmup_rule
 from .motrix_camera import MotrixCamera
@@ -28,6 +29,7 @@ class HumanoidWorkload:
         self.run_dir = context.run_dir
         self.fps = float(HumanoidEnv.fps)
         self.camera: MotrixCamera | None = None
+        self.videos: EnvVideos | None = None
         self.episodes = EpisodeLog(success=TRUNCATED, reward="(1 + z of the up axis) / 2; 0 when it falls")
 
     def run(self) -> dict[str, Any]:
@@ -46,10 +48,14 @@ class HumanoidWorkload:
                     self.env.model, self.options.num_envs, self.options.width, self.options.height
                 )
         try:
+            if self.options.video_per_env and self.options.mode == "record":
+                self.videos = self._open_videos()
             facts = run_loop(self, self.options, self.run_dir / VIDEO_FILE)
+            told = self.videos.close() if self.videos is not None else None
             segment("shutdown")
             return {
                 **asdict(facts),
+                "env_videos": told,
                 "checkpoint": checkpoint,
                 "device": self.policy.device,
                 "falls": self.env.falls,
@@ -61,6 +67,11 @@ class HumanoidWorkload:
                 with span("close"):
                     self.camera.close()
             self.episodes.write(self.run_dir)
+
+    def _open_videos(self) -> EnvVideos:
+        assert self.camera is not None, "mode record has a camera"
+        with span("encoder"):
+            return EnvVideos(self.camera, self.run_dir, (self.options.width, self.options.height), self.fps)
 
     def _policy(self) -> tuple[MlpPolicy, dict[str, Any]]:
         given = self.options.checkpoint
@@ -97,3 +108,8 @@ class HumanoidWorkload:
         """One picture of all environments."""
         assert self.camera is not None, "capture is not called in mode none"
         return self.camera.capture(self.env.data)
+
+    def film(self) -> None:
+        """A picture of each environment, with ``--video-per-env``."""
+        if self.videos is not None:
+            self.videos.film(self.env.data)

@@ -54,6 +54,9 @@ class Stage(Protocol):
     def capture(self) -> np.ndarray[Any, Any]:
         """A picture of the state, (height, width, 4) of uint8; not called in mode none."""
 
+    def film(self) -> None:
+        """Pictures of single environments, where they were asked for; called once per recorded frame."""
+
 
 @dataclass
 class LoopFacts:
@@ -93,7 +96,7 @@ def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
         for number in range(options.frames):
             if hook is not None:
                 hook.frame(number)
-            _turn(stage, options.mode, sink)
+            _turn(stage, options.mode, sink, film=True)
             facts.frames += 1
     except KeyboardInterrupt:
         facts.interrupted = True
@@ -119,7 +122,7 @@ def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
             stage.reset()
 
 
-def _turn(stage: Stage, mode: str, sink: BufferedSink | None) -> np.ndarray[Any, Any] | None:
+def _turn(stage: Stage, mode: str, sink: BufferedSink | None, film: bool = False) -> np.ndarray[Any, Any] | None:
     """One turn of the loop; returns the picture, if one was made."""
     with frame():
         with span("policy"):
@@ -136,4 +139,6 @@ def _turn(stage: Stage, mode: str, sink: BufferedSink | None) -> np.ndarray[Any,
             # As UniLab does it: drop alpha, make it contiguous, and copy once more into the list.
             rgb = np.ascontiguousarray(rgba[..., :3])
             sink.add(rgb.copy())
+        if film:
+            stage.film()
     return rgb

@@ -24,14 +24,29 @@ class MotrixCamera:
         settings.enable_shadow = True
         # INFO makes the renderer print which Vulkan adapter it chose; it prints little else.
         self._app = RenderApp(log_level="INFO", headless=True)
-        side = math.ceil(math.sqrt(num_envs))
-        offsets = [
+        self.num_envs = num_envs
+        self._side = side = math.ceil(math.sqrt(num_envs))
+        self._offsets = [
             [(index % side - (side - 1) / 2) * SPACING_M, (index // side - (side - 1) / 2) * SPACING_M, 0.0]
             for index in range(num_envs)
         ]
-        self._app.launch(model, batch=num_envs, render_offset=offsets, render_settings=settings)
+        self._app.launch(model, batch=num_envs, render_offset=self._offsets, render_settings=settings)
         self._camera = self._app.system_camera
-        self._camera.set_view([0.0, 0.0, 0.6], 2.4 + 1.6 * side, -20.0, 90.0)
+        self._overview()
+
+    def _overview(self) -> None:
+        self._camera.set_view([0.0, 0.0, 0.6], 2.4 + 1.6 * self._side, -20.0, 90.0)
+
+    def look_at(self, env: int | None) -> None:
+        """Show one environment and none of the others, or all (None), from the next picture on."""
+        if env is None:
+            self._app.set_all_scene_vis(True)
+            self._overview()
+        else:
+            self._app.set_all_scene_vis(False)
+            self._app.set_scene_vis([env], True)
+            x, y, _ = self._offsets[env]
+            self._camera.set_view([x, y, 0.6], 2.6, -20.0, 90.0)
 
     def capture(self, data: Any) -> np.ndarray[Any, Any]:
         """A picture (height, width, 4) of uint8 of the state in ``data``. Blocks until it is there.

@@ -12,6 +12,8 @@ MODES = ("record", "capture", "none")
 
 UNILAB = "unilab"
 DEFAULT_WORKLOAD = "humanoid"
+MOST_VIDEOS = 64
+"""Environments that get a video of their own: each has an encoder process."""
 BUILT_IN = {
     DEFAULT_WORKLOAD: "motrace.workloads.humanoid:HumanoidWorkload",
     UNILAB: "motrace.workloads.unilab:UniLab",  # in an interpreter of its own
@@ -33,6 +35,7 @@ class Options:
     checkpoint: str | None = None
     python: str | None = None
     workload_args: tuple[str, ...] = ()
+    video_per_env: bool = False
 
     def __post_init__(self) -> None:
         module_name, _, class_name = BUILT_IN.get(self.workload, self.workload).partition(":")
@@ -50,8 +53,22 @@ class Options:
             raise UsageError(
                 f"--size {self.width}x{self.height}: H.264 needs an even width and height; use --size {even}"
             )
+        self._check_videos()
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed}: must not be negative")
+
+    def _check_videos(self) -> None:
+        if not self.video_per_env:
+            return
+        if self.workload != DEFAULT_WORKLOAD:
+            raise UsageError(
+                f"--video-per-env: {self.workload} draws all environments with a camera that is not ours to move; "
+                f"use it with --workload {DEFAULT_WORKLOAD}"
+            )
+        if self.num_envs > MOST_VIDEOS:
+            raise UsageError(
+                f"--video-per-env: each environment has an encoder process: use --num-envs {MOST_VIDEOS} or less"
+            )
 
     def with_mode(self, mode: str) -> Options:
         """The same options in another mode."""
