@@ -9,6 +9,16 @@ SHARED=${MOTRACE_SHARED:-../shared}
 VENV=.venv-unilab
 BIN=$VENV/bin
 
+# UniLab compiles parts of its environment (torch.compile), which takes a C++ compiler.
+if ! command -v c++ >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends g++ >/dev/null
+    else
+        echo "UniLab needs a C++ compiler: install g++" >&2
+        exit 1
+    fi
+fi
+
 if [ ! -e "$VENV/.done" ] || [ tools/unilab-requirements.txt -nt "$VENV/.done" ]; then
     "$PYTHON" -m venv "$VENV"
     "$BIN/python" -m pip install --quiet --requirement tools/unilab-requirements.txt

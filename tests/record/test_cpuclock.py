@@ -64,7 +64,10 @@ def test_clocks_never_run_backwards(tmp_path: Path) -> None:
 
 
 def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
-    """A thread that no reading saw alive shows as CPU time of threads that ended."""
+    """A thread that no reading saw alive shows as CPU time of threads that ended.
+
+    ``join`` returns before the kernel has let go of the thread, so the next reading may still find it.
+    """
     motrace.start(tmp_path)
     with motrace.span("short-lived"):
         thread = threading.Thread(target=burn, args=(0.05,))
@@ -74,7 +77,10 @@ def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
     with motrace.span("after"):
         time.sleep(0.02)
     motrace.stop()
-    assert 45e6 < member(read_log(tmp_path), others.ENDED_THREADS).cpu_ns[-1] < 80e6
+    log = read_log(tmp_path)
+    assert not log.damaged
+    used = sum(int(one.cpu_ns[-1]) for one in log.members if not one.is_child and len(one.cpu_ns))
+    assert 45e6 < used < 80e6
 
 
 def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ RULES = (
 _OWN_FRAMES = "* (motrace/record/*"
 _PYTHON_FRAME = re.compile(r"(\.pyx?|<[^>]*>):\d+$|\.py$|^<[^>]*>$")
 _SYSTEM = ("libc.so*", "libc-*", "libpthread*", "ld-*", "[[]vdso]", "libm.so*", "[[]vsyscall]")
+_STRIPPED = "?"  # the program itself, without symbols: Debian's python is one file
 _INTERPRETER = (
     *("libpython*", "python", "python[23]*", "libffi*", "_ctypes*", "callproc.c:*", "callbacks.c:*"),
     # Sources of CPython, where it was built with debug information.
@@ -152,7 +153,7 @@ def _classify(frames: tuple[str, ...]) -> str:
     if named and named < len(native) and _in(native[0][1], _SYSTEM) and _any(_COPIERS, native[named][0]):
         return COPYING
     for _, module in native:
-        if not _in(module, _SYSTEM):
+        if not _in(module, _SYSTEM) and module != _STRIPPED:
             return INTERPRETER if _in(module, _INTERPRETER) else f"{NATIVE}:{short_module(module)}"
     return INTERPRETER
 
