@@ -12,6 +12,7 @@ import pytest
 
 import motrace
 from motrace.commands import analyze, compare
+from tests.conftest import ROOT
 
 WORKLOAD = "tests.programs.workloads:Plain"
 
@@ -210,3 +211,19 @@ def test_the_console_command(recorded: Path, capsys: pytest.CaptureFixture[str],
     assert main([]) == 2
     assert main(["dance"]) == 2
     assert "no command 'dance'" in capsys.readouterr().err
+
+
+def test_manifests_that_say_little_are_reported(tmp_path: Path) -> None:
+    """Of a video, an adapter, episodes, options or an environment nothing is known: dashes, and no failure."""
+    shutil.copytree(ROOT / "traces/demo-llvmpipe/01-record", tmp_path / "x/01-record")
+    path = tmp_path / "x/01-record/run.json"
+    manifest = json.loads(path.read_text())
+    kept = {key: manifest[key] for key in ("schema_version", "run_id", "mode", "status", "clocks", "process")}
+    path.write_text(json.dumps(kept))
+    for file in (tmp_path / "x/01-record").glob("*.mp4"):
+        file.unlink()
+    assert analyze.main([str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["runs"][0]["residual_ns"] == 0
+    rows = {row["item"]: row for row in report["benchmark"]}
+    assert rows["Frames of the video"]["value"] is None and "not known" in rows["Frames of the video"]["note"]

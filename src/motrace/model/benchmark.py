@@ -133,7 +133,7 @@ def _video(report: Json) -> Iterator[Row]:
     runs, pool, why = _recorded(report)
     run = next((run for run in runs if run["video"]), None)
     video = run["video"] if run else {}
-    why = why or (None if run else runs[0]["video_unknown"] if runs else None)
+    why = why or (None if run else (runs[0]["video_unknown"] if runs else None) or "no video, not known why")
     path = f"{run['run_id']}/{video['path']}" if run else None
     picture = f"{video['width']}x{video['height']}" if run else None
     yield _row(VIDEO, "Frames of the video", video.get("frames"), "1", why or _blank(video))
@@ -148,7 +148,7 @@ def _video(report: Json) -> Iterator[Row]:
 
 
 def _blank(video: Json) -> str | None:
-    return f"{video['blank_frames']} of them blank" if video["blank_frames"] else None
+    return f"{video['blank_frames']} of them blank" if video.get("blank_frames") else None
 
 
 def _judgement(report: Json) -> Iterator[Row]:
