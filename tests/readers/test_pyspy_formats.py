@@ -15,7 +15,7 @@ import pytest
 from motrace.collect.pyspy import _program
 from motrace.errors import MotraceError
 from motrace.readers.pyspy import read_profile
-from motrace.readers.pyspy_align import Spans
+from motrace.readers.pyspy_align import Spans, agreement
 from motrace.readers.pyspy_formats import COUNTED, ORDERED, TIMED, frame_text, read_any
 from motrace.readers.pyspy_log import parse_log
 
@@ -155,6 +155,17 @@ def test_the_lock_log_becomes_stops() -> None:
     assert (groups.stops[5][:, 2] - groups.stops[5][:, 1]).tolist() == [2, 7]
     assert len(groups.stops[6]) == 1
     assert groups.stops[5][0, 1] % 10**9 == 1 and groups.first_utc_ns % 10**9 == 818979228
+
+
+def test_a_frame_that_is_everywhere_tells_no_span() -> None:
+    """Where 94 % of the time is one span, ``main`` is in that span for 94 % of its samples, and tells nothing."""
+    stacks = [("main", "wait"), ("main", "policy")]
+    stack = np.tile([0] * 47 + [1] * 3, 10)
+    assert agreement(stacks, stack, stack) == (500, 500)
+    unknown = [("main",), ("main",)]
+    assert agreement(unknown, stack, stack) == (0, 0)
+    elsewhere = np.random.default_rng(0).permutation(stack)
+    assert agreement(stacks, stack, elsewhere)[1] < 50
 
 
 def test_the_innermost_span_is_the_label() -> None:
