@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import motrace
-from motrace.collect.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
 from motrace.collect.torchprof import FILE, TorchCollector
 from motrace.errors import MotraceError
 from motrace.readers.pyspy_align import Spans
 from motrace.readers.torchprof import BY_MARKS, BY_SPANS, BY_UTC, read_torch
+from motrace.record.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
 from tests.collect.observed import spans_of
 
 torch = pytest.importorskip("torch")

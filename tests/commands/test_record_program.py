@@ -12,6 +12,12 @@ from typing import Any
 import pytest
 
 from motrace.analysis import load
+from motrace.collect import scalene, torchprof
+from motrace.collect.registry import Settings
+from motrace.commands.passes import usable
+from motrace.readers.scalene import read_lines
+from motrace.readers.torchprof import BY_MARKS, read_torch
+from motrace.record.torch_hook import FRAMES
 from tests.commands.test_record_errors import one_line
 from tests.record.test_spans import names
 
@@ -74,6 +80,47 @@ def test_a_program_of_ones_own(run_program: Callable, program: Path, tmp_path: P
     assert list(run["segments"]) == ["startup", "loop", "drain", "shutdown"]
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert experiment["environment"]["program"]["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+BUSY = """
+import sys, time
+def step(turn):
+    until = time.perf_counter() + 0.06
+    while time.perf_counter() < until:
+        sum(range(2000))
+    import torch
+    return torch.ones(8, 8) @ torch.ones(8, 8)
+for turn in range(14):
+    step(turn)
+"""
+
+
+def test_scalene_and_torch_see_a_program_from_outside(run_program: Callable, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "busy.py").write_text(BUSY)
+    (tmp_path / "what.toml").write_text('frame = "__main__.step"\n[phases]\n"__main__.step" = "step"\n')
+    words = ("--out", tmp_path, "--name", "x", "--collect", "scalene,torch", "--instrument", tmp_path / "what.toml")
+    done = run_program("-m", "tools.run_record", *words, "--", sys.executable, tmp_path / "busy.py", check=False)
+    assert done.returncode == 0 and "warning" not in done.stdout, done.stdout + done.stderr
+    rows = read_lines(tmp_path / "x/02-custom-scalene" / scalene.FILE).to_pylist()
+    assert {row["file"].rpartition("/")[2] for row in rows} == {"busy.py"}  # no package, and nothing of the recorder
+    assert sum(row["python_pct"] + row["native_pct"] + row["system_pct"] for row in rows if row["line"] in (5, 6)) > 10
+    trace = json.loads((tmp_path / "x/03-custom-torch" / torchprof.FILE).read_text())
+    own = [event["name"] for event in trace["traceEvents"] if event.get("ph") == "X"]
+    assert own.count("aten::mm") == FRAMES
+    clock = read_torch(tmp_path / "x/03-custom-torch" / torchprof.FILE).clock
+    assert clock is not None and clock["method"] == BY_MARKS
+
+
+def test_a_tool_that_the_programs_environment_lacks_is_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # without installed packages
+    (tmp_path / "python").chmod(0o755)
+    settings = Settings(python=(str(tmp_path / "python"),))
+    found, warnings = usable(("scalene", "torch"), settings)
+    assert found == []
+    assert "Scalene is not installed in the program's own environment" in warnings[0]
+    assert f"{tmp_path}/python -m pip install scalene" in warnings[0]
+    assert "no torch" in warnings[1]
 
 
 def test_its_exit_status_is_told(run_program: Callable, program: Path, tmp_path: Path) -> None:

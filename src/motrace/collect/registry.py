@@ -22,6 +22,8 @@ class Settings:
     timeout_s: float = 60.0
     """What a tool may take, without any progress, to finish after the run."""
     nsys_args: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    """The interpreter of the measured process, and its options; empty: our own."""
 
 
 def _module(name: str) -> Any:
@@ -30,8 +32,8 @@ def _module(name: str) -> Any:
 
 COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
     "threads": lambda settings: _module("threads").ThreadsCollector(),
-    "scalene": lambda settings: _module("scalene").ScaleneCollector(),
-    "torch": lambda settings: _module("torchprof").TorchCollector(),
+    "scalene": lambda settings: _module("scalene").ScaleneCollector(settings.python),
+    "torch": lambda settings: _module("torchprof").TorchCollector(settings.python),
     "pyspy": lambda settings: _module("pyspy").PySpyCollector(),
     "gpu": lambda settings: _module("gpu").GpuCollector(),
     "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from ..errors import MotraceError
 from ..readers.torchprof import read_torch
-from .torch_hook import FIRST_FRAME, VARIABLE
+from ..record.torch_hook import FIRST_FRAME, VARIABLE
+from .interpreter import has_module
 
 FILE = "torch.json"
 
@@ -18,9 +18,15 @@ class TorchCollector:
     name = "torch"
     observer = True
 
+    def __init__(self, python: tuple[str, ...] = ()) -> None:
+        """``python``: the measured process's interpreter with its options, where it is not ours."""
+        self._python = python
+
     def missing(self) -> str | None:
-        """None if torch is installed."""
-        return None if importlib.util.find_spec("torch") else "torch is not installed: pip install torch"
+        """None if torch is installed for the interpreter of the measured process."""
+        if has_module(self._python, "torch"):
+            return None
+        return "the program's environment has no torch" if self._python else "torch is not installed: pip install torch"
 
     def command(self, command: list[str], run_dir: Path) -> list[str]:
         """The same."""
@@ -38,7 +44,7 @@ class TorchCollector:
         if not (run_dir / FILE).exists():
             return [
                 f"torch: no trace was written: the run had fewer than {FIRST_FRAME + 1} frames, ended early, "
-                "or its workload does not use motrace's loop"
+                "or has no frames (see docs/collect-python.md)"
             ]
         try:
             read_torch(run_dir / FILE)

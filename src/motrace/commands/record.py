@@ -120,18 +120,20 @@ def make_plan(args: argparse.Namespace) -> Plan:
     asked = registry.defaults() if args.collect is None else registry.names(args.collect)
     if args.instrument is not None:
         program = program_of(args)
+        settings = replace(settings, python=program.python)
         collectors, warnings = usable(asked, settings)
         runs_of = plan_runs([program.mode] * args.repeat, collectors)
         return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
     base, given = _options(args)  # checks what was given before anything is started
     modes = order(args.mode, args.repeat)
-    collectors, warnings = usable(asked, settings)
     python = sys.executable
     if args.workload == UNILAB:
         base = unilab.prepare(base)
         python = str(base.python)
+        settings = replace(settings, python=(python,))
     elif args.python is not None:
         raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
+    collectors, warnings = usable(asked, settings)
     adapter, chosen = None, []
     rendered = args.workload in (DEFAULT_WORKLOAD, UNILAB)
     if rendered and set(modes) != {"none"}:

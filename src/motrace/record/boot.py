@@ -20,6 +20,7 @@ from .. import runs
 from . import annotate, mainprogram, nvtx_ranges
 from .instrument import Instrument
 from .table import parse
+from .torch_hook import frame_hook
 
 PATH_VARIABLE = "MOTRACE_PATH"  # what the launcher put in front of PYTHONPATH
 EXIT_INTERRUPTED = 130  # how a program says that it took Ctrl-C for its end
@@ -43,6 +44,7 @@ class Boot:
         runs.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
         atexit.register(self.finish)  # the program's own exit functions are registered later, so they run earlier
         sys.modules["__main__"] = ModuleType("__main__")  # the table's names in it are the program's, not ours
+        self.instrument.frame_hook = hook = frame_hook()
         self.instrument.install()
         table = self.instrument.table
         if not (table.frame or table.frame_begins or table.segments):
@@ -63,6 +65,8 @@ class Boot:
             self.status, self.reason = runs.CRASHED, f"{type(error).__name__}: {text} (see {runs.LOG_FILE})"
             raise
         finally:
+            if hook is not None:
+                hook.end()
             if not self.instrument.table.has_segment("shutdown"):
                 annotate.segment("shutdown")
 

@@ -19,6 +19,7 @@ from .episodes import EpisodeLog
 from .importhook import ImportHook
 from .sites import MAIN, Patches, Site, find, of_constructor, replaced
 from .table import START, Table
+from .torch_hook import TorchHook
 from .wrap import Hook, Hooks, wrapped
 
 Arguments = tuple[Any, ...]
@@ -34,16 +35,21 @@ class _Opened:
         self.is_open = False
         self.times = 0
 
+    @property
+    def here(self) -> bool:
+        """Whether this is the thread that opens and closes it."""
+        return threading.get_ident() == self._thread
+
     def open(self, args: Arguments = (), kwargs: Named | None = None) -> None:
         """Begin the span, if it is not open; other threads' calls do nothing."""
-        if not self.is_open and threading.get_ident() == self._thread:
+        if not self.is_open and self.here:
             self.is_open = True
             self.times += 1
             self._span.__enter__()
 
     def close(self, args: Arguments = (), kwargs: Named | None = None) -> None:
         """End the span, if it is open."""
-        if self.is_open and threading.get_ident() == self._thread:
+        if self.is_open and self.here:
             self.is_open = False
             self._span.__exit__(None, None, None)
 
@@ -69,6 +75,8 @@ class Instrument:
         self._hook: ImportHook | None = None
         self._turn = _Opened(annotate.frame())
         self._warmup = int(value_of(table.warmup, self._values) or 0)
+        self.frame_hook: TorchHook | None = None
+        """Told of every turn after the warm-up, before it begins."""
         self._gaps = [(gap, _Opened(annotate.span(gap.phase))) for gap in table.between]
 
     @property
@@ -182,6 +190,8 @@ class Instrument:
         self._end_turn()
         if not self.table.has_segment("loop") and self.turns in (0, self._warmup):
             annotate.segment("warmup" if self.turns < self._warmup else "loop")
+        if self.frame_hook is not None and self._turn.here and self.turns >= self._warmup:
+            self.frame_hook.frame(self.turns - self._warmup)
         self._turn.open()
 
     def _end_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:

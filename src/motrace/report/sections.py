@@ -147,12 +147,14 @@ def _traces(report: Json) -> Iterator[Section]:
                  number(row["system_pct"], 1)) for row in trace["lines"]
             )),
         ]  # fmt: skip
-        yield Section(
-            f"What profilers saw of {run['run_id']}",
+        shown = tuple(grid for grid in grids if grid.rows)
+        told = (
             f"Covers {seconds(trace['covered_ns'])} s, times aligned to {trace['error_ns'] / 1e3:,.1f} us. "
-            f"Blocked time rests on: {trace['evidence']}. Events: {events or 'none'}.",
-            tuple(grid for grid in grids if grid.rows),
+            f"Blocked time rests on: {trace['evidence'] or 'CPU clocks alone'}. Events: {events or 'none'}."
         )
+        if not (shown or events):
+            told = "No GPU work, no calls, no ranges and no samples: the program did nothing that this tool records."
+        yield Section(f"What profilers saw of {run['run_id']}", told, shown)
 
 
 def _samples(counts: Json) -> Grid:

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..collect.torch_hook import frame_hook
 from ..record.annotate import frame, segment, span
+from ..record.torch_hook import frame_hook
 from ..video import BufferedSink, is_blank
 from .options import Options
 
