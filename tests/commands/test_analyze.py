@@ -129,6 +129,19 @@ def test_a_truncated_span_log_is_analysed_up_to_there(recorded: Path, tmp_path: 
     first, second = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())["runs"]
     assert 0 < first["frames"] < second["frames"] == 20
     assert first["residual_ns"] == 0
+    assert first["status"] == "crashed" and "is cut off" in first["status_reason"], "it is not taken for a whole run"
+    assert second["status"] == "completed"
+
+
+def test_a_truncated_log_of_cpu_clocks_is_told(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "x")
+    (log,) = (tmp_path / "x" / "01-none").glob("cpu-*.bin")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    assert analyze.main([str(tmp_path / "x")]) == 0
+    report = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())
+    assert any(f"{log.name} is cut off" in text and "01-none" in text for text in report["warnings"])
+    assert all(run["residual_ns"] == 0 for run in report["runs"])
+    assert report["runs"][0]["unexplained_ns"] > 0 == report["runs"][1]["unexplained_ns"]
 
 
 def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: Callable, tmp_path: Path) -> None:
@@ -227,3 +240,21 @@ def test_manifests_that_say_little_are_reported(tmp_path: Path) -> None:
     assert report["runs"][0]["residual_ns"] == 0
     rows = {row["item"]: row for row in report["benchmark"]}
     assert rows["Frames of the video"]["value"] is None and "not known" in rows["Frames of the video"]["note"]
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyarrow":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from motrace.cli import command
+sys.exit(command("analyze", ["nowhere"]))
+"""
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(run_program: Callable) -> None:
+    done = run_program("-c", INTERRUPTED_IMPORT, check=False)
+    assert done.returncode == 130
+    assert one_line(done) == "analyze: interrupted"
