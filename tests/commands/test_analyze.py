@@ -8,10 +8,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import motrace
+from motrace import analysis
 from motrace.commands import analyze, compare
+from motrace.model.run import RunAnalysis
 from tests.conftest import ROOT
 
 WORKLOAD = "tests.programs.workloads:Plain"
@@ -178,6 +181,25 @@ def test_a_program_that_raises_is_a_crash(run_program: Callable, tmp_path: Path)
     assert done.returncode == 1
     manifest = json.loads((tmp_path / "mine" / "run.json").read_text())
     assert manifest["status"] == "crashed" and manifest["status_reason"] == "ValueError: broken"
+
+
+@pytest.mark.parametrize("where", ["frame", "segment"])
+def test_no_report_is_made_of_parts_that_do_not_add_up(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    """One nanosecond more, in a frame or outside of all."""
+    honest = analysis.build_tables
+
+    def off_by_one(run: RunAnalysis) -> dict[str, pa.Table]:
+        made = honest(run)
+        rows = made["attribution"].to_pylist()
+        next(row for row in rows if (row["frame"] is None) == (where == "segment"))["ns"] += 1
+        return {**made, "attribution": pa.Table.from_pylist(rows, schema=made["attribution"].schema)}
+
+    monkeypatch.setattr(analysis, "build_tables", off_by_one)
+    assert analyze.main([str(recorded / "one"), "--out", str(tmp_path / "out")]) == 1
+    assert "1 ns are attributed twice or not at all" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 # -- compare --------------------------------------------------------------------------------------
