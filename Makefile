@@ -25,7 +25,9 @@ vulkan:
 
 demo: setup
 	@name="demo-$$(date -u +%Y%m%d-%H%M%S)"; \
-	$(BIN)/python -m tools.run_record --name "$$name" $(DEMO_ARGS) && $(BIN)/python -m tools.analyze "traces/$$name"
+	$(BIN)/python -m tools.run_record --name "$$name" $(DEMO_ARGS); status=$$?; \
+	if [ -e "traces/$$name/experiment.json" ]; then $(BIN)/python -m tools.analyze "traces/$$name" || status=$$?; fi; \
+	exit $$status
 
 lint: setup
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 import sys
 
-from motrace.commands.record import main
+from motrace.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("record"))

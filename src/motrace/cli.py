@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
 COMMANDS = ("record", "analyze", "compare", "sweep")
 USAGE = f"usage: motrace {{{','.join(COMMANDS)}}} ...  (motrace COMMAND --help says more)"
+INTERRUPTED = 130
+
+
+def command(name: str, words: Sequence[str] | None = None) -> int:
+    """Run one of ``COMMANDS``; returns its exit status. ``words`` are the process's own if not given.
+
+    Importing what a command needs takes a second or more; Ctrl-C in that time ends the process here, since a
+    KeyboardInterrupt inside a native module's initialisation may come out as any other error.
+    """
+    before = signal.signal(signal.SIGINT, lambda number, frame: _interrupted(name))
+    try:
+        run = importlib.import_module(f"motrace.commands.{name}").main
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return int(run(words))
+
+
+def _interrupted(name: str) -> None:
+    os.write(2, f"{'run_record' if name == 'record' else name}: interrupted\n".encode())
+    os._exit(INTERRUPTED)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,4 +41,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] not in COMMANDS:
         print(f"motrace: {'no command' if not words else f'no command {words[0]!r}'}; {USAGE}", file=sys.stderr)
         return 2
-    return int(importlib.import_module(f"motrace.commands.{words[0]}").main(words[1:]))
+    return command(words[0], words[1:])

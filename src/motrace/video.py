@@ -117,7 +117,7 @@ def probe(path: Path) -> VideoFacts:
         reader.close()
     except (OSError, RuntimeError, StopIteration) as error:
         raise MotraceError(
-            f"{path} can't be decoded: {str(error).splitlines()[0] if str(error) else 'no frames'}"
+            f"{path.name} can't be decoded: {str(error).splitlines()[0] if str(error) else 'no frames'}"
         ) from error
     command = (
         imageio_ffmpeg.get_ffmpeg_exe(),

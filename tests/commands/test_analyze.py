@@ -8,10 +8,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import motrace
+from motrace import analysis
 from motrace.commands import analyze, compare
+from motrace.model.run import RunAnalysis
 from tests.conftest import ROOT
 
 WORKLOAD = "tests.programs.workloads:Plain"
@@ -129,6 +132,19 @@ def test_a_truncated_span_log_is_analysed_up_to_there(recorded: Path, tmp_path: 
     first, second = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())["runs"]
     assert 0 < first["frames"] < second["frames"] == 20
     assert first["residual_ns"] == 0
+    assert first["status"] == "crashed" and "is cut off" in first["status_reason"], "it is not taken for a whole run"
+    assert second["status"] == "completed"
+
+
+def test_a_truncated_log_of_cpu_clocks_is_told(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "x")
+    (log,) = (tmp_path / "x" / "01-none").glob("cpu-*.bin")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    assert analyze.main([str(tmp_path / "x")]) == 0
+    report = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())
+    assert any(f"{log.name} is cut off" in text and "01-none" in text for text in report["warnings"])
+    assert all(run["residual_ns"] == 0 for run in report["runs"])
+    assert report["runs"][0]["unexplained_ns"] > 0 == report["runs"][1]["unexplained_ns"]
 
 
 def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: Callable, tmp_path: Path) -> None:
@@ -165,6 +181,25 @@ def test_a_program_that_raises_is_a_crash(run_program: Callable, tmp_path: Path)
     assert done.returncode == 1
     manifest = json.loads((tmp_path / "mine" / "run.json").read_text())
     assert manifest["status"] == "crashed" and manifest["status_reason"] == "ValueError: broken"
+
+
+@pytest.mark.parametrize("where", ["frame", "segment"])
+def test_no_report_is_made_of_parts_that_do_not_add_up(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    """One nanosecond more, in a frame or outside of all."""
+    honest = analysis.build_tables
+
+    def off_by_one(run: RunAnalysis) -> dict[str, pa.Table]:
+        made = honest(run)
+        rows = made["attribution"].to_pylist()
+        next(row for row in rows if (row["frame"] is None) == (where == "segment"))["ns"] += 1
+        return {**made, "attribution": pa.Table.from_pylist(rows, schema=made["attribution"].schema)}
+
+    monkeypatch.setattr(analysis, "build_tables", off_by_one)
+    assert analyze.main([str(recorded / "one"), "--out", str(tmp_path / "out")]) == 1
+    assert "1 ns are attributed twice or not at all" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 # -- compare --------------------------------------------------------------------------------------
@@ -227,3 +262,21 @@ def test_manifests_that_say_little_are_reported(tmp_path: Path) -> None:
     assert report["runs"][0]["residual_ns"] == 0
     rows = {row["item"]: row for row in report["benchmark"]}
     assert rows["Frames of the video"]["value"] is None and "not known" in rows["Frames of the video"]["note"]
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pyarrow":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from motrace.cli import command
+sys.exit(command("analyze", ["nowhere"]))
+"""
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(run_program: Callable) -> None:
+    done = run_program("-c", INTERRUPTED_IMPORT, check=False)
+    assert done.returncode == 130
+    assert one_line(done) == "analyze: interrupted"

@@ -40,11 +40,13 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--warmup", "-1"), "--warmup -1: must be at least 0"),
         (("--num-envs", "0"), "--num-envs 0: must be at least 1"),
         (("--seed", "-1"), "--seed -1"),
+        (("--seed", str(1 << 63)), "must be between 0 and"),
         (("--repeat", "0"), "--repeat 0"),
         (("--size", "321x181"), "use --size 322x182"),
         (("--size", "big"), "--size big: write it as WIDTHxHEIGHT"),
         (("--size", "4x4"), "must be between 16 and 8192"),
         (("--stall-timeout", "0"), "--stall-timeout 0"),
+        (("--stall-timeout", "nan"), "--stall-timeout nan"),
         (("--collect-timeout", "0"), "--collect-timeout 0"),
         (("--collect", "nothing"), "--collect nothing: nothing; choose from "),
         (("--collect", ""), "nothing is named"),
@@ -190,6 +192,20 @@ def test_an_interrupted_run_is_kept(tmp_path: Path, number: int) -> None:
     assert run["status"] == "interrupted" and run["residual_ns"] == 0 and run["frames"] > 10
 
 
+def test_a_frame_that_ctrl_c_cut_short_does_not_count(tmp_path: Path) -> None:
+    """Frames of 0.6 s: the signal falls into one; the workload says how many it finished."""
+    process = start(tmp_path, "Slow")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    manifest = json.loads((tmp_path / "x/01-none/run.json").read_text())
+    (run,) = load(tmp_path / "x").report["runs"]
+    assert run["status"] == "interrupted" and run["residual_ns"] == 0
+    assert run["frames"] == manifest["workload"]["frames"] >= 1
+    assert run["phases"]["step"]["p50_ns"] >= 600_000_000
+
+
 def test_a_run_that_ignores_ctrl_c_is_killed_by_the_third(tmp_path: Path) -> None:
     """sleep returns at once on a signal, so this one is stuck for good only in a SIGSTOP."""
     process = start(tmp_path, "Sleeps")
@@ -230,6 +246,13 @@ def corrupt(path: Path) -> None:
     path.write_bytes(b"this is no checkpoint")
 
 
+def cut_off(path: Path) -> None:
+    from motrace.workloads.policy import seeded_policy
+
+    seeded_policy(0).save(path)
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
 def other_shape(path: Path) -> None:
     import torch
 
@@ -250,7 +273,9 @@ def other_content(path: Path) -> None:
     ("make", "message"),
     [
         (lambda path: None, "no such file"),
-        (corrupt, "not a torch checkpoint"),
+        (Path.mkdir, "a folder; give the checkpoint file in it"),
+        (corrupt, "not a torch checkpoint of plain tensors"),
+        (cut_off, "it may be cut off"),
         (other_shape, "mlp.0.weight is (512, 98), this policy (160-512-256-128-29) needs (512, 160)"),
         (other_content, "holds no 'actor_state_dict'"),
     ],

@@ -110,7 +110,7 @@ def test_the_baseline_and_the_video(report: Json) -> None:
     added = told["Recording adds"]
     none = told["The same steps without a renderer (mode none)"]["value"]
     assert none + added["value"] == pytest.approx(told["Sum"]["value"], rel=1e-3)
-    assert added["note"].startswith("95 %: +") and "[3, 3] runs" in added["note"]
+    assert added["note"].startswith("95 %: +") and "3 against 3 runs" in added["note"]
     assert told["Making each picture and dropping it adds"]["value"] is None
     video = report["runs"][0]["video"]
     assert told["Video path"]["value"] == "01-record/play_video.mp4" and told["Video size"]["value"] == video["bytes"]

@@ -35,6 +35,24 @@ class Plain(Base):
     """Completes."""
 
 
+class Slow(Base):
+    """Frames of 0.6 s; tells how many it finished when Ctrl-C ends it."""
+
+    def run(self) -> dict[str, Any]:
+        """See ``Workload.run``."""
+        motrace.segment("loop")
+        finished = 0
+        try:
+            for _ in range(self.options.frames):
+                with motrace.frame(), motrace.span("step"):
+                    time.sleep(0.6)
+                finished += 1
+        except KeyboardInterrupt:
+            pass
+        motrace.segment("drain")
+        return {"frames": finished, "interrupted": True}
+
+
 class Sleeps(Base):
     """Does nothing for ever."""
 

@@ -118,6 +118,10 @@ def show(report: dict[str, Any], console: Console) -> None:
     for text in report["warnings"]:
         console.print(f"[yellow]warning:[/] {text}")
     for mode, pool in report["modes"].items():
+        if not pool["frames"]:
+            told = ", ".join(f"{name} {seconds(ns)} s" for name, ns in pool["segments"].items())
+            console.print(f"{mode}: no frame was finished ({told})", soft_wrap=True)
+            continue
         console.print(
             f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "
             f"{number(pool['effective_fps'])} with the drain, {ms(pool['frame']['mean_ns'])} ms per frame",

@@ -114,7 +114,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     """Check the options, ask for the adapter, choose a preset. Raises MotraceError."""
     if args.repeat < 1:
         raise UsageError(f"--repeat {args.repeat}: must be at least 1")
-    if args.stall_timeout <= 0:
+    if not args.stall_timeout > 0:  # nan is neither
         raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
     settings = _settings(args)
     asked = registry.defaults() if args.collect is None else registry.names(args.collect)
@@ -176,7 +176,7 @@ def _preset_values(name: str, workload: str) -> dict[str, int]:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    if args.collect_timeout <= 0:
+    if not args.collect_timeout > 0:
         raise UsageError(f"--collect-timeout {args.collect_timeout:g}: must be more than 0 seconds")
     try:
         return Settings(args.collect_timeout, tuple(shlex.split(args.nsys_args)))

@@ -126,7 +126,8 @@ def _baseline(report: Json) -> Iterator[Row]:
 def _interval(entry: Json, comparison: Json) -> str:
     if entry["lo"] is None:
         return "one run of a mode has no spread: no interval"
-    return f"95 %: {entry['lo'] / 1e6:+,.3f} to {entry['hi'] / 1e6:+,.3f}, {comparison['repeats']} runs"
+    new, base = comparison["repeats"]
+    return f"95 %: {entry['lo'] / 1e6:+,.3f} to {entry['hi'] / 1e6:+,.3f}, {new} against {base} runs"
 
 
 def _video(report: Json) -> Iterator[Row]:
@@ -159,7 +160,9 @@ def _judgement(report: Json) -> Iterator[Row]:
     share = verdict["bucket"] and f"{verdict['label']}, {verdict['share']:.1%} of loop and drain"
     note = verdict["why"] if verdict["abstains"] else f"{sure}; {verdict['sentence']}"
     yield _row(JUDGEMENT, "Where the time goes", share, "", note)
-    yield _row(JUDGEMENT, "Owner", judged["owner"])
+    yield _row(
+        JUDGEMENT, "Owner", judged["owner"], "", f"the verdict's: {verdict['owner']}" if verdict["bucket"] else None
+    )
     yield _row(JUDGEMENT, "Recommended next action", judged["action"])
 
 

@@ -155,10 +155,19 @@ def _segments_table(analysis: RunAnalysis) -> pa.Table:
 
 
 def loop_frames(analysis: RunAnalysis) -> Array:
-    """Indices into the spans of the loop thread's frames that had ended, in order; of nested ones the outer."""
+    """Indices into the spans of the loop thread's frames that had ended, in order; of nested ones the outer.
+
+    A frame that Ctrl-C cut short is left out: what the workload says it finished is what counts.
+    """
     spans = analysis.spans
     outermost = spans.is_frame & (spans.frame == spans.value)
-    return np.flatnonzero(outermost & spans.closed & (spans.tid == analysis.loop_tid))
+    frames = np.flatnonzero(outermost & spans.closed & (spans.tid == analysis.loop_tid))
+    finished = (analysis.recording.manifest.get("workload") or {}).get("frames")
+    if analysis.status != "interrupted" or finished is None:
+        return frames
+    segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
+    in_loop = np.cumsum([analysis.segments[index].name == "loop" for index in segment_of])
+    return np.asarray(frames[in_loop <= finished])
 
 
 def inclusive_ns(analysis: RunAnalysis) -> dict[str, Array]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
+from .competition import MUCH, allow_for_others, crowded_ns, crowded_share
 from .episodes import run_episodes
 from .run import RunAnalysis
 from .run_tables import inclusive_ns, residual_ns
@@ -33,7 +34,8 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
     kept = frames[~frames["warmup"]]
     segments = segment_walls(analysis)
     loop_ns, drain_ns = segments.get("loop", 0), segments.get("drain", 0)
-    buckets = bucket_totals(tables["attribution"])
+    buckets, causes = bucket_totals(tables["attribution"]), cause_totals(tables["attribution"])
+    allow_for_others(buckets, causes, crowded_ns(manifest.get("resources")))
     unexplained = buckets["unexplained"]["ns"]
     summary = {
         "run_id": analysis.run_id,
@@ -56,7 +58,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "phases": phase_statistics(analysis, kept, loop_ns),
         "segment_phases": segment_phases(analysis, segments),
         "buckets": buckets,
-        "causes": cause_totals(tables["attribution"]),
+        "causes": causes,
         "recording_wall_ns": loop_ns + drain_ns,
         "residual_ns": residual_ns(tables),
         "unexplained_ns": unexplained,
@@ -253,6 +255,12 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
     if summary["recording_wall_ns"] and summary["unexplained_ns"] > UNEXPLAINED_WARNING * summary["recording_wall_ns"]:
         share = summary["unexplained_ns"] / summary["recording_wall_ns"]
         warnings.append(f"{share:.1%} of loop and drain is unexplained")
+    crowded = crowded_share(summary)
+    if crowded > MUCH:
+        warnings.append(
+            f"other processes used {crowded:.0%} of its cores while it ran: its threads may have waited for them; that "
+            "shows as run queue, or as time in which nobody worked (renderer stall); record again on a quieter machine"
+        )
     if summary["profiler_attached"] and not summary["observer"]:
         warnings.append("a profiler was attached: its times are disturbed; compare them with those of other such runs")
     if (manifest.get("nvtx") or {}).get("dummy"):

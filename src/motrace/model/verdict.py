@@ -11,6 +11,7 @@ from typing import Any
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
 from .compare import usable
+from .competition import MUCH, crowded_share
 
 Json = dict[str, Any]
 
@@ -148,7 +149,7 @@ def judge(
         "owner": rule.owner,
         "action": rule.action,
         "why": None if certain else _why(first, second, totals),
-        "next": None if certain else _next(cost or []),
+        "next": None if certain else _next(chosen, cost or []),
     }
 
 
@@ -158,8 +159,11 @@ def _any_completed(runs: list[Json]) -> list[Json]:
     return [run for run in completed if run["frames"]] or completed
 
 
-def _next(cost: list[Json]) -> str:
+def _next(runs: list[Json], cost: list[Json]) -> str:
     """What would settle it."""
+    crowded = max(crowded_share(run) for run in runs)
+    if crowded > MUCH:
+        return f"record again on a quieter machine: other processes used up to {crowded:.0%} of the cores"
     refused: dict[str, list[str]] = {}
     for row in cost:
         if row["use"] == "refused" and row["phase"] != "frame":

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import runs
 from ..errors import MotraceError
-from ..record.spans import END, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
+from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
 from .spans import SpanLogFile
@@ -134,8 +134,37 @@ def _note(recording: RunRecording) -> None:
             manifest["status_reason"] = (
                 manifest.get("status_reason") or "it ended without a word, and so did its launcher"
             )
+    _note_cut(recording)
     if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
         warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
+
+
+def _note_cut(recording: RunRecording) -> None:
+    """Tell of logs that lost their end after the run: a truncated copy is no completed run."""
+    log, manifest = recording.loop_log, recording.manifest
+    if log is None or not len(log.records):
+        return
+    if manifest.get("status") == runs.COMPLETED and not log.dropped and not _was_stopped(recording, log):
+        manifest["status"] = runs.CRASHED
+        manifest["status_reason"] = f"{log.path.name} is cut off: the run completed, the end of its log is lost"
+    cpu_log = recording.cpu_log
+    if cpu_log is None or not len(cpu_log.boundaries) or cpu_log.tid != log.tid:
+        return
+    missing_ns = int(log.records[:, END].max()) - int(cpu_log.boundaries[-1, 0])
+    if missing_ns > 0:
+        recording.warnings.append(
+            f"{cpu_log.path.name} is cut off {missing_ns / 1e9:.3f} s before the last span: "
+            "what the loop thread did after that is unexplained"
+        )
+
+
+def _was_stopped(recording: RunRecording, loop_log: SpanLogFile) -> bool:
+    """Whether a log of the process ends with the clock pair that ``stop`` writes, on whichever thread it is called."""
+    return any(
+        int(log.records[-1, WHAT]) & ~NAME_ID_MASK == KIND_CLOCK
+        for log in recording.span_logs
+        if log.pid == loop_log.pid and len(log.records) > (log is loop_log)  # its first record is a clock pair too
+    )
 
 
 def open_spans(recording: RunRecording) -> list[str]:

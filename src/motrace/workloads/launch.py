@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..errors import MotraceError
 from ..readers.progress import SpanTail
 from ..record.nvtx_ranges import profiler_attached
 from ..video import missing_frames, probe
+from .competition import Competition
 from .process import Command, worker_command
 from .watch import Interrupts, await_birth, reap, spawn, watch
 
@@ -54,6 +55,7 @@ class _Life:
 
     spawn_ns: int
     exit_ns: int = 0
+    competition: Competition = field(default_factory=Competition)
     stalled: str | None = None
     returncode: int | None = None
     usage: resource.struct_rusage | None = None
@@ -121,6 +123,7 @@ def _live(
         if pid is not None:
             life.stalled = watch(pid, SpanTail(run_dir, pid), progress, stall_timeout_s)
         life.exit_ns, life.pid = time.monotonic_ns(), pid
+        life.competition.stop()
     finally:
         interrupts.aim(None)
     direct = pid == process.pid
@@ -174,9 +177,7 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         "video_unknown": video_unknown,
         **team.outcome(),
     }
-    if life.usage is not None:  # else the worker's own word stays
-        cpu_s = life.usage.ru_utime + life.usage.ru_stime
-        fields["resources"] = {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": life.usage.ru_maxrss * 1024}
+    fields["resources"] = _resources(life, manifest.get("resources") or {})
     code = life.returncode or 0
     exit_status = 0 if status == runs.COMPLETED else code if 0 < code < 128 else 1
     warnings, again = tuple(team.warnings), team.calmer()
@@ -187,6 +188,14 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
         return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings)
     return Ended(run_dir.name, status, reason, exit_status, warnings, again)
+
+
+def _resources(life: _Life, told: dict[str, Any]) -> dict[str, Any]:
+    """CPU time and peak memory, as the kernel counted them or else as the worker told; and what others used."""
+    if life.usage is not None:
+        cpu_s = life.usage.ru_utime + life.usage.ru_stime
+        told = {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": life.usage.ru_maxrss * 1024}
+    return {**told, **life.competition.found(told["cpu_ns"])} if told else {}
 
 
 def _last_error(log: str) -> str:

@@ -12,6 +12,8 @@ MODES = ("record", "capture", "none")
 
 UNILAB = "unilab"
 DEFAULT_WORKLOAD = "humanoid"
+MOST_SEED = (1 << 63) - 1
+"""torch takes no more."""
 MOST_VIDEOS = 64
 """Environments that get a video of their own: each has an encoder process."""
 BUILT_IN = {
@@ -54,8 +56,8 @@ class Options:
                 f"--size {self.width}x{self.height}: H.264 needs an even width and height; use --size {even}"
             )
         self._check_videos()
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: must not be negative")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UsageError(f"--seed {self.seed}: must be between 0 and {MOST_SEED}")
 
     def _check_videos(self) -> None:
         if not self.video_per_env:

@@ -56,11 +56,12 @@ def load_policy(path: Path) -> MlpPolicy:
     Raises MotraceError where the file is missing, is no checkpoint, or has another shape.
     """
     if not path.is_file():
-        raise MotraceError(f"--checkpoint {path}: no such file")
+        what = "a folder; give the checkpoint file in it" if path.is_dir() else "no such file"
+        raise MotraceError(f"--checkpoint {path}: {what}")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a different type for every way a file can be wrong
-        raise MotraceError(f"--checkpoint {path}: not a torch checkpoint ({_first_line(error)})") from error
+        raise MotraceError(f"--checkpoint {path}: {_why_not(error)}") from error
     state = checkpoint.get(STATE_KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
         raise MotraceError(f"--checkpoint {path}: holds no {STATE_KEY!r}; give one that rsl_rl or motrace wrote")
@@ -78,5 +79,10 @@ def load_policy(path: Path) -> MlpPolicy:
     return policy
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def _why_not(error: Exception) -> str:
+    """Torch's own words run over pages, and advise to load without a check."""
+    if isinstance(error, PermissionError):
+        return "it may not be read"
+    return (
+        f"not a torch checkpoint of plain tensors ({type(error).__name__}); it may be cut off, or another kind of file"
+    )

@@ -1,0 +1,44 @@
+"""Statistics against SciPy's and NumPy's own, and against cases that can be counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from motrace.model.stats import Distribution, difference, mean_interval
+
+values = st.lists(st.floats(1.0, 1e9), min_size=2, max_size=8).filter(lambda found: np.std(found) > 1e-3)
+
+
+@given(values, values)
+def test_a_difference_has_welchs_interval(new: list[float], base: list[float]) -> None:
+    found = difference(np.array(new), np.array(base))
+    expected = scipy_stats.ttest_ind(new, base, equal_var=False).confidence_interval(0.95)
+    assert found.mean == pytest.approx(np.mean(new) - np.mean(base))
+    assert found.repeats == (len(new), len(base))
+    assert found.lo == pytest.approx(expected.low, rel=1e-6, abs=1e-3)
+    assert found.hi == pytest.approx(expected.high, rel=1e-6, abs=1e-3)
+
+
+@given(values)
+def test_a_mean_has_students_interval(repeats: list[float]) -> None:
+    found = mean_interval(np.array(repeats))
+    expected = scipy_stats.ttest_1samp(repeats, 0.0).confidence_interval(0.95)
+    assert (found.lo, found.hi) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-3)
+
+
+def test_one_repeat_has_no_interval() -> None:
+    one = difference(np.array([3.0]), np.array([1.0, 2.0]))
+    assert (one.mean, one.lo, one.hi) == (1.5, None, None)
+    assert mean_interval(np.array([3.0])).lo is None
+    same = difference(np.array([3.0, 3.0]), np.array([1.0, 1.0]))
+    assert (same.mean, same.lo, same.hi) == (2.0, 2.0, 2.0)
+
+
+def test_percentiles_are_those_of_the_frames() -> None:
+    found = Distribution.of(np.arange(101, dtype=np.int64) * 10)
+    assert found == Distribution(total_ns=50_500, mean_ns=500, p50_ns=500, p95_ns=950, p99_ns=990, max_ns=1000)
+    assert Distribution.of(np.empty(0, np.int64)) == Distribution(0, 0, 0, 0, 0, 0)
