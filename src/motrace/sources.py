@@ -92,6 +92,30 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     return found
 
 
+def each_trace(
+    paths: list[Path], scratch: Path, export: Exporter | None = None
+) -> Iterator[tuple[Path, NsysTrace | MotraceError]]:
+    """What Nsight Systems wrote at or below ``paths``, opened, each recording once; or why it can't be read.
+
+    Raises MotraceError where a path is not there, or holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise MotraceError(f"{path}: no such file or folder")
+        found = [path] if _is_trace(path) else list(find_traces(path)) if path.is_dir() else []
+        if not found:
+            raise MotraceError(f"{path}: neither a report of Nsight Systems (.nsys-rep or an export) nor above one")
+        files += [file for file in found if file not in files]
+    for number, file in enumerate(_one_of_each(files)):
+        folder = scratch / f"trace{number}"
+        folder.mkdir()
+        try:
+            yield file, TraceFile(file, _exported(file, folder, export), folder).open()
+        except MotraceError as error:
+            yield file, error
+
+
 def find_traces(root: Path) -> Iterator[Path]:
     """Files and folders below ``root`` that Nsight Systems wrote, sorted; results of analyses are not looked at."""
     if _is_trace(root):
