@@ -29,7 +29,7 @@ RUNNING_CAUSE = "native_or_python"
 
 @dataclass
 class Shares:
-    """One cause in every piece, int64 ns: lo <= ns <= hi."""
+    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi."""
 
     state: str
     cause: str
@@ -37,6 +37,7 @@ class Shares:
     ns: Array
     lo_ns: Array
     hi_ns: Array
+    rows: Array | None = None
 
 
 @dataclass(frozen=True)
