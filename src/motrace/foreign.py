@@ -36,6 +36,7 @@ REPEATS, COVERS = 3, 0.2
 """A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""
 LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "UCX", "NVSHMEM", "OpenACC", "OpenMP")
 """Domains in which libraries mark their own calls: taken for phases only where there are no others."""
+_MOST_CHOICES = 8
 LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 
@@ -96,6 +97,7 @@ def _end(trace: NsysTrace, table: pa.Table) -> int:
 
 def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tuple[int, int, str], pa.Table] | None:
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
+    every = table
     if phases is not None:
         domain, _, thread = phases.partition(":")
         table = table.filter(pc.equal(table.column("domain").cast("string"), domain))
@@ -104,7 +106,10 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
             tids = [int(thread)] if thread.isdigit() else named
             table = table.filter(pc.is_in(table.column("tid"), value_set=pa.array(tids, pa.int64())))
         if not table.num_rows:
-            raise UsageError(f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread")
+            raise UsageError(
+                f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread; it has "
+                + _what_there_is(every)
+            )
     if not table.num_rows:
         return None
     domain, pid, tid = table.column("domain").cast("string"), table.column("pid"), table.column("tid")
@@ -119,6 +124,16 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
     best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
     pid_, tid_, domain_ = distinct[best].tolist()
     return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
+
+
+def _what_there_is(ranges: pa.Table) -> str:
+    """What ``--phases`` may be, most ranges first."""
+    counts = ranges.select(["domain", "tid"]).to_pandas().astype({"domain": str}).value_counts()
+    if counts.empty:
+        return "none at all"
+    choices = [f"{domain}:{tid}" for domain, tid in counts.index.tolist()]
+    more = f" and {len(choices) - _MOST_CHOICES} more" if len(choices) > _MOST_CHOICES else ""
+    return ", ".join(choices[:_MOST_CHOICES]) + more + " (no name before the colon: the default domain)"
 
 
 def _is_library(domain: str) -> bool:
