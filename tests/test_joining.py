@@ -139,6 +139,7 @@ def test_somebody_elses_trace_has_phases_and_frames(tmp_path: Path) -> None:
     gpu = one.tables["gpu_phases"].to_pandas()
     assert gpu["operations"].sum() == 20  # 5 kernels, 15 copies
     assert "default" in " ".join(one.report["warnings"])
+    assert [text for text in one.report["warnings"] if "its frames cover 0.0%" in text]  # 0.2 ms of 1 s
 
 
 def test_phases_can_be_chosen(tmp_path: Path) -> None:
