@@ -40,4 +40,10 @@ def tell_of_profiler(home: Path, console: Console) -> Path:
             folder = Path(os.path.relpath(above))
             where = f"this one with `python -m tools.analyze {folder}`"
     console.print(f"profiled by {profiler}: its report is read where it lies below the folder to analyse; {where}")
+    if outside is not None and outside.perf_events:
+        console.print(
+            "if nsys does not end within a minute, it hangs and its report is lost: kill the process "
+            "`nsys --start-agent`; record again with --sample=none --cpuctxsw=none, or let run_record call nsys, "
+            "which watches it: --collect nsys"
+        )
     return folder
