@@ -2,18 +2,23 @@
 
 ``python -m benchmarks.nsys_reader [--rows 1000000 10000000]`` makes exports of that many events,
 converts each in a process of its own, and in the same run reads the same columns with the standard
-library's sqlite3 and lets ``nsys stats`` (where installed, up to --stats-rows) make three sums that
-we make from the Parquet files. The goal is 3.5 million rows a second on two idle cores.
+library's sqlite3. Where nsys is installed (and up to --stats-rows) ``nsys stats`` makes three summaries,
+and so do we, in turn with it: straight from the export (``summaries``, what ``analyze --sums`` prints),
+by way of Parquet (conversion of everything included), and from Parquet that is already there. The rows
+of the first are compared with those of nsys. The goals are 3.5 million rows a second on two idle cores,
+and a tenth of the time of ``nsys stats``; CPU time is what a busy machine distorts least.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import resource
 import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,8 +34,9 @@ from motrace.readers.nsys_calls import APIS, OPS
 from motrace.readers.nsys_nvtx import Labels
 from motrace.readers.nsys_nvtx import query as nvtx_query
 from motrace.readers.nsys_source import Query
+from motrace.readers.nsys_sums import summaries
 
-TARGET_ROWS_S = 3.5e6
+TARGET_ROWS_S, TARGET_TIMES = 3.5e6, 10.0
 REPORTS = ("gpukernsum", "cudaapisum", "nvtxsum")
 GLOBAL_TID = (1 << 48) | (4711 << 24) | 4711
 NAMES = 200
@@ -93,8 +99,8 @@ def make_export(path: Path, rows: int) -> None:
             db.execute("COMMIT")
 
 
-def child(path: Path, sums: bool) -> dict[str, Any]:
-    """Convert in this process: seconds, rows, peak memory; with ``sums`` also make the three sums."""
+def child(path: Path) -> dict[str, Any]:
+    """Convert in this process: seconds, rows, peak memory, and the three summaries from the Parquet files."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         out = Path(name) / "out"
@@ -103,16 +109,27 @@ def child(path: Path, sums: bool) -> dict[str, Any]:
         taken, cpu = time.perf_counter() - begin, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         size = sum(file.stat().st_size for file in out.iterdir())
-        if sums:
-            for table in rows:
-                columns = pq.read_table(out / f"{table}.parquet", columns=["name", "start_ns", "end_ns"])
-                frame = columns.to_pandas()
-                (frame["end_ns"] - frame["start_ns"]).groupby(frame["name"], observed=True).agg(
-                    ["sum", "count", "mean", "median", "min", "max", "std"]
-                )
-        total = time.perf_counter() - begin
-    return {"s": taken, "cpu_s": cpu, "rows": sum(rows.values()), "bytes": size, "sums_s": total,
+        begin = time.perf_counter()
+        for table in rows:
+            columns = pq.read_table(out / f"{table}.parquet", columns=["name", "start_ns", "end_ns"])
+            frame = columns.to_pandas()
+            (frame["end_ns"] - frame["start_ns"]).groupby(frame["name"], observed=True).agg(
+                ["sum", "count", "mean", "median", "min", "max", "std"]
+            )
+        later = time.perf_counter() - begin
+    return {"s": taken, "cpu_s": cpu, "rows": sum(rows.values()), "bytes": size, "parquet_sums_s": later,
             "peak_mb": peak / 1024, "before_mb": before / 1024}  # fmt: skip
+
+
+def direct_child(path: Path) -> dict[str, Any]:
+    """The three summaries straight from the export, in this process."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory(dir=path.parent) as name:
+        found = summaries(open_trace(path, Path(name)), ("nvtx", "cuda", "gpu"))
+    taken, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = sorted(zip(*(found.column(name).to_pylist() for name in ("name", "count", "total_ns"))))
+    return {"s": taken, "cpu_s": cpu, "peak_mb": peak, "rows": rows}
 
 
 def queries() -> list[Query]:
@@ -139,12 +156,43 @@ def standard_library(path: Path) -> float:
     return time.perf_counter() - begin
 
 
-def nsys_stats(path: Path) -> float:
-    """Seconds that ``nsys stats`` takes for the three sums."""
-    begin = time.perf_counter()
+def nsys_stats(path: Path) -> tuple[float, float, list[list[Any]]]:
+    """Wall and CPU seconds of ``nsys stats`` for the three summaries, and their rows: name, count, total."""
+    begin, cpu = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = ("nsys", "stats", "-q", "-r", ",".join(REPORTS), "--format", "csv", "-o", "-", str(path))
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rows = []
+    for block in done.stdout.strip().split("\n\n"):
+        for row in csv.DictReader(block.splitlines()):
+            name, count = row.get("Name") or row.get("Range"), row.get("Num Calls") or row.get("Instances")
+            rows.append([name, int(count or 0), int(row["Total Time (ns)"])])
+    used = after.ru_utime + after.ru_stime - cpu.ru_utime - cpu.ru_stime
+    return time.perf_counter() - begin, used, sorted(rows)
+
+
+def in_child(path: Path, flag: str) -> tuple[dict[str, Any], float]:
+    """What a new process finds, and the seconds that it took with all imports."""
+    begin = time.perf_counter()
+    command = [sys.executable, "-m", "benchmarks.nsys_reader", flag, str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+    return json.loads(done.stdout), time.perf_counter() - begin
+
+
+def compared(path: Path, repeat: int = 3) -> dict[str, Any]:
+    """Our summaries and those of ``nsys stats``, in turn; medians. Raises RuntimeError if they differ."""
+    found: dict[str, list[float]] = {}
+    for _ in range(repeat):
+        ours, process_s = in_child(path, "--direct")
+        wall, cpu, rows = nsys_stats(path)
+        if ours["rows"] != rows:
+            raise RuntimeError("our summaries are not those of nsys stats")
+        for name, value in (
+            ("direct_s", ours["s"]), ("direct_cpu_s", ours["cpu_s"]), ("direct_process_s", process_s),
+            ("direct_mb", ours["peak_mb"]), ("stats_s", wall), ("stats_cpu_s", cpu),
+        ):  # fmt: skip
+            found.setdefault(name, []).append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def measure(rows: int, folder: Path, with_stats: bool) -> dict[str, Any]:
@@ -152,33 +200,51 @@ def measure(rows: int, folder: Path, with_stats: bool) -> dict[str, Any]:
     path = folder / f"made{rows}.sqlite"
     make_export(path, rows)
     size = path.stat().st_size
-    results: list[dict[str, Any]] = []
-    for attempt in range(3):
-        command = [sys.executable, "-m", "benchmarks.nsys_reader", "--child", str(path)]
-        done = subprocess.run(
-            command + (["--sums"] if attempt == 0 else []), check=True, capture_output=True, text=True, env=os.environ
-        )
-        results.append(json.loads(done.stdout))
-    best = min(results, key=lambda result: float(result["s"]))
-    found = {"rows": rows, "sqlite_bytes": size, "sums_s": results[0]["sums_s"], "stdlib_s": standard_library(path)}
+    best = min((in_child(path, "--child")[0] for _ in range(3)), key=lambda result: float(result["s"]))
+    found = {"rows": rows, "sqlite_bytes": size, "stdlib_s": standard_library(path)}
     if with_stats:
-        found["stats_s"] = nsys_stats(path)
+        found |= compared(path)
     path.unlink()
     return {**best, **found}
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what was measured of one size."""
+    sizes = f"{found['sqlite_bytes'] / 1e6:.0f} MB SQLite -> {found['bytes'] / 1e6:.0f} MB Parquet"
+    print(f"{found['rows']:,} events, {sizes}")
+    print(f"  converted in           {found['s']:8.2f} s  = {found['rows'] / found['s'] / 1e6:.2f} M rows/s "
+          f"(goal {TARGET_ROWS_S / 1e6}), {found['cpu_s']:.2f} s of CPU")  # fmt: skip
+    print(f"  stdlib sqlite3, read   {found['stdlib_s']:8.2f} s  = {found['stdlib_s'] / found['s']:.1f} x ours")
+    print(f"  peak memory            {found['peak_mb']:8.0f} MB, of which {found['before_mb']:.0f} MB before")
+    if "stats_s" in found:
+        stats = found["stats_s"]
+        print(
+            f"  three summaries: nsys stats {stats:.2f} s ({found['stats_cpu_s']:.2f} s of CPU); the same rows from us"
+        )
+        for text, taken in (
+            ("straight from the export", found["direct_s"]),
+            ("  as a process, imports too", found["direct_process_s"]),
+            ("by way of Parquet, converting", found["s"] + found["parquet_sums_s"]),
+            ("from Parquet already there", found["parquet_sums_s"]),
+        ):
+            print(f"    {text:30} {taken:8.2f} s  {stats / taken:6.1f} times as fast (goal {TARGET_TIMES:.0f})")
+        used = found["direct_cpu_s"]
+        print(f"    straight, CPU time             {used:8.2f} s  {found['stats_cpu_s'] / used:6.1f} times less;"
+              f" peak memory {found['direct_mb']:.0f} MB", flush=True)  # fmt: skip
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
-    parser.add_argument("--stats-rows", type=int, default=1_000_000, help="no larger export goes to nsys stats")
+    parser.add_argument("--stats-rows", type=int, default=10_000_000, help="no larger export goes to nsys stats")
     parser.add_argument("--folder", type=Path, help="where to make the exports (default: the temporary folder)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--sums", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--direct", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.child:
-        print(json.dumps(child(args.child, args.sums)))
+    if args.child or args.direct:
+        print(json.dumps(child(args.child) if args.child else direct_child(args.direct)))
         return 0
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         for rows in args.rows:
@@ -186,20 +252,8 @@ def main() -> int:
             found = measure(rows, Path(folder), stats)
             if args.json:
                 print(json.dumps(found), flush=True)
-                continue
-            print(
-                f"{rows:,} events, {found['sqlite_bytes'] / 1e6:.0f} MB SQLite -> {found['bytes'] / 1e6:.0f} MB Parquet"
-            )
-            print(f"  converted in           {found['s']:8.2f} s  = {found['rows'] / found['s'] / 1e6:.2f} M rows/s "
-                  f"(goal {TARGET_ROWS_S / 1e6}), {found['cpu_s']:.2f} s of CPU")  # fmt: skip
-            print(f"  stdlib sqlite3, read   {found['stdlib_s']:8.2f} s  = {found['stdlib_s'] / found['s']:.1f} x ours")
-            if "stats_s" in found:
-                print(f"  three sums             {found['sums_s']:8.2f} s; nsys stats {found['stats_s']:.2f} s "
-                      f"= {found['stats_s'] / found['sums_s']:.1f} times ours")  # fmt: skip
-            print(
-                f"  peak memory            {found['peak_mb']:8.0f} MB, of which {found['before_mb']:.0f} MB before",
-                flush=True,
-            )
+            else:
+                show(found)
     return 0
 
 

@@ -36,6 +36,9 @@ REPEATS, COVERS = 3, 0.2
 """A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""
 LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "UCX", "NVSHMEM", "OpenACC", "OpenMP")
 """Domains in which libraries mark their own calls: taken for phases only where there are no others."""
+MOST = 0.5
+"""If frames cover less of the loop, times per frame say little of it."""
+_MOST_CHOICES = 8
 LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 
@@ -72,10 +75,25 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
     warnings = [f"recorded by Nsight Systems {trace.product_version} alone: {said}"]
     if not has_frames and chosen is not None:
         warnings.append("no range repeats: there are no frames")
+    covered = _frames_cover(records) if has_frames else 1.0
+    if covered < MOST:
+        warnings.append(
+            f"its frames cover {covered:.1%} of the time from the first to the last: times per frame leave out what "
+            "lies between them, frames per second do not"
+        )
     recording = RunRecording(
         path.stem, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
     )
     return recording, ClockFit.constant(shift, 0, 0, "the trace's own clock")
+
+
+def _frames_cover(records: Array) -> float:
+    """The share of the time from the first frame to the last that is inside frames; 1 where it can't be told."""
+    frames = records[(records[:, 0] >= KIND_FRAME) & (records[:, 2] > 0)]
+    if not len(frames):
+        return 1.0
+    within = Intervals.union(frames[:, 1], frames[:, 2]).total_ns
+    return float(within / max(1, int(frames[:, 2].max() - frames[:, 1].min())))
 
 
 def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int) -> Array:
@@ -96,6 +114,7 @@ def _end(trace: NsysTrace, table: pa.Table) -> int:
 
 def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tuple[int, int, str], pa.Table] | None:
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
+    every = table
     if phases is not None:
         domain, _, thread = phases.partition(":")
         table = table.filter(pc.equal(table.column("domain").cast("string"), domain))
@@ -104,7 +123,10 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
             tids = [int(thread)] if thread.isdigit() else named
             table = table.filter(pc.is_in(table.column("tid"), value_set=pa.array(tids, pa.int64())))
         if not table.num_rows:
-            raise UsageError(f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread")
+            raise UsageError(
+                f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread; it has "
+                + _what_there_is(every)
+            )
     if not table.num_rows:
         return None
     domain, pid, tid = table.column("domain").cast("string"), table.column("pid"), table.column("tid")
@@ -119,6 +141,16 @@ def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tupl
     best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
     pid_, tid_, domain_ = distinct[best].tolist()
     return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
+
+
+def _what_there_is(ranges: pa.Table) -> str:
+    """What ``--phases`` may be, most ranges first."""
+    counts = ranges.select(["domain", "tid"]).to_pandas().astype({"domain": str}).value_counts()
+    if counts.empty:
+        return "none at all"
+    choices = [f"{domain}:{tid}" for domain, tid in counts.index.tolist()]
+    more = f" and {len(choices) - _MOST_CHOICES} more" if len(choices) > _MOST_CHOICES else ""
+    return ", ".join(choices[:_MOST_CHOICES]) + more + " (no name before the colon: the default domain)"
 
 
 def _is_library(domain: str) -> bool:

@@ -87,9 +87,35 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
         for home, run_dirs in here.items():
             known = found.setdefault(home, Sources()).runs
             known += [RunSources(one) for one in run_dirs if one not in [other.path for other in known]]
-    for file in _one_of_each(files):
-        _place(file, found, scratch, export)
+    for forms in _by_recording(files):
+        _place(forms, found, scratch, export)
     return found
+
+
+def each_trace(
+    paths: list[Path], scratch: Path, export: Exporter | None = None
+) -> Iterator[tuple[Path, NsysTrace | MotraceError]]:
+    """What Nsight Systems wrote at or below ``paths``, opened, each recording once; or why it can't be read.
+
+    Raises MotraceError where a path is not there, or holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise MotraceError(f"{path}: no such file or folder")
+        found = [path] if _is_trace(path) else list(find_traces(path)) if path.is_dir() else []
+        if not found:
+            raise MotraceError(f"{path}: neither a report of Nsight Systems (.nsys-rep or an export) nor above one")
+        files += [file for file in found if file not in files]
+    for number, forms in enumerate(_by_recording(files)):
+        folder = scratch / f"trace{number}"
+        folder.mkdir()
+        opened, trace, problems = _open(forms, folder, export)
+        if opened is None or trace is None:
+            yield forms[0], MotraceError("; ".join(problems))
+            continue
+        trace.warnings[:0] = problems
+        yield opened.path, trace
 
 
 def find_traces(root: Path) -> Iterator[Path]:
@@ -100,7 +126,7 @@ def find_traces(root: Path) -> Iterator[Path]:
     for directory, subdirectories, files in os.walk(root):
         here = Path(directory)
         subdirectories[:] = sorted(name for name in subdirectories if name != runs.ANALYSIS_DIR and name[0] != ".")
-        folders = [name for name in subdirectories if is_nsys_file(here / name)]
+        folders = [name for name in subdirectories if is_nsys_file(here / name) or name.endswith(SUFFIXES)]
         subdirectories[:] = [name for name in subdirectories if name not in folders]
         yield from (here / name for name in folders)
         yield from (here / name for name in sorted(files) if name.endswith(SUFFIXES) and _is_trace(here / name))
@@ -110,40 +136,60 @@ def _is_trace(path: Path) -> bool:
     return path.suffix == STREAM or is_nsys_file(path)
 
 
-def _one_of_each(files: list[Path]) -> list[Path]:
-    """Of a report and its exports, the one that is read best."""
+def _by_recording(files: list[Path]) -> list[list[Path]]:
+    """Each recording's report and its exports, the one that is read best first."""
 
-    def recording(path: Path) -> tuple[Path, str]:
-        name = path.name.removesuffix("_pqtdir") if path.is_dir() else path.stem
-        return path.parent.resolve(), name
+    def suffix(path: Path) -> str:
+        return "" if path.is_dir() else path.suffix
 
-    best: dict[tuple[Path, str], Path] = {}
+    recordings: dict[tuple[Path, str], list[Path]] = {}
     for path in files:
-        key, suffix = recording(path), "" if path.is_dir() else path.suffix
-        if key not in best or _PREFERRED.index(suffix) < _PREFERRED.index(
-            "" if best[key].is_dir() else best[key].suffix
-        ):
-            best[key] = path
-    return [best[key] for key in sorted(best)]
+        name = path.name.removesuffix("_pqtdir") if path.is_dir() else path.stem
+        recordings.setdefault((path.parent.resolve(), name), []).append(path)
+    return [sorted(recordings[key], key=lambda path: _PREFERRED.index(suffix(path))) for key in sorted(recordings)]
 
 
-def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
-    """Open a trace and give it to the runs it watched, else make it a run."""
+def _open(
+    forms: list[Path], folder: Path, export: Exporter | None
+) -> tuple[TraceFile | None, NsysTrace | None, list[str]]:
+    """The first form of a recording that can be read, opened, and what is wrong with those before it."""
+    problems: list[str] = []
+    for file in forms:
+        try:
+            opened = TraceFile(file, _exported(file, folder, export), folder)
+            return opened, opened.open(), problems
+        except MotraceError as error:
+            problems.append(str(error))
+    return None, None, problems
+
+
+def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
+    """Open a trace and give it to the runs it watched, else make it a run.
+
+    What can't be read is a warning of the experiment that it lies in, else one of its own.
+    """
+    file = forms[0]
     folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        opened = TraceFile(file, _exported(file, folder, export), folder)
-        trace = opened.open()
-        watched = [
-            run for sources in found.values() for run in sources.runs if not run.is_trace and watches(trace, run)
-        ]
-    except MotraceError as error:
-        found.setdefault(file, Sources()).warnings.append(str(error))
+    opened, trace, problems = _open(forms, folder, export)
+    around = [home for home in found if home.resolve() in file.resolve().parents and home.is_dir()]
+    home = max(around, key=lambda home: len(home.parts), default=file if opened is None else opened.path)
+    watched: list[RunSources] = []
+    if opened is not None and trace is not None:
+        try:
+            runs_here = [run for sources in found.values() for run in sources.runs if not run.is_trace]
+            watched = [run for run in runs_here if watches(trace, run)]
+        except MotraceError as error:
+            problems.append(str(error))
+            opened = None
+    if problems:
+        found.setdefault(home, Sources()).warnings.extend(problems)
+    if opened is None:
         return
     for run in watched:
         run.traces.append(opened)
     if not watched:
-        found.setdefault(file, Sources()).runs.append(RunSources(file, [opened], is_trace=True))
+        found.setdefault(opened.path, Sources()).runs.append(RunSources(opened.path, [opened], is_trace=True))
 
 
 def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:

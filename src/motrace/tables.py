@@ -20,9 +20,14 @@ def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
     """A table of ``schema`` from columns. Raises ValueError where a column is missing, extra or null."""
     if set(columns) != set(schema.names):
         raise ValueError(f"columns {sorted(columns)} do not fit the schema's {sorted(schema.names)}")
-    table = pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema=schema)
+    arrays = [_array(columns[name], schema.field(name).type) for name in schema.names]
+    table = pa.Table.from_arrays(arrays, schema=schema)
     check(table, schema)
     return table
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def check(table: pa.Table, schema: pa.Schema) -> None:

@@ -158,6 +158,9 @@ ROLE_CAUSES: dict[str, str] = {
 IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
 
+GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
+"""What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
+
 NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
 """What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
 

@@ -262,6 +262,8 @@ def test_run_record_under_a_profiler_of_the_users_own(tmp_path: Path) -> None:
     (told,) = [line for line in done.stdout.splitlines() if line.startswith("profiled by nsys")]
     assert "its report is read where it lies below the folder to analyse; this one with `python -m tools" in told
     assert Path(ROOT / told.split("tools.analyze ")[1].rstrip("`")).resolve() == tmp_path.resolve()
+    (following,) = [line for line in done.stdout.splitlines() if "next: python" in line]
+    assert following.endswith(told.split("`")[1])  # where the report is too, not the experiment's folder alone
     run = manifest(tmp_path, "01-none")
     assert run["profiler_attached"] is True and run["profiled_by"] == "nsys"
     assert run["nvtx"]["attached"] is True and run["nvtx"]["dummy"] is False

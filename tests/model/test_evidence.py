@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motrace.model.attribution import Blind, Shares, attribute
+from motrace.model.events import Coverage, Who, evidence_from
 from motrace.model.evidence import Evidence
+from motrace.model.pieces import Pieces
+from motrace.readers.events import Calls, Ops, WindowEvents
+from motrace.timeline.intervals import Intervals
 from tests.model.simulated import Machine, build, calls, machines, scheduling, true_causes
 
 SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
@@ -100,3 +104,40 @@ def test_a_child_may_use_more_cpu_time_than_wall_time() -> None:
                     seed,
                     cause,
                 )
+
+
+def on_a_gpu_unseen(gpu_waits: Intervals | None) -> dict[str, tuple[int, int, int, str]]:
+    """100 ns in capture, of which the loop thread ran 20 and waited for the renderer from 20 to 100."""
+    pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), ["capture"])
+    off = Intervals.union(np.array([20]), np.array([100]))
+    evidence = Evidence("scheduling", off_core=off, working={}, gpu_waits=gpu_waits)
+    shares = attribute(pieces, None, {}, None, Blind(True, False), evidence)
+    return {
+        share.cause: (int(share.ns[0]), int(share.lo_ns[0]), int(share.hi_ns[0]), share.evidence)
+        for share in shares
+        if share.state == "blocked"
+    }
+
+
+def test_waiting_for_an_unseen_gpu_is_an_estimate_and_no_proof() -> None:
+    before = on_a_gpu_unseen(None)
+    assert before["unexplained"][0] == 80 and before["gpu_only"][:3] == (0, 0, 80)
+    after = on_a_gpu_unseen(Intervals.union(np.array([0, 50]), np.array([10, 90])))
+    assert after["gpu_only"][:3] == (40, 0, 80)  # 50 to 90; of 0 to 10 nothing was blocked
+    assert after["unexplained"][0] == 40
+    assert after["gpu_only"][3].endswith("waits for the GPU") and "waits" not in before["gpu_only"][3]
+    assert [row[1:3] for row in before.values()] == [after[cause][1:3] for cause in before]
+
+
+def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
+    """By the API: a semaphore of the OS runtime, or the GPU of CUDA, is not the one that draws."""
+    zero = np.zeros(4, np.int64)
+    calls = Calls(
+        zero, zero + 5, np.array([0, 100, 200, 300]), np.array([10, 110, 210, 310]),
+        np.array(["fence", "semaphore", "device", "image"], object), np.array([True, False, False, True]),
+    )  # fmt: skip
+    nothing = np.empty(0, np.int64)
+    events = WindowEvents(None, calls, Ops(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    for sees_graphics, expected in ((False, [(0, 10)]), (True, None)):
+        found = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 1000, 0, 0, sees_graphics, False)).gpu_waits
+        assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected

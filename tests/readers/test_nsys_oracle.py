@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from motrace.readers.nsys import convert, nvtx_table, open_trace
+from motrace.readers.nsys_sums import summaries
 from motrace.timeline.projection import project
 
 from . import recorded
@@ -127,6 +128,33 @@ def test_kernels_and_copies(source: Path, tmp_path: Path) -> None:
         "memset": "[CUDA memset]",
     }
     assert ours(mine.assign(name=mine["name"].astype(str).map(short))) == copies
+
+
+def test_summaries(source: Path, tmp_path: Path) -> None:
+    """Straight from the export: every number of every row, to the digit that nsys prints."""
+    found = summaries(open_trace(source, tmp_path)).to_pylist()
+    twice = "CUPTI_ACTIVITY_KIND_RUNTIME" in open_trace(source, tmp_path).tables and source_has_backtraces(source)
+    compared = 0
+    for name, summary, title, count in (
+        ("nvtxsum", "nvtx", "Range", "Instances"),
+        ("osrtsum", "osrt", "Name", "Num Calls"),
+        ("vulkanapisum", "vulkan", "Name", "Num Calls"),
+        ("cudaapisum", "cuda", "Name", "Num Calls"),
+    ):
+        if name == "cudaapisum" and twice:
+            continue  # see test_cuda_calls
+        theirs = {(re.sub(r"_v\d{4,}$", "", row[title]), row.get("Style")): row for row in report(source, name)}
+        styles = {"range": "PushPop", "start_end": "StartEnd", "call": None}
+        ours = {(row["name"], styles[row["kind"]]): row for row in found if row["summary"] == summary}
+        assert ours.keys() == theirs.keys()
+        for key, row in ours.items():
+            assert row["count"] == int(theirs[key][count])
+            for what, their in (("total", "Total Time"), ("min", "Min"), ("max", "Max")):
+                assert row[f"{what}_ns"] == int(theirs[key][f"{their} (ns)"]), key
+            for what, their in (("mean", "Avg"), ("median", "Med"), ("std", "StdDev")):
+                assert row[f"{what}_ns"] == pytest.approx(float(theirs[key][f"{their} (ns)"]), rel=1e-6, abs=0.051)
+            compared += 1
+    assert compared
 
 
 def test_launches(source: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from ..report.format import ms, number, percent, seconds, signed_ms
 from ..sources import find
 from ..vocabulary import BUCKETS
 from . import Parser, execute
+from .sums import print_sums
 
 
 def parser() -> Parser:
@@ -38,6 +39,12 @@ def parser() -> Parser:
         help="instead: write a copy of the SQLite export PATH that can be shared, without environment, "
         "command lines, user, host or paths",
     )
+    made.add_argument(
+        "--sums",
+        action="store_true",
+        help="instead: print the time by name of ranges, calls and GPU operations of each report of Nsight Systems, "
+        "straight from it; all rows go to OUT/sums.csv with --out",
+    )
     made.add_argument("--jobs", type=int, default=1, help="runs analysed at once (default: 1)")
     return made
 
@@ -49,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if args.scrub is not None:
         return _scrub(args.paths, Path(args.scrub))
     with tempfile.TemporaryDirectory(prefix="motrace-", dir=_room_for(args.out)) as scratch:
+        if args.sums:
+            return print_sums([Path(path) for path in args.paths], Path(scratch), args.out)
         return _analyse(args, Path(scratch))
 
 

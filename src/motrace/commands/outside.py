@@ -27,14 +27,23 @@ def prepare_for_profiler(console: Console) -> None:
         )
 
 
-def tell_of_profiler(home: Path, console: Console) -> None:
-    """Say where the report of a profiler around us must lie to be found."""
+def tell_of_profiler(home: Path, console: Console) -> Path:
+    """Say where the report of a profiler around us must lie to be found; returns the folder to analyse."""
     profiler, outside = profiled_by(), nsys_around()
+    folder = home
     if profiler is None:
-        return
+        return folder
     where = f"put it into {home}"
     if outside is not None and outside.report is not None:
         above = Path(os.path.commonpath((outside.report.parent, home.resolve())))
         if len(above.parts) > 2:  # not half the disk
-            where = f"this one with `python -m tools.analyze {os.path.relpath(above)}`"
+            folder = Path(os.path.relpath(above))
+            where = f"this one with `python -m tools.analyze {folder}`"
     console.print(f"profiled by {profiler}: its report is read where it lies below the folder to analyse; {where}")
+    if outside is not None and outside.perf_events:
+        console.print(
+            "if nsys does not end within a minute, it hangs and its report is lost: kill the process "
+            "`nsys --start-agent`; record again with --sample=none --cpuctxsw=none, or let run_record call nsys, "
+            "which watches it: --collect nsys"
+        )
+    return folder

@@ -275,10 +275,10 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
         runs.write_json(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
-    tell_of_profiler(home, console)
+    to_analyse = tell_of_profiler(home, console)
     for text in instrument_warnings(home):
         console.print(f"warning: {text}")
-    console.print(f"recorded in {home}; next: python -m tools.analyze {home}")
+    console.print(f"recorded in {home}; next: python -m tools.analyze {to_analyse}")
     if done.status == runs.COMPLETED:
         return 0
     if done.status == runs.CRASHED and done.failed is not None:

@@ -23,12 +23,13 @@ from .split import CUDA, GRAPHICS, split_by_clocks, whole_ns
 Array = np.ndarray[Any, Any]
 
 EXACT, COUNTERS, NO_EVIDENCE = "thread clock", "cpu counters", "none"
+GPU_WAITED = "waits for the GPU"
 RUNNING_CAUSE = "native_or_python"
 
 
 @dataclass
 class Shares:
-    """One cause in every piece, int64 ns: lo <= ns <= hi."""
+    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi."""
 
     state: str
     cause: str
@@ -36,6 +37,7 @@ class Shares:
     ns: Array
     lo_ns: Array
     hi_ns: Array
+    rows: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,9 @@ class _Blocked:
         self.cores = log.cores if log is not None else 1
         self.has_clocks = log is not None
         self.during = {} if log is None else self._during(log, roles)
+        self.likely_ns = np.zeros(len(pieces))  # blocked time in which an unseen GPU most likely drew
+        if evidence is not None and evidence.gpu_waits is not None:
+            self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
         if evidence is not None:
             for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
                 if found is not None and len(found):
@@ -152,13 +157,16 @@ class _Blocked:
     def split(self, group: str, rows: Array) -> tuple[str, dict[str, tuple[Array, Array, Array]]]:
         """What the evidence is called, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
-        blind = self.blind.in_group(group)
+        blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         mine = {role: used.rows(rows) for role, used in self.during.items()}
         if evidence is None or evidence.working is None or blind:
+            source = "" if evidence is None else evidence.source
+            if blind and group == "renderer" and likely.any():
+                source += f" and {GPU_WAITED}"
             if evidence is not None and not self.has_clocks:
-                return evidence.source, split_by_clocks(blocked, mine, group, blind, self.cores, unseen=True)
-            label = COUNTERS if evidence is None else f"{COUNTERS} and {evidence.source}"
-            return label, split_by_clocks(blocked, mine, group, blind, self.cores)
+                return source, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
+            label = COUNTERS if evidence is None else f"{COUNTERS} and {source}"
+            return label, split_by_clocks(blocked, mine, group, blind, self.cores, likely_ns=likely)
         causes = {
             cause: Usage(lo, ns, hi, lo)
             for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()

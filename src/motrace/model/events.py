@@ -9,7 +9,7 @@ import numpy as np
 
 from ..readers.events import Ops, WindowEvents
 from ..timeline.intervals import Intervals, any_of
-from ..vocabulary import IDLE_WAITS
+from ..vocabulary import GPU_WAITS, IDLE_WAITS
 from .evidence import Evidence
 from .gpu import GpuOps
 
@@ -79,6 +79,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         waiting={} if working is not None else _waiting(events, who),
         graphics=any_of(gpu.rows(events.ops.graphics).busy().values()) if coverage.graphics else None,
         cuda=any_of(gpu.rows(~events.ops.graphics).busy().values()) if coverage.cuda else None,
+        gpu_waits=None if coverage.graphics else _gpu_waits(events),
     )
 
 
@@ -142,6 +143,13 @@ def _waiting(events: WindowEvents, who: Who) -> dict[int, Intervals]:
             chosen = idle[rows]
             waiting[slot] = Intervals.union(calls.start_ns[chosen] + CALL_EDGE_NS, calls.end_ns[chosen] - CALL_EDGE_NS)
     return waiting
+
+
+def _gpu_waits(events: WindowEvents) -> Intervals | None:
+    """When any thread waited in Vulkan for what it had submitted; None where none did."""
+    calls = events.calls
+    chosen = calls.vulkan & np.isin(calls.waits_on, list(GPU_WAITS))
+    return Intervals.union(calls.start_ns[chosen], calls.end_ns[chosen]) if chosen.any() else None
 
 
 def all_ops(ops: Ops) -> GpuOps:

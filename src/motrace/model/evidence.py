@@ -33,8 +33,10 @@ class Evidence:
     have been blocked as long elsewhere, in calls too short to be recorded. ``working`` maps roles to when at least one
     thread of theirs was on a core; it is None unless every worker was seen. ``waiting`` maps CPU
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
-    GPUs did, None where the trace can't tell. ``error_ns`` is the error of the alignment of these
-    intervals with the pieces, ``step_ns`` the sampling interval (0 for events).
+    GPUs did, None where the trace can't tell. ``gpu_waits`` is when a thread waited in Vulkan for what
+    it had submitted, given where the trace can't tell what the GPU drew: most likely it did then.
+    ``error_ns`` is the error of the alignment of these intervals with the pieces, ``step_ns`` the
+    sampling interval (0 for events).
     """
 
     source: str
@@ -47,6 +49,7 @@ class Evidence:
     waiting: dict[int, Intervals] = field(default_factory=dict)
     graphics: Intervals | None = None
     cuda: Intervals | None = None
+    gpu_waits: Intervals | None = None
 
     @property
     def away(self) -> Intervals | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import tables
+from ..readers.nsys_strings import constant, encoded
 from ..vocabulary import bucket_of
 from .counters import loop_states, usage
 from .episodes import episodes_table
@@ -38,8 +39,8 @@ def _nullable(values: Array, missing: int = -1) -> pa.Array:
     return pa.array(values, pa.int64(), mask=values == missing)
 
 
-def _words(run: str, count: int) -> list[str]:
-    return [run] * count
+def _words(run: str, count: int) -> pa.DictionaryArray:
+    return constant(run, count)
 
 
 def _spans_table(analysis: RunAnalysis) -> pa.Table:
@@ -70,9 +71,8 @@ def _spans_table(analysis: RunAnalysis) -> pa.Table:
 def _thread_cpu_table(analysis: RunAnalysis) -> pa.Table:
     """Point estimates of what every other thread and child used inside each span of the loop thread."""
     spans, log = analysis.spans, analysis.recording.cpu_log
-    columns: dict[str, list[Array]] = {"span_id": [], "tid": [], "cpu_ns": []}
-    roles: list[str] = []
-    pids: list[Array] = []
+    columns: dict[str, list[Array]] = {name: [] for name in ("span_id", "tid", "cpu_ns", "pid", "role")}
+    words = sorted(set(analysis.roles.values()))
     if log is not None:
         mine = np.flatnonzero(spans.tid == log.tid)
         for member in log.members:
@@ -82,17 +82,20 @@ def _thread_cpu_table(analysis: RunAnalysis) -> pa.Table:
             columns["span_id"].append(mine[rows])
             columns["cpu_ns"].append(cpu[rows])
             columns["tid"].append(np.full(len(rows), 0 if member.is_child else member.id))
-            pids.append(np.full(len(rows), member.id if member.is_child else log.pid))
-            roles += [analysis.roles[member.slot]] * len(rows)
-    joined = {name: np.concatenate(parts) if parts else np.empty(0, np.int64) for name, parts in columns.items()}
+            columns["pid"].append(np.full(len(rows), member.id if member.is_child else log.pid))
+            columns["role"].append(np.full(len(rows), words.index(analysis.roles[member.slot])))
+    joined = {}
+    while columns:  # one by one: a long run has millions of rows
+        name, parts = columns.popitem()
+        joined[name] = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    count = len(joined["tid"])
     return tables.make(
         tables.SCHEMAS["thread_cpu"],
         {
-            "run": _words(analysis.run_id, len(roles)),
             **joined,
-            "pid": np.concatenate(pids) if pids else np.empty(0, np.int64),
-            "role": roles,
-            "runq_ns": pa.nulls(len(roles), pa.int64()),
+            "run": _words(analysis.run_id, count),
+            "role": encoded(joined["role"], words),
+            "runq_ns": pa.nulls(count, pa.int64()),
         },
     )
 
@@ -233,25 +236,30 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
     phase_id = np.array([phases.index(phase) for phase in pieces.phase], np.int64)
     keys, group = np.unique(np.column_stack((pieces.segment, pieces.frame, phase_id)), axis=0, return_inverse=True)
     group = group.reshape(-1)
-    columns: dict[str, list[Any]] = {name: [] for name in tables.SCHEMAS["attribution"].names}
+    sums: list[Array] = []  # of each cause: ns, lo_ns, hi_ns of the groups that have any, and which these are
     for share in analysis.shares:
-        sums = np.zeros((3, len(keys)), np.int64)
+        whole = np.zeros((3, len(keys)), np.int64)
+        of_share = group if share.rows is None else group[share.rows]
         for row, values in enumerate((share.ns, share.lo_ns, share.hi_ns)):
-            np.add.at(sums[row], group, values)
-        for index in np.flatnonzero(sums[2] > 0):
-            segment, number, phase = keys[index]
-            name = phases[phase]
-            columns["run"].append(analysis.run_id)
-            columns["segment"].append(segments[segment].name)
-            columns["frame"].append(None if number == NO_FRAME else int(number))
-            columns["phase"].append(name)
-            columns["state"].append(share.state)
-            columns["cause"].append(share.cause)
-            columns["bucket"].append(bucket_of(share.cause, name))
-            columns["ns"].append(int(sums[0, index]))
-            columns["lo_ns"].append(int(sums[1, index]))
-            columns["hi_ns"].append(int(sums[2, index]))
-            columns["evidence"].append(share.evidence)
+            np.add.at(whole[row], of_share, values)
+        some = np.flatnonzero(whole[2] > 0)
+        sums.append(np.vstack((whole[:, some], some)))
+    ns, lo_ns, hi_ns, key = np.concatenate(sums, axis=1)
+    which = np.repeat(np.arange(len(sums)), [part.shape[1] for part in sums])
+    segment, frame, phase = keys[key].T
+    buckets = [bucket_of(share.cause, name) for share in analysis.shares for name in phases]
+    columns = {
+        "run": _words(analysis.run_id, len(key)),
+        "segment": encoded(segment, [one.name for one in segments]),
+        "frame": _nullable(frame, NO_FRAME),
+        "phase": encoded(phase, phases),
+        "bucket": encoded(which * len(phases) + phase, buckets),
+        **{
+            name: encoded(which, [getattr(share, name) for share in analysis.shares])
+            for name in ("state", "cause", "evidence")
+        },
+        **{"ns": ns, "lo_ns": lo_ns, "hi_ns": hi_ns},
+    }
     return tables.make(tables.SCHEMAS["attribution"], columns)
 
 

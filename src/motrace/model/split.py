@@ -20,25 +20,33 @@ GRAPHICS, CUDA = "graphics", "cuda"
 
 
 def split_by_clocks(
-    blocked_ns: Array, busy: dict[str, Usage], group: str, blind: bool, cores: int, unseen: bool = False
+    blocked_ns: Array,
+    busy: dict[str, Usage],
+    group: str,
+    blind: bool,
+    cores: int,
+    unseen: bool = False,
+    likely_ns: Array | None = None,
 ) -> dict[str, tuple[Array, Array, Array]]:
     """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``.
 
     ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
     among them where a trace showed the GPU. ``blind``: someone unseen may have worked for ``group``.
-    ``unseen``: nothing is known of any thread, so any may have worked at any time.
+    ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
+    long an unseen GPU most likely drew; it moves the estimate, not the bounds.
     """
     blocked = blocked_ns.astype(float)
     split = _Split(blocked, cores)
     zero = np.zeros(len(blocked))
     anything = Usage(zero, zero, blocked, zero)
+    unseen_gpu = anything if likely_ns is None else Usage(zero, np.minimum(likely_ns, blocked), blocked, zero)
     if unseen:
         busy = {**busy, **{role: anything for roles in ROLE_GROUPS.values() for role in roles}}
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             hidden = blind and name == group
             draws = (
-                anything if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
+                unseen_gpu if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
             )
             cpu = _union(blocked, [busy[role] for role in RENDERER_ROLES if role in busy])
             split.renderer("gpu_only" if hidden or GRAPHICS in busy else "raster", draws, cpu)

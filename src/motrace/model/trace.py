@@ -117,26 +117,26 @@ def attribute_with_trace(
     who: Who,
 ) -> list[Shares]:
     """As ``attribute``; pieces that the trace did not cover rest on CPU clocks alone, if there are any."""
-    parts: list[tuple[Array, list[Shares]]] = []
+    parts: dict[tuple[str, str, str], list[Array]] = {}
     covered = np.zeros(len(pieces), bool)
     for rows in trace.windows(pieces.start_ns, pieces.end_ns):
         covered[rows] = True
         some = pieces.rows(rows)
         evidence = trace.evidence(who, int(some.start_ns[0]), int(some.end_ns[-1]))
-        parts.append((rows, attribute(some, log, roles, born_ns, blind, evidence)))
+        _add(parts, rows, attribute(some, log, roles, born_ns, blind, evidence))
     rest = np.flatnonzero(~covered)
     if len(rest):
-        parts.append((rest, attribute(pieces.rows(rest), log, roles, born_ns, blind)))
-    return _joined(parts, len(pieces))
+        _add(parts, rest, attribute(pieces.rows(rest), log, roles, born_ns, blind))
+    shares = []
+    for key in list(parts):
+        which, ns, lo_ns, hi_ns = np.concatenate(parts.pop(key), axis=1)
+        shares.append(Shares(*key, ns, lo_ns, hi_ns, which))
+    return shares
 
 
-def _joined(parts: list[tuple[Array, list[Shares]]], count: int) -> list[Shares]:
-    joined: dict[tuple[str, str, str], Shares] = {}
-    for rows, shares in parts:
-        for share in shares:
-            key = (share.state, share.cause, share.evidence)
-            if key not in joined:
-                joined[key] = Shares(*key, *(np.zeros(count, np.int64) for _ in range(3)))
-            for name in ("ns", "lo_ns", "hi_ns"):
-                getattr(joined[key], name)[rows] = getattr(share, name)
-    return list(joined.values())
+def _add(parts: dict[tuple[str, str, str], list[Array]], rows: Array, shares: list[Shares]) -> None:
+    """Keep the shares of some pieces: a row each for which pieces have any, and their ns, lo_ns and hi_ns."""
+    for share in shares:
+        some = np.flatnonzero(share.hi_ns)  # most pieces have few of the causes
+        kept = np.vstack((rows[some], share.ns[some], share.lo_ns[some], share.hi_ns[some]))
+        parts.setdefault((share.state, share.cause, share.evidence), []).append(kept)

@@ -98,13 +98,14 @@ class States:
 
 @dataclass(frozen=True)
 class Calls:
-    """Rows of ``api_calls`` that wait, in a window; ``waits_on`` is an array of words."""
+    """Rows of ``api_calls`` that wait, in a window; ``waits_on`` is an array of words, ``vulkan`` tells their API."""
 
     pid: Array
     tid: Array
     start_ns: Array
     end_ns: Array
     waits_on: Array
+    vulkan: Array
 
 
 @dataclass(frozen=True)
@@ -157,15 +158,17 @@ def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, s
             np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
         )
     rows = store.load(
-        "api_calls", ("pid", "tid", "start_ns", "end_ns", "waits_on"), inside, pc.is_valid(pc.field("waits_on"))
+        "api_calls", ("pid", "tid", "start_ns", "end_ns", "waits_on", "api"), inside, pc.is_valid(pc.field("waits_on"))
     )
     waits, words = codes(rows, "waits_on")
+    api, apis = codes(rows, "api")
     calls = Calls(
         integers(rows, "pid"),
         integers(rows, "tid"),
         integers(rows, "start_ns") + origin_ns,
         integers(rows, "end_ns") + origin_ns,
         np.array([str(word) for word in words], object)[waits],
+        np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
     )
     return WindowEvents(states, calls, load_ops(store, inside, origin_ns))
 

@@ -105,6 +105,17 @@ OPS = (
 )
 
 
+def op_names(context: Context, ops: Ops, batch: Batch, keep: Any) -> pa.DictionaryArray:
+    """The names of those operations of a batch that ``keep`` picks."""
+    if ops.text:
+        return constant(ops.text, len(batch["start"][keep]))
+    if ops.kind == "memcpy":
+        kinds = batch["name"][keep]
+        known = np.where((kinds < 0) | (kinds > max(MEMCPY_KINDS)), 0, kinds)
+        return encoded(known, [MEMCPY_KINDS.get(kind, "Unknown") for kind in range(max(MEMCPY_KINDS) + 1)])
+    return context.trace.strings.column(batch["name"][keep], otherwise="")
+
+
 class OpsConverter:
     """Turns GPU operations into rows of ``gpu_ops``; those whose call is not in the trace stay."""
 
@@ -130,7 +141,7 @@ class OpsConverter:
             "device": np.where(batch[ops.device][keep] == NULL, 0, batch[ops.device][keep]),
             "queue": np.where(batch[ops.queue][keep] == NULL, 0, batch[ops.queue][keep]),
             "kind": ops.kind,
-            "name": self._names(batch, keep, len(placed)),
+            "name": op_names(self._context, ops, batch, keep),
             "start_ns": placed.start_ns,
             "end_ns": placed.end_ns,
             "pid": placed.pid,
@@ -140,15 +151,6 @@ class OpsConverter:
             "bytes": batch["bytes"][keep] if ops.has_bytes else None,
         }
         return self._context.table("gpu_ops", columns, len(placed))
-
-    def _names(self, batch: Batch, keep: Any, rows: int) -> pa.DictionaryArray:
-        if self._ops.text:
-            return constant(self._ops.text, rows)
-        if self._ops.kind == "memcpy":
-            kinds = batch["name"][keep]
-            known = np.where((kinds < 0) | (kinds > max(MEMCPY_KINDS)), 0, kinds)
-            return encoded(known, [MEMCPY_KINDS.get(kind, "Unknown") for kind in range(max(MEMCPY_KINDS) + 1)])
-        return self._context.trace.strings.column(batch["name"][keep], otherwise="")
 
 
 LABEL_TABLE = "VULKAN_DEBUG_API"

@@ -27,6 +27,10 @@ class Labels:
     domains: dict[tuple[int, int], str]
     categories: dict[tuple[int, int, int], str]
 
+    def domain_name(self, pid: int, domain: int) -> str:
+        """A domain's name; empty for the default one."""
+        return self.domains.get((pid, domain), f"domain {domain}" if domain else "")
+
 
 def labels(trace: NsysTrace) -> Labels:
     """Read the names of domains and categories. Raises what reading a damaged file raises."""
@@ -56,6 +60,18 @@ def query(trace: NsysTrace, known: Labels, domain: str | None = None) -> Query:
         among["domainId"] = tuple(sorted({id for (_, id), name in known.domains.items() if name == domain})) or (-1,)
     ints = ("start", "end", "eventType", "globalTid", "endGlobalTid", "textId", "domainId", "category")
     return Query(TABLE, ints=ints, texts=("text",), first={"payload": _PAYLOADS}, among=among)
+
+
+def range_names(strings: Strings, text: pa.Array, text_id: Ints, keep: Any) -> pa.DictionaryArray:
+    """Names of the events of a batch that ``keep`` picks: the inline text, else the registered string."""
+    if not isinstance(keep, slice):
+        text = text.filter(pa.array(keep))
+    registered = strings.column(text_id[keep], otherwise="")
+    if text.null_count == len(text):
+        return registered
+    if text.null_count:
+        text = pc.coalesce(text, registered.cast(pa.string()))
+    return text.dictionary_encode()
 
 
 class NvtxConverter:
@@ -102,22 +118,12 @@ class NvtxConverter:
         category = batch["category"][keep]
         return {
             "end_tid": np.where((other == NULL) | (other == owner), NULL, tid_of(other)),
-            "domain": self._named(self._domain_name, pid, domain),
+            "domain": self._named(self._known.domain_name, pid, domain),
             "category": self._named(self._category_name, pid, domain, np.where(category == NULL, 0, category)),
-            "name": self._names(batch["text"], batch["textId"], keep),
+            "name": range_names(self._strings, batch["text"], batch["textId"], keep),
             "kind": encoded(kinds, names),
             "payload": batch["payload"][keep],
         }, keep
-
-    def _names(self, text: pa.Array, text_id: Ints, keep: Any) -> pa.DictionaryArray:
-        if not isinstance(keep, slice):
-            text = text.filter(pa.array(keep))
-        registered = self._strings.column(text_id[keep], otherwise="")
-        if text.null_count == len(text):
-            return registered
-        if text.null_count:
-            text = pc.coalesce(text, registered.cast(pa.string()))
-        return text.dictionary_encode()
 
     def _named(self, name: Any, *keys: Ints) -> pa.DictionaryArray:
         """A column of names of combinations of numbers, of which there are few."""
@@ -131,9 +137,6 @@ class NvtxConverter:
         where = np.empty(len(combinations), np.int64)
         where[codes] = np.arange(len(codes))  # a row of each combination
         return encoded(codes, [name(*row) for row in zip(*(key[where].tolist() for key in keys), strict=True)])
-
-    def _domain_name(self, pid: int, domain: int) -> str:
-        return self._known.domains.get((pid, domain), f"domain {domain}" if domain else "")
 
     def _category_name(self, pid: int, domain: int, category: int) -> str | None:
         return self._known.categories.get((pid, domain, category), str(category) if category else None)

@@ -47,6 +47,7 @@ def scrub(source: Path, target: Path, roots: Collection[Path]) -> None:
     processes and threads only those stay that have events. Raises MotraceError where ``source``
     can't be read, or ``target`` not be written; then nothing is left behind.
     """
+    _check(source, target)
     copy = target.with_name(target.name + ".copy")
     fresh = target.with_name(target.name + ".tmp")
     try:
@@ -64,6 +65,22 @@ def scrub(source: Path, target: Path, roots: Collection[Path]) -> None:
     finally:
         for leftover in (copy, fresh):
             leftover.unlink(missing_ok=True)
+
+
+def _check(source: Path, target: Path) -> None:
+    """Raise MotraceError for what can be told beforehand: in one line what is wrong and what to do."""
+    if source.suffix in (".nsys-rep", ".qdstrm") or source.is_dir():
+        raise MotraceError(
+            f"{source.name}: not a SQLite export: make one with `nsys export -t sqlite -o OUT.sqlite REPORT.nsys-rep`"
+        )
+    if not source.exists():
+        raise MotraceError(f"{source}: no such file")
+    if not target.parent.is_dir():
+        raise MotraceError(f"{target.parent}: no such folder: make it first")
+    if target.is_dir():
+        raise MotraceError(f"{target}: a folder: give the name of a file")
+    if target.exists() and target.samefile(source):
+        raise MotraceError(f"{target}: the export itself: give another name, the copy is not to replace it")
 
 
 def _duplicate(source: Path, copy: Path) -> None:
