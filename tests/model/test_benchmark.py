@@ -201,6 +201,38 @@ def test_a_software_adapter_says_nothing_of_the_renderer(report: Json) -> None:
     assert "libnvidia-gl" in told["action"], "a GPU without its Vulkan driver: that is what to do"
 
 
+@pytest.mark.parametrize("bucket", ["renderer_gpu", "renderer_cpu", "renderer_stall"])
+def test_on_a_software_adapter_all_owners_agree(report: Json, bucket: str) -> None:
+    """The headline, the answer and the row never name the renderer or the application for a rasterizer on the CPU."""
+    software = report["runs"][0]["adapter"]
+    changed = with_buckets(report, software, **{bucket: (0.8, 0.7, 0.9)})
+    told = judgement(changed)
+    assert (told["answer"], told["owner"], changed["verdict"]["owner"]) == (HERE, "no action", "runtime set-up")
+    assert told["action"] == changed["verdict"]["action"] and "Vulkan driver" in told["action"]
+
+
+@pytest.mark.parametrize(
+    ("running", "evidence", "starved"),
+    [(1, "cpu counters", True), (9, "cpu counters", False), (1, "thread samples", False)],
+)
+def test_a_stall_on_a_busy_machine_is_not_told_as_one(report: Json, running: int, evidence: str, starved: bool) -> None:
+    """Threads that want a core look idle to counters; the loop thread's own wait for one says how busy it was."""
+    for run in report["runs"]:
+        own = [("running", "native_or_python", "python_overhead", running), ("runnable", "run_queue", "system", 3)]
+        run["causes"] = [{"state": state, "cause": cause, "bucket": bucket, "ns": ns, "evidence": "thread clock"}
+                         for state, cause, bucket, ns in own]  # fmt: skip
+        stall = {"state": "blocked", "cause": "nobody", "bucket": "renderer_stall", "ns": 9, "evidence": evidence}
+        run["causes"].append(stall)
+    changed = with_buckets(report, GPU, renderer_stall=(0.8, 0.7, 0.9))
+    verdict, told = changed["verdict"], judgement(changed)
+    assert verdict["starved"] is verdict["abstains"] is starved
+    findings = [found["detail"] for found in verdict["preflight"] if found["finding"] == "busy machine"]
+    assert findings == (
+        ["the loop thread waited for a core 75% of the time that it wanted one"] if running == 1 else []
+    )
+    assert (told["answer"], told["owner"]) == ((OPEN, OPEN) if starved else (AS_EXPECTED, "application optimisation"))
+
+
 def test_inside_the_bounds_it_abstains(report: Json) -> None:
     told = judgement(with_buckets(report, GPU, renderer_stall=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7)))
     assert (told["answer"], told["owner"]) == (OPEN, OPEN)
