@@ -156,6 +156,19 @@ def test_without_a_recording_every_row_says_why(report: Json) -> None:
     assert told["Is the slowness expected?"]["value"] == OPEN
 
 
+def test_a_program_of_ones_own_has_its_rows(report: Json) -> None:
+    """It has one mode, custom: the rows are over that, and no advice names a mode that it has not."""
+    report["runs"] = [run | {"mode": "custom"} for run in report["runs"] if run["mode"] == "record"]
+    report["modes"] = {"custom": report["modes"]["record"]}
+    report["comparison"] = {"unknown": "no completed run of mode record and none; use --mode both", "rungs": []}
+    told = rows(report)
+    for item in (*ASKED["Result"], *ASKED["Time per frame, drain included"], *ASKED["Video"]):
+        assert told[item]["value"] is not None or item == "Resets per frame", item
+    for item in ASKED["Against the baseline"]:
+        assert told[item]["value"] is None and "no baseline" in told[item]["note"]
+    assert "Over the quiet completed runs of mode custom." in render_markdown({**report, "benchmark": [*told.values()]})
+
+
 def test_they_lead_the_report(report: Json) -> None:
     text = render_markdown(report)
     assert text.index("## The benchmark in rows") < text.index("## Warnings") < text.index("## Runs")
