@@ -129,7 +129,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     python = sys.executable
     if args.workload == UNILAB:
         base = unilab.prepare(base)
-        python = str(base.python)
+        python, warnings = str(base.python), [*warnings, *base.warnings()]
     elif args.python is not None:
         raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
     adapter, chosen = None, []
