@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from motrace.analysis import load
+from motrace.commands.record import free_name
 from tests.commands.test_record_errors import one_line
 from tests.conftest import ROOT
 from tests.record.test_spans import names
@@ -172,10 +173,13 @@ def test_what_can_not_be_recorded_is_one_line(
     assert not (tmp_path / "x").exists()
 
 
-def test_options_of_workloads_are_refused(run_program: Callable, program: Path, tmp_path: Path) -> None:
-    words = ("--instrument", tmp_path / "what.toml", "--frames", 3, "--", sys.executable, program)
+@pytest.mark.parametrize(("option", "value"), [("--frames", 3), ("--mode", "both")])
+def test_options_of_workloads_are_refused(
+    run_program: Callable, program: Path, tmp_path: Path, option: str, value: object
+) -> None:
+    words = ("--instrument", tmp_path / "what.toml", option, value, "--", sys.executable, program)
     done = run_program("-m", "tools.run_record", "--out", tmp_path, *words, check=False)
-    assert done.returncode == 2 and "--frames is for workloads" in one_line(done)
+    assert done.returncode == 2 and f"{option} is for workloads" in one_line(done)
 
 
 def test_a_script_that_is_not_there(run_program: Callable, tmp_path: Path) -> None:
@@ -205,3 +209,11 @@ def test_a_program_that_takes_ctrl_c_for_its_end_was_interrupted(tmp_path: Path)
     told = manifest_of(tmp_path)
     assert (told["status"], told["exit_code"]) == ("interrupted", 0) and told["workload"]["frames"] > 5
     assert "tidied up" in (tmp_path / "x/01-custom/log.txt").read_text()
+
+
+def test_two_that_begin_in_the_same_second(tmp_path: Path) -> None:
+    """Nobody gave a name, so nobody is told that it is taken."""
+    assert free_name(tmp_path, "program-1") == "program-1"
+    (tmp_path / "program-1").mkdir()
+    (tmp_path / "program-1-2").mkdir()
+    assert free_name(tmp_path, "program-1") == "program-1-3"
