@@ -180,10 +180,12 @@ def _run_warnings(summaries: list[Json]) -> list[str]:
 
 
 def _experiment_warnings(experiment: Json) -> list[str]:
+    """What the recording warned of before its runs began."""
+    told = [str(text) for text in (experiment.get("command") or {}).get("warnings") or []]
     free = (experiment.get("environment") or {}).get("disk_free_bytes")
     if free is not None and free < 1 << 30:
-        return [f"low disk: {free / 1e6:.0f} MB were free when the experiment began"]
-    return []
+        told.append(f"low disk: {free / 1e6:.0f} MB were free when the experiment began")
+    return told
 
 
 def _joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:

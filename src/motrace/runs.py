@@ -4,7 +4,7 @@
     <experiment>/<run>/run.json         manifest of a run
     <experiment>/<run>/spans-*.bin      span logs;  cpu-*.bin  CPU clock logs
     <experiment>/<run>/play_video.mp4   the video;  log.txt    what the process printed
-    <experiment>/<run>/episodes.json    episodes of its environments (record/episodes.py)
+    <experiment>/<run>/episodes.json    episodes of its environments (record/episodes.py); of a killed run episodes.bin
     <experiment>/<run>/instrument.json  what is measured in a program from outside (record/table.py)
 
 A manifest has one writer at a time: the launcher before the process starts and after it ended, the

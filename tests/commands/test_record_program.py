@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from motrace.analysis import load
 from motrace.collect import scalene, torchprof
 from motrace.collect.registry import Settings
 from motrace.commands.passes import usable
+from motrace.commands.record import free_name
 from motrace.readers.scalene import read_lines
 from motrace.readers.torchprof import BY_MARKS, read_torch
 from motrace.record.torch_hook import FRAMES
 from tests.commands.test_record_errors import one_line
+from tests.conftest import ROOT
 from tests.record.test_spans import names
 
 PROGRAM = """
@@ -216,13 +220,47 @@ def test_what_can_not_be_recorded_is_one_line(
     assert not (tmp_path / "x").exists()
 
 
-def test_options_of_workloads_are_refused(run_program: Callable, program: Path, tmp_path: Path) -> None:
-    words = ("--instrument", tmp_path / "what.toml", "--frames", 3, "--", sys.executable, program)
+@pytest.mark.parametrize(("option", "value"), [("--frames", 3), ("--mode", "both")])
+def test_options_of_workloads_are_refused(
+    run_program: Callable, program: Path, tmp_path: Path, option: str, value: object
+) -> None:
+    words = ("--instrument", tmp_path / "what.toml", option, value, "--", sys.executable, program)
     done = run_program("-m", "tools.run_record", "--out", tmp_path, *words, check=False)
-    assert done.returncode == 2 and "--frames is for workloads" in one_line(done)
+    assert done.returncode == 2 and f"{option} is for workloads" in one_line(done)
 
 
 def test_a_script_that_is_not_there(run_program: Callable, tmp_path: Path) -> None:
     (tmp_path / "what.toml").write_text(TABLE)
     done = record(run_program, tmp_path, sys.executable, "nowhere.py")
     assert done.returncode == 1 and "nowhere.py: no such script" in one_line(done)
+
+
+def test_a_program_that_takes_ctrl_c_for_its_end_was_interrupted(tmp_path: Path) -> None:
+    """It exits with 0, and nobody knows how far it would have gone: that is no completed run."""
+    (tmp_path / "what.toml").write_text('frame = "__main__.step"\n[phases]\n"__main__.step" = "step"\n')
+    (tmp_path / "program.py").write_text(
+        "import time\ndef step():\n    time.sleep(0.01)\n"
+        "try:\n    while True: step()\nexcept KeyboardInterrupt:\n    print('tidied up')\n"
+    )
+    words = ("--out", tmp_path, "--name", "x", "--instrument", tmp_path / "what.toml", "--")
+    command = [sys.executable, "-m", "tools.run_record", *words, sys.executable, tmp_path / "program.py"]
+    process = subprocess.Popen([str(word) for word in command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("x/01-custom/spans-*.bin")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and errors.strip() == "run_record: interrupted; what was recorded is kept"
+    told = manifest_of(tmp_path)
+    assert (told["status"], told["exit_code"]) == ("interrupted", 0) and told["workload"]["frames"] > 5
+    assert "tidied up" in (tmp_path / "x/01-custom/log.txt").read_text()
+
+
+def test_two_that_begin_in_the_same_second(tmp_path: Path) -> None:
+    """Nobody gave a name, so nobody is told that it is taken."""
+    assert free_name(tmp_path, "program-1") == "program-1"
+    (tmp_path / "program-1").mkdir()
+    (tmp_path / "program-1-2").mkdir()
+    assert free_name(tmp_path, "program-1") == "program-1-3"

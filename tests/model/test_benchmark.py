@@ -156,6 +156,19 @@ def test_without_a_recording_every_row_says_why(report: Json) -> None:
     assert told["Is the slowness expected?"]["value"] == OPEN
 
 
+def test_a_program_of_ones_own_has_its_rows(report: Json) -> None:
+    """It has one mode, custom: the rows are over that, and no advice names a mode that it has not."""
+    report["runs"] = [run | {"mode": "custom"} for run in report["runs"] if run["mode"] == "record"]
+    report["modes"] = {"custom": report["modes"]["record"]}
+    report["comparison"] = {"unknown": "no completed run of mode record and none; use --mode both", "rungs": []}
+    told = rows(report)
+    for item in (*ASKED["Result"], *ASKED["Time per frame, drain included"], *ASKED["Video"]):
+        assert told[item]["value"] is not None or item == "Resets per frame", item
+    for item in ASKED["Against the baseline"]:
+        assert told[item]["value"] is None and "no baseline" in told[item]["note"]
+    assert "Over the quiet completed runs of mode custom." in render_markdown({**report, "benchmark": [*told.values()]})
+
+
 def test_they_lead_the_report(report: Json) -> None:
     text = render_markdown(report)
     assert text.index("## The benchmark in rows") < text.index("## Warnings") < text.index("## Runs")
@@ -199,6 +212,38 @@ def test_a_software_adapter_says_nothing_of_the_renderer(report: Json) -> None:
     report["environment"]["gpus"] = [{"name": "NVIDIA H100", "nvenc": False}]
     told = judgement(with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)))
     assert "libnvidia-gl" in told["action"], "a GPU without its Vulkan driver: that is what to do"
+
+
+@pytest.mark.parametrize("bucket", ["renderer_gpu", "renderer_cpu", "renderer_stall"])
+def test_on_a_software_adapter_all_owners_agree(report: Json, bucket: str) -> None:
+    """The headline, the answer and the row never name the renderer or the application for a rasterizer on the CPU."""
+    software = report["runs"][0]["adapter"]
+    changed = with_buckets(report, software, **{bucket: (0.8, 0.7, 0.9)})
+    told = judgement(changed)
+    assert (told["answer"], told["owner"], changed["verdict"]["owner"]) == (HERE, "no action", "runtime set-up")
+    assert told["action"] == changed["verdict"]["action"] and "Vulkan driver" in told["action"]
+
+
+@pytest.mark.parametrize(
+    ("running", "evidence", "starved"),
+    [(1, "cpu counters", True), (9, "cpu counters", False), (1, "thread samples", False)],
+)
+def test_a_stall_on_a_busy_machine_is_not_told_as_one(report: Json, running: int, evidence: str, starved: bool) -> None:
+    """Threads that want a core look idle to counters; the loop thread's own wait for one says how busy it was."""
+    for run in report["runs"]:
+        own = [("running", "native_or_python", "python_overhead", running), ("runnable", "run_queue", "system", 3)]
+        run["causes"] = [{"state": state, "cause": cause, "bucket": bucket, "ns": ns, "evidence": "thread clock"}
+                         for state, cause, bucket, ns in own]  # fmt: skip
+        stall = {"state": "blocked", "cause": "nobody", "bucket": "renderer_stall", "ns": 9, "evidence": evidence}
+        run["causes"].append(stall)
+    changed = with_buckets(report, GPU, renderer_stall=(0.8, 0.7, 0.9))
+    verdict, told = changed["verdict"], judgement(changed)
+    assert verdict["starved"] is verdict["abstains"] is starved
+    findings = [found["detail"] for found in verdict["preflight"] if found["finding"] == "busy machine"]
+    assert findings == (
+        ["the loop thread waited for a core 75% of the time that it wanted one"] if running == 1 else []
+    )
+    assert (told["answer"], told["owner"]) == ((OPEN, OPEN) if starved else (AS_EXPECTED, "application optimisation"))
 
 
 def test_inside_the_bounds_it_abstains(report: Json) -> None:

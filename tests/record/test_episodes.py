@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import motrace
@@ -90,6 +93,64 @@ def test_each_step_is_in_one_episode(tmp_path_factory: pytest.TempPathFactory, h
         assert value == pytest.approx(math.fsum(np.float32(reward) for reward in rewards), abs=1e-2)
 
 
+@given(steps)
+@settings(deadline=None, max_examples=50)
+def test_a_killed_run_tells_the_same(tmp_path_factory: pytest.TempPathFactory, happened: list[Any]) -> None:
+    """What lies on the disk after any step, read as after SIGKILL, is what the end would have told then."""
+    folder = tmp_path_factory.mktemp("killed")
+    motrace.start(folder)
+    try:
+        log = EpisodeLog(success="truncated", reward="how far it went")
+        for envs, everything_resets in happened:
+            rewards, terminated, truncated = (np.array(column) for column in zip(*envs))
+            log.step(rewards.astype(np.float32), terminated, truncated)
+            if everything_resets:
+                log.reset()
+        early = read_episodes(folder)
+        assert not (folder / "episodes.json").exists()
+        log.write(folder)
+    finally:
+        motrace.stop()
+    assert early == read_episodes(folder) and early is not None and early.steps == len(happened)
+    assert not (folder / "episodes.bin").exists(), "one file tells, not two"
+
+
+def test_sigkill(tmp_path: Path) -> None:
+    """Of a process that is killed in the middle of a step every whole step is known."""
+    program = (
+        "import os, sys, numpy as np, motrace\n"
+        "from motrace.record.episodes import EpisodeLog\n"
+        "motrace.start(sys.argv[1])\n"
+        "log = EpisodeLog('terminated', 'ones')\n"
+        "for turn in range(10):\n"
+        "    with motrace.frame():\n"
+        "        if turn == 7: os.kill(os.getpid(), 9)\n"
+        "        log.step(np.ones(2), np.array([turn == 4, False]), np.zeros(2, bool))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "run"])
+    assert done.returncode == -signal.SIGKILL
+    run = load_run(tmp_path / "run")
+    assert run.episodes is not None and run.episodes.steps == 7
+    assert (run.episodes.success, run.episodes.reward) == ("terminated", "ones")
+    assert run.episodes.columns == {
+        "env": [0, 0, 1], "episode": [0, 1, 0], "start_step": [0, 5, 0], "end_step": [4, 6, 6],
+        "reason": ["terminated", "end", "end"], "return": [5.0, 2.0, 7.0], "success": [True, None, None],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "value"), [(17, 1 << 40), (17, -1), (66 + 1, 1), (66 + 4, 7)])
+def test_a_damaged_log_is_refused(recording: Path, word: int, value: int) -> None:
+    log = EpisodeLog()
+    for turn in range(3):
+        log.step(np.ones(1), np.array([turn == 1]), np.zeros(1, bool))
+    assert read_episodes(recording) is not None
+    data = bytearray((recording / "episodes.bin").read_bytes())
+    data[8 * word : 8 * word + 8] = value.to_bytes(8, "little", signed=True)
+    (recording / "episodes.bin").write_bytes(data)
+    with pytest.raises(MotraceError, match=r"episodes\.bin is damaged .+: its episodes are left out"):
+        read_episodes(recording)
+
+
 def test_a_return_that_is_no_number_is_null(tmp_path: Path) -> None:
     log = EpisodeLog()
     log.step(np.array([np.nan, 1.0]), np.array([False, False]), np.array([False, True]))
@@ -147,6 +208,15 @@ def test_what_is_not_there_is_one_warning() -> None:
     assert env.count == 2 and made.episodes.steps == 0
     (warning,) = made.warnings
     assert warning.startswith(f"episodes are not known: a step of {at}: AttributeError")
+
+
+def test_an_argument_of_another_name_is_told_with_those_there_are() -> None:
+    at = f"{HERE}.Env.step"
+    table = {"episodes": {"at": at, "reward": "env.reward", "terminated": "self.terminated", "truncated": "self.x"}}
+    with Instrument(parse(table, "the test")) as made:
+        Env().step(1.0)
+    (warning,) = made.warnings
+    assert warning.endswith("LookupError: it has no argument env, but self, action")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from motrace.video import probe
 from motrace.workloads import unilab
 from motrace.workloads.options import Options
 from tests.commands.test_record_errors import one_line
-from tests.conftest import ROOT, SHARED
+from tests.conftest import PROGRAMS, ROOT, SHARED
 
 FRAMES, ENVS, SIZE = 3, 2, (128, 96)
 PYTHON = ROOT / unilab.OWN_ENVIRONMENT / "bin" / "python"
@@ -140,7 +141,7 @@ def test_robots_that_lose_the_motion_are_reset_in_the_frame_that_says_so(tmp_pat
 def test_it_is_told_what_was_measured_and_with_what(experiment: Path) -> None:
     found = manifest(experiment, "01-record")
     assert found["instrument"]["warnings"] == []
-    table = parse({key: value for key, value in unilab.tables()["1.5"].items() if key != "needs"}, "unilab.toml")
+    (table,) = (parse(layout.table, "unilab.toml") for layout in unilab.layouts() if layout.name == "1.5")
     assert set(found["instrument"]["measured"]) == set(table.names())
     checkpoint = found["workload"]["checkpoint"]
     assert checkpoint["path"] == "logs/rsl_rl_ppo/G1MotionTracking/tiny_motrix/model_1.pt" and checkpoint["sha256"]
@@ -238,10 +239,57 @@ def test_what_unilab_refuses_it_says_itself(words: tuple[str, ...], message: str
 
 
 def test_every_table_makes_sense() -> None:
-    for name, table in unilab.tables().items():
-        parsed = parse({key: value for key, value in table.items() if key != "needs"}, name)
+    for layout in unilab.layouts():
+        parsed = parse(layout.table, layout.name)
         assert {change.name for change in parsed.changes} <= set(parsed.names())
         assert {phase.phase for phase in parsed.phases} >= {"policy", "step", "capture", "submit", "wait", "take"}
+
+
+@pytest.mark.unilab
+def test_the_layout_of_may_2026_on_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That UniLab can't be installed: tried is a program of its shape, on the real Motrix, rsl_rl and mediapy."""
+    if not PYTHON.exists():
+        pytest.skip("no .venv-unilab: run `make unilab`")
+    asked = (PYTHON, "-c", "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())")
+    ffmpeg = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / "ffmpeg").symlink_to(ffmpeg)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", f"{PROGRAMS / 'unilab_may'}:{os.environ.get('PYTHONPATH', '')}")
+    steps = 26  # the spheres reach the floor with the 24th
+    done = record(tmp_path, "--mode", "both", "--frames", steps, own=("--work", str(tmp_path)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is laid out as in 2026-05" in done.stdout and "never tried" in done.stdout
+    analysis = load(tmp_path / "x")
+    assert any("never tried" in text for text in analysis.report["warnings"])
+    video = probe(tmp_path / "x/01-record/play_video.mp4")
+    assert (video.frames, video.width, video.height) == (steps, *SIZE)
+    loop = {"policy", "step", "physics", "reset"}
+    phases = {mode: set(pool["phases"]) for mode, pool in analysis.report["modes"].items()}
+    assert phases["record"] == loop | {"capture", "submit", "wait", "take", "rgb", "copy", "glue"}
+    assert phases["none"] == loop | {"glue"}
+    pool = analysis.report["modes"]["record"]
+    assert {"imports", "environment", "checkpoint", "renderer", "reset"} <= set(pool["segment_phases"]["startup"])
+    assert {"encode", "encode.write", "encode.finish"} <= set(pool["segment_phases"]["drain"])
+    for run in analysis.report["runs"]:
+        assert (run["frames"], run["residual_ns"], run["status"]) == (steps, 0, "completed")
+        found = manifest(tmp_path / "x", run["run_id"])
+        assert found["instrument"]["warnings"] == [] or run["mode"] == "none"
+        assert found["workload"]["envs"] == ENVS and found["workload"]["checkpoint"]["path"] == "model_0.pt"
+        assert run["episodes"]["terminated"] == ENVS and run["episodes"]["length"]["mean"] == 24
+    assert analysis.report["same_states"] is True
+    assert "+env.seed" not in str(json.loads((tmp_path / "x/experiment.json").read_text())["environment"]["unilab"])
+
+
+def test_a_version_that_was_never_tried_is_told() -> None:
+    """By its layout's table: nothing to say of the version that was tried."""
+    (known,) = (layout for layout in unilab.layouts() if layout.tried)
+
+    def warnings(version: str) -> tuple[str, ...]:
+        found = {"packages": {"unilab": version}}
+        return unilab.Eval("python", Path(), "script", (), (), known, found).warnings()
+
+    assert warnings(unilab.TESTED) == () and known.tried == unilab.TESTED
+    assert "UniLab 1.3.0 was never tried, 1.5.2 was" in warnings("1.3.0")[0]
 
 
 @pytest.mark.unilab

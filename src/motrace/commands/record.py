@@ -40,7 +40,6 @@ def parser() -> Parser:
     )
     made.add_argument(
         "--mode",
-        default="both",
         choices=("all", "both", *MODES),
         help="record, capture (pictures dropped), none (no renderer), both (record and none; default), or all three",
     )
@@ -125,11 +124,12 @@ def make_plan(args: argparse.Namespace) -> Plan:
         runs_of = plan_runs([program.mode] * args.repeat, collectors)
         return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
     base, given = _options(args)  # checks what was given before anything is started
-    modes = order(args.mode, args.repeat)
+    modes = order(args.mode or "both", args.repeat)
     python = sys.executable
+    told: tuple[str, ...] = ()
     if args.workload == UNILAB:
         base = unilab.prepare(base)
-        python = str(base.python)
+        python, told = str(base.python), base.warnings()
         settings = replace(settings, python=(python,))
     elif args.python is not None:
         raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
@@ -147,7 +147,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         chosen.append(f"preset {preset_name}: {why}")
     if preset_name is not None:
         base = replace(base, **{**_preset_values(preset_name, args.workload), **given})
-    return Plan(base, plan_runs(modes, collectors), preset_name, tuple(chosen), adapter, settings, tuple(warnings))
+    return Plan(base, plan_runs(modes, collectors), preset_name, tuple(chosen), adapter, settings, (*warnings, *told))
 
 
 def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
@@ -192,6 +192,12 @@ def size_of(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def free_name(out: Path, name: str) -> str:
+    """``name``, with a number where another recording began in the same second."""
+    names = (name, *(f"{name}-{number}" for number in range(2, 100)))
+    return next((free for free in names if not (out / free).exists()), name)
+
+
 def make_folder(out: Path, name: str) -> Path:
     """The experiment's new folder. Raises MotraceError."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
@@ -210,7 +216,7 @@ def run(args: argparse.Namespace) -> int:
     """Record the experiment that ``args`` ask for."""
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
-    name = args.name or f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
+    name = args.name or free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
     home = make_folder(Path(args.out), name)
     console = Console(highlight=False, soft_wrap=True)
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
@@ -223,7 +229,7 @@ def run(args: argparse.Namespace) -> int:
         "command": {
             "argv": command_line(),
             "options": {key: value for key, value in plan.options.as_json().items() if key != "mode"},
-            "mode": args.mode,
+            "mode": "custom" if args.instrument is not None else args.mode or "both",
             "repeat": args.repeat,
             "preset": plan.preset,
             "chosen": list(plan.chosen),

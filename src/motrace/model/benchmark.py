@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .compare import usable
-from .judgement import judgement
+from .judgement import HERE, judgement
 
 Json = dict[str, Any]
 Row = Json
@@ -17,6 +17,8 @@ Row = Json
 LOOP_PARTS = {"step": "Simulation step", "policy": "Policy", "capture": "Capture", "copy": "Copy, accumulation",
               "encode": "Encode", "env_videos": "Videos of single environments"}  # fmt: skip
 OPTIONAL = ("env_videos",)
+CUSTOM = "custom"
+NO_MODES = "a program of one's own is run in one way alone: it has no baseline"
 RESULT, BREAKDOWN, BASELINE, VIDEO, JUDGEMENT, ENVIRONMENT, COMMAND = (
     "Result", "Time per frame, drain included", "Against the baseline", "Video", "Judgement", "Environment", "Command",
 )  # fmt: skip
@@ -25,7 +27,7 @@ RESULT, BREAKDOWN, BASELINE, VIDEO, JUDGEMENT, ENVIRONMENT, COMMAND = (
 def benchmark_rows(report: Json) -> list[Row]:
     """Rows of ``group``, ``item``, ``value``, ``unit`` (s, ms, FPS, B, x, 1 or empty for text) and ``note``.
 
-    Over the quiet completed runs of mode record; ``report`` is complete but for these rows.
+    Over the quiet completed runs of ``benchmark_mode``; ``report`` is complete but for these rows.
     """
     parts: tuple[Callable[[Json], Iterator[Row]], ...] = (
         _result, _breakdown, _baseline, _video, _judgement, _machine, _software, _command,
@@ -38,9 +40,16 @@ def _row(group: str, item: str, value: Any, unit: str = "", note: str | None = N
 
 
 def _recorded(report: Json) -> tuple[list[Json], Json | None, str | None]:
-    """The quiet completed runs of mode record, their pool, and why there is none."""
-    runs = usable(report["runs"], "record")
-    return (runs, report["modes"]["record"], None) if runs else ([], None, "no completed run of mode record")
+    """The quiet completed runs that the rows are over, their pool, and why there is none."""
+    mode = benchmark_mode(report["runs"])
+    runs = usable(report["runs"], mode)
+    return (runs, report["modes"][mode], None) if runs else ([], None, "no completed run of mode record")
+
+
+def benchmark_mode(runs: list[Json]) -> str:
+    """The mode that the rows are over: record; of a program that has but its own, custom."""
+    own = bool(runs) and all(run["mode"] == CUSTOM for run in runs)
+    return CUSTOM if own and usable(runs, CUSTOM) else "record"
 
 
 def _result(report: Json) -> Iterator[Row]:
@@ -103,8 +112,8 @@ def _breakdown(report: Json) -> Iterator[Row]:
 
 
 def _baseline(report: Json) -> Iterator[Row]:
-    comparison = report["comparison"]
-    unknown = comparison["unknown"]
+    comparison, own = report["comparison"], benchmark_mode(report["runs"]) == CUSTOM
+    unknown = NO_MODES if own else comparison["unknown"]
     entry = {} if unknown else comparison["frame_with_drain_ns"]
 
     def row(item: str, ns: float | None, note: str | None) -> Row:
@@ -115,7 +124,7 @@ def _baseline(report: Json) -> Iterator[Row]:
     ratio = entry.get("ratio")
     yield _row(BASELINE, "Recorded against it", ratio, "x", unknown)
     rungs = {(rung["new"], rung["base"]): rung for rung in comparison["rungs"]}
-    why = "no completed run of mode capture; use --mode all"
+    why = NO_MODES if own else "no completed run of mode capture; use --mode all"
     for new, base, label in (("capture", "none", "Making each picture and dropping it adds"),
                              ("record", "capture", "Keeping and encoding them adds")):  # fmt: skip
         rung = rungs.get((new, base))
@@ -160,9 +169,8 @@ def _judgement(report: Json) -> Iterator[Row]:
     share = verdict["bucket"] and f"{verdict['label']}, {verdict['share']:.1%} of loop and drain"
     note = verdict["why"] if verdict["abstains"] else f"{sure}; {verdict['sentence']}"
     yield _row(JUDGEMENT, "Where the time goes", share, "", note)
-    yield _row(
-        JUDGEMENT, "Owner", judged["owner"], "", f"the verdict's: {verdict['owner']}" if verdict["bucket"] else None
-    )
+    setup = "it is the set-up of this machine, which is neither the application's nor the renderer's to change"
+    yield _row(JUDGEMENT, "Owner", judged["owner"], "", setup if judged["answer"] == HERE else None)
     yield _row(JUDGEMENT, "Recommended next action", judged["action"])
 
 

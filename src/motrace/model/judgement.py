@@ -70,6 +70,8 @@ def judgement(report: Json) -> Json:
         return _made(NOT_SLOW, reason, NO_ACTION, "none", report)
     if verdict["bucket"] is None:
         return _made(OPEN, verdict["why"], None, verdict["next"], report)
+    if verdict["starved"]:
+        return _made(OPEN, verdict["why"], None, verdict["next"], report)
     runs = {run["run_id"]: run for run in report["runs"]}
     chosen = [runs[run_id] for run_id in verdict["runs"]]
     if not any("capture" in run["phases"] for run in chosen):

@@ -10,10 +10,14 @@ from typing import Any
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
+from .attribution import COUNTERS
 from .compare import usable
 from .competition import MUCH, crowded_share
 
 Json = dict[str, Any]
+
+_STARVED = "the machine was so busy that the renderer's threads may have waited for a core: counters call that a stall"
+_QUIET = "record again while nothing else runs, or with --collect threads, which sees threads that want a core"
 
 RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
     "Motrix renderer",
@@ -22,6 +26,11 @@ RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
     "encoder settings",
     "no action",
 )
+
+
+BUSY = 0.5
+"""Above this share of waiting in the time that the loop thread wanted a core, the machine is too busy."""
+_ON_CPU = "run on a machine whose GPU has a Vulkan driver; on a CPU, fewer pixels or environments are all that helps"
 
 
 @dataclass(frozen=True)
@@ -37,12 +46,16 @@ class Rule:
 
 RULES = (
     Rule("renderer_gpu", True, "a software rasterizer draws the frames on the CPU", SETUP,
-         "run on a machine whose GPU has a Vulkan driver; on a CPU, fewer pixels or environments are all that helps"),
+         _ON_CPU),
     Rule("renderer_gpu", False, "the GPU draws while the loop waits", RENDERER,
          "see which passes take the time: record once under Nsight Systems"),
-    Rule("renderer_cpu", None, "the renderer's own threads work while the loop waits", RENDERER,
+    Rule("renderer_cpu", True, "the renderer's own threads, which feed a software rasterizer, work meanwhile", SETUP,
+         _ON_CPU),
+    Rule("renderer_cpu", False, "the renderer's own threads work while the loop waits", RENDERER,
          "see what they do: record once with native stacks of those threads"),
-    Rule("renderer_stall", None, "the loop waits for a picture while nobody works", APPLICATION,
+    Rule("renderer_stall", True, "the loop waits for a software rasterizer's picture while nobody works", SETUP,
+         _ON_CPU),
+    Rule("renderer_stall", False, "the loop waits for a picture while nobody works", APPLICATION,
          "overlap capture with the next step instead of blocking on each frame"),
     Rule("python_overhead", None, "the loop thread itself is busy handling frames", APPLICATION,
          "look at copies and conversions between capture and encoder"),
@@ -82,6 +95,17 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
                 "action": "read shares, not milliseconds; a GPU's would be others",
             }
         )
+    waited = waited_for_a_core(usable(runs, "record") or _any_completed(runs))
+    if waited > BUSY:
+        findings.append(
+            {
+                "finding": "busy machine",
+                "detail": f"the loop thread waited for a core {waited:.0%} of the time that it wanted one",
+                "owner": SETUP,
+                "action": "stop what competes with it and record again: other threads waited too, "
+                "and counters can't tell that from idling",
+            }
+        )
     if gpus and not any(gpu.get("nvenc") for gpu in gpus):
         findings.append(
             {
@@ -92,6 +116,20 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
             }
         )
     return findings
+
+
+def waited_for_a_core(runs: list[Json]) -> float:
+    """The loop thread's time in the run queue as a share of the time it ran or was in it, loop and drain; 0 of none."""
+    causes = [row for run in runs for row in run["causes"]]
+    running, runnable = (sum(row["ns"] for row in causes if row["state"] == state) for state in ("running", "runnable"))
+    return runnable / (running + runnable) if runnable else 0.0
+
+
+def _starved(first: str, runs: list[Json]) -> bool:
+    """Whether the leading bucket says that nobody worked, where threads that waited for a core look the same."""
+    stalls = [row for run in runs for row in run["causes"] if row["bucket"] == "renderer_stall" and row["ns"]]
+    blind = any(row["evidence"] == COUNTERS for row in stalls)
+    return first == "renderer_stall" and blind and waited_for_a_core(runs) > BUSY
 
 
 def judge(
@@ -127,7 +165,8 @@ def judge(
     first, second = order[:2]
     software = any(is_software(run["adapter"]) for run in chosen)
     rule = next(rule for rule in RULES if rule.bucket == first and rule.software in (None, software))
-    certain = totals[first][1] > totals[second][2]
+    starved = composed is None and _starved(first, chosen)
+    certain = totals[first][1] > totals[second][2] and not starved
     return {
         "preflight": findings,
         "runs": [run["run_id"] for run in chosen],
@@ -148,8 +187,9 @@ def judge(
         "sentence": rule.sentence,
         "owner": rule.owner,
         "action": rule.action,
-        "why": None if certain else _why(first, second, totals),
-        "next": None if certain else _next(chosen, cost or []),
+        "starved": starved,
+        "why": None if certain else _STARVED if starved else _why(first, second, totals),
+        "next": None if certain else _QUIET if starved else _next(chosen, cost or []),
     }
 
 

@@ -207,6 +207,11 @@ def _at_exit() -> None:
         runs.update_run(Path(recording.directory), status=runs.CRASHED, status_reason=reason)
 
 
+def recording_directory() -> str | None:
+    """The folder that this process records into, None while it does not."""
+    return _recording.directory if _recording is not None else None
+
+
 def is_recording() -> bool:
     """Whether spans are being recorded."""
     return _recording is not None

@@ -164,7 +164,13 @@ def _getter(dotted: str, signature: Any) -> Callable[[tuple[Any, ...], dict[str,
     first = next(iter(signature.parameters), None) if signature is not None else None
 
     def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        value = args[0] if root == first and args else _named(signature, args, kwargs)[root]
+        if root == first and args:
+            value = args[0]
+        else:
+            named = _named(signature, args, kwargs)
+            if root not in named:
+                raise LookupError(f"it has no argument {root}, but {', '.join(named) or 'none'}")
+            value = named[root]
         for name in below:
             value = getattr(value, name)
         return value

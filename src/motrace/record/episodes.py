@@ -1,7 +1,8 @@
 """Episodes of batched environments: where each began and ended, why, and what it returned.
 
-Kept while the program runs, at the cost of adding one array per step; written once, at the end.
-Standard library only: arrays are NumPy's or torch's, and do their own arithmetic.
+Kept while the program runs, at the cost of adding one array per step; written at the end, and with each
+step into a file that survives SIGKILL. Standard library only: arrays are NumPy's or torch's, and do their
+own arithmetic.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import runs
+from . import annotate
+from .episodefile import EpisodeFile
 
 TERMINATED, TRUNCATED, RESET, END = "terminated", "truncated", "reset", "end"
 REASONS = (TERMINATED, TRUNCATED, RESET, END)
@@ -33,6 +36,7 @@ class EpisodeLog:
         self._returns: Any = None  # of each environment, since its episode began
         self._begun: list[int] = []
         self._counts: list[int] = []
+        self._file: EpisodeFile | None = None
 
     def step(self, reward: Any, terminated: Any, truncated: Any) -> None:
         """Take the rewards (num_envs,) of a step, and which environments (num_envs,) it ended, and why."""
@@ -40,6 +44,7 @@ class EpisodeLog:
         if self._returns is None:
             self._returns = gained.astype("float64")
             self._begun, self._counts = [self.steps] * len(gained), [0] * len(gained)
+            self._file = self._new_file(len(gained))
         else:
             self._returns = self._returns + gained
         ended = [host(flags).reshape(-1).astype(bool).tobytes() for flags in (terminated, truncated)]
@@ -49,14 +54,27 @@ class EpisodeLog:
                     self._close(env, self.steps, TERMINATED if by_task else TRUNCATED)
                     self._begun[env] = self.steps + 1
         self.steps += 1
+        if self._file is not None:
+            self._file.stepped(self.steps, self._returns)
+
+    def _new_file(self, envs: int) -> EpisodeFile | None:
+        """The file that survives SIGKILL; none where nothing is recorded, or the disk is full."""
+        directory = annotate.recording_directory()
+        try:
+            return EpisodeFile(directory, envs, self.success, self.reward) if directory is not None else None
+        except OSError:  # a second log of this run, or no room: the end tells, if it comes
+            return None
 
     def _close(self, env: int, step: int, reason: str) -> None:
         value = float(self._returns[env])
-        won = reason == self.success if self.success and reason in (TERMINATED, TRUNCATED) else None
         begun, count = self._begun[env], self._counts[env]
-        self._rows.append((env, count, begun, step, reason, value if math.isfinite(value) else None, won))
+        self._rows.append(
+            (env, count, begun, step, reason, value if math.isfinite(value) else None, won(reason, self.success))
+        )
         self._counts[env] += 1
         self._returns[env] = 0.0
+        if self._file is not None and reason != END:
+            self._file.ended(env, begun, step, REASONS.index(reason), value)
 
     def reset(self) -> None:
         """Everything begins anew; episodes without a step leave no trace."""
@@ -78,6 +96,14 @@ class EpisodeLog:
         rules = {"success": self.success, "reward": self.reward}
         episodes = {name: list(values) for name, values in columns}
         runs.write_json(run_dir / runs.EPISODES_FILE, {**data, **rules, "episodes": episodes})
+        if self._file is not None:
+            self._file.remove()
+            self._file = None
+
+
+def won(reason: str, success: str) -> bool | None:
+    """Whether an episode that ended for ``reason`` is a success; None where nobody knows."""
+    return reason == success if success and reason in (TERMINATED, TRUNCATED) else None
 
 
 def host(value: Any) -> Any:

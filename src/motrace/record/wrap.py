@@ -18,6 +18,14 @@ Hook = Callable[[tuple[Any, ...], dict[str, Any]], None]
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags, as in the inspect module
 
 
+_FUNCTIONS = (
+    types.FunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+)
+
+
 @dataclass
 class Hooks:
     """What else happens around a call; each gets the call's arguments.
@@ -61,7 +69,9 @@ def wrapped(call: Call, span: Any, hooks: Hooks, like: Any = None) -> Call:
         made = _hooked(call, NOTHING if span is None else span, hooks)
     else:
         made = _plain(call, span)
-    return functools.wraps(call if like is None else like)(made)
+    like = call if like is None else like
+    made = functools.wraps(like)(made)
+    return made if isinstance(like, (type, *_FUNCTIONS)) else Standing(like, made)
 
 
 def _plain(call: Call, span: Any) -> Call:
@@ -190,6 +200,39 @@ def slices(span: Any, body: Any) -> Generator[Any, Any, Any]:
             raise
         except BaseException as error:  # noqa: BLE001  (whatever is thrown in is passed on)
             resume, value = body.throw, error
+
+
+class Standing:
+    """Stands for an object that can be called and is more than a function: a cached function, a partial, an instance.
+
+    All else than calling goes to the object: its attributes (``cache_info``, ``register``), how it is
+    pickled, whether it is bound where a class has it.
+    """
+
+    def __init__(self, original: Any, call: Call) -> None:
+        told = {name: getattr(original, name) for name in ("__doc__", "__module__") if hasattr(original, name)}
+        self.__dict__.update(told, _original=original, _call=call, __wrapped__=original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        bind = getattr(type(self._original), "__get__", None)
+        if instance is None or bind is None or bind(self._original, instance, owner) is self._original:
+            return self
+        return types.MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_original"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._original, name, value)
+
+    def __reduce__(self) -> Any:
+        return self._original.__reduce__()
+
+    def __repr__(self) -> str:
+        return repr(self._original)
 
 
 class Constructor:

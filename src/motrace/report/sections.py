@@ -38,7 +38,8 @@ def leading(report: Json) -> list[Section]:
         value = _value(row["value"], row["unit"])
         groups.setdefault(row["group"], []).append((row["item"], value, row["note"] or ""))
     grids = tuple(Grid(group, ("item", "value", "note"), tuple(rows), words=3) for group, rows in groups.items())
-    text = "Over the quiet completed runs of mode record. What is not known is a dash, with the reason."
+    mode = "custom" if all(run["mode"] == "custom" for run in report["runs"]) else "record"
+    text = f"Over the quiet completed runs of mode {mode}. What is not known is a dash, with the reason."
     return [Section("The benchmark in rows", text, grids)]
 
 

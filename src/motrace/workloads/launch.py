@@ -61,6 +61,7 @@ class _Life:
     usage: resource.struct_rusage | None = None
     pid: int | None = None
     log_bytes: int | None = None
+    interrupted: bool = False
 
 
 def profiled_by() -> str | None:
@@ -122,7 +123,7 @@ def _live(
                 team.attach(born)
         if pid is not None:
             life.stalled = watch(pid, SpanTail(run_dir, pid), progress, stall_timeout_s)
-        life.exit_ns, life.pid = time.monotonic_ns(), pid
+        life.exit_ns, life.pid, life.interrupted = time.monotonic_ns(), pid, interrupts.count > 0
         life.competition.stop()
     finally:
         interrupts.aim(None)
@@ -161,6 +162,9 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     log = (run_dir / runs.LOG_FILE).read_text(errors="replace") if (run_dir / runs.LOG_FILE).exists() else ""
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
+    if status == runs.COMPLETED and life.interrupted and "instrument" in manifest["options"]:
+        # The program took Ctrl-C for its end and exited with 0; nobody knows how far it would have gone.
+        status, reason = runs.INTERRUPTED, "Ctrl-C, after which the program ended by itself"
     if status == runs.COMPLETED:
         reason = missing_frames(manifest, video, video_unknown)
         status = runs.CRASHED if reason else status

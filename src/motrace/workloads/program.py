@@ -72,7 +72,6 @@ def write_plan(
 
     ``facts`` go into the run's manifest as they are; of these ``video_frames`` must be in the video.
     """
-    table = {key: value for key, value in table.items() if key != "needs"}
     plan = {"table": table, "mode": mode, "values": values, "frames_asked": frames, "facts": facts or {}}
     runs.write_json(run_dir / runs.INSTRUMENT_FILE, plan)
 

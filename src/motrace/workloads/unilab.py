@@ -32,9 +32,26 @@ import importlib.util, json, sys
 given = json.loads(sys.argv[1])
 from unilab.cli import build_command
 command = build_command(mode='eval', render_mode='record', **given)
-layouts = [name for name in sys.argv[2:] if importlib.util.find_spec(name)]
+def is_there(name):
+    try: return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError: return False  # what it is in is not there
+layouts = [name for name in sys.argv[2:] if is_there(name)]
 print(json.dumps({'command': command[1:], 'layouts': layouts}))
 """
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One table of ``unilab.toml``: how to know that UniLab is laid out so, and what is measured of it then.
+
+    ``tried`` is the version it was recorded with, ``seed`` the override for a seed; empty: none.
+    """
+
+    name: str
+    needs: str
+    table: dict[str, Any]
+    tried: str = ""
+    seed: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,8 +63,24 @@ class Eval:
     script: str
     overrides: tuple[str, ...]
     argv: tuple[str, ...]
-    layout: str
+    layout: Layout
     found: dict[str, Any]
+
+    def warnings(self) -> tuple[str, ...]:
+        """What to know where this UniLab is not the one that was tried."""
+        version = self.found["packages"]["unilab"]
+        if self.layout.tried == version:
+            return ()
+        if not self.layout.tried:
+            seed = "" if self.layout.seed else "; --seed can't be given to it, so no two runs do the same"
+            return (
+                f"UniLab {version} is laid out as in {self.layout.name}: its names were taken from its source and "
+                f"never tried; check the phases and the frames{seed}",
+            )
+        return (
+            f"UniLab {version} was never tried, {self.layout.tried} was: a name that it lacks is a warning of the run, "
+            "and its phase is missing",
+        )
 
     def environment(self) -> dict[str, Any]:
         """What of UniLab's environment a report names; no path among it."""
@@ -58,7 +91,7 @@ class Eval:
             "packages": packages,
             "commits": self.found["commits"],
             "motrixsim_build": build,
-            "layout": self.layout,
+            "layout": self.layout.name,
             "command": ["eval", *self.argv],
         }
 
@@ -79,11 +112,17 @@ class UniLabOptions(Options):
         assert self.eval is not None, "prepare makes the eval"
         return {UNILAB: {**self.eval.environment(), "overrides": list(self.overrides())}}
 
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of this UniLab before it is run."""
+        assert self.eval is not None, "prepare makes the eval"
+        return self.eval.warnings()
+
     def overrides(self) -> tuple[str, ...]:
         """Hydra overrides: those of ``eval``, and those that make its sizes ours."""
         assert self.eval is not None, "prepare makes the eval"
         sizes = {"training.play_env_num": self.num_envs, "training.play_steps": self.frames + self.warmup}
-        sizes["+env.seed"] = self.seed  # UniLab's environments take a random one otherwise: no two runs do the same
+        if self.eval.layout.seed:
+            sizes[self.eval.layout.seed] = self.seed
         given = {override.split("=", 1)[0].lstrip("+~") for override in self.eval.overrides}
         clash = sorted(given & {key.lstrip("+") for key in sizes})
         if clash:
@@ -99,7 +138,7 @@ class UniLabOptions(Options):
         if self.warmup:
             rule = f"the first {self.warmup} turns; UniLab has no warm-up, so they are in its video"
         facts = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
-        write_plan(run_dir, tables()[self.eval.layout], self.mode, values, asked, facts)
+        write_plan(run_dir, self.eval.layout.table, self.mode, values, asked, facts)
         words = (self.eval.script, *self.overrides())
         return foreign((self.eval.python,), words, run_dir, self.eval.work)
 
@@ -112,9 +151,13 @@ class UniLab:
 
 
 @functools.cache
-def tables() -> dict[str, Any]:
-    """The tables of ``unilab.toml``, by layout."""
-    return read_table(TABLES)
+def layouts() -> tuple[Layout, ...]:
+    """The tables of ``unilab.toml``."""
+    found = []
+    for name, table in read_table(TABLES).items():
+        own = {key: table.pop(key) for key in ("needs", "tried", "seed") if key in table}
+        found.append(Layout(name, table=table, **own))
+    return tuple(found)
 
 
 def prepare(options: Options) -> UniLabOptions:
@@ -130,9 +173,10 @@ def prepare(options: Options) -> UniLabOptions:
     work = Path(args.work) if args.work else _work(Path(python))
     asked = {"algo": args.algo, "task": args.task, "sim": args.sim, "load_run": args.load_run, "profile": args.profile}
     told = _ask_unilab(python, version, {**asked, "overrides": overrides}, work)
-    layout = next((name for name, table in tables().items() if table.get("needs") in told["layouts"]), None)
+    layout = next((layout for layout in layouts() if layout.needs in told["layouts"]), None)
     if layout is None:
-        raise MotraceError(f"UniLab {version} has a layout that unilab.toml knows no names of; use UniLab {TESTED}")
+        needs = ", ".join(f"{layout.needs} ({layout.name})" for layout in layouts())
+        raise MotraceError(f"UniLab {version} has none of {needs}: no table of unilab.toml fits; use UniLab {TESTED}")
     script, *words = told["command"]
     argv = tuple(word for name, value in asked.items() if value for word in (f"--{name.replace('_', '-')}", value))
     argv = (*argv, "--render-mode", "record", *overrides)
@@ -176,7 +220,7 @@ def _work(python: Path) -> Path:
 
 def _ask_unilab(python: str, version: str, given: dict[str, Any], work: Path) -> dict[str, Any]:
     """The command that UniLab's eval makes of its arguments, and which layouts it may have."""
-    packages = [table["needs"] for table in tables().values()]
+    packages = [layout.needs for layout in layouts()]
     try:
         done = subprocess.run(
             (python, "-c", _ASK, json.dumps(given), *packages), capture_output=True, text=True, timeout=120, cwd=work
