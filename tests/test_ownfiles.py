@@ -231,3 +231,17 @@ def test_what_our_own_collectors_wrote_is_not_the_user_s(tmp_path: Path, made: P
     shutil.copytree(made / "speedscope", tmp_path / "run")
     shutil.copy(made / "profile.1", tmp_path / "run/py-spy.speedscope.json")
     assert list(find_own(tmp_path)) == []
+
+
+def test_a_profile_of_several_processes_goes_to_the_run_of_each(tmp_path: Path) -> None:
+    code = f"import subprocess, sys\nfor name in 'ab': subprocess.run([sys.executable, {str(PROGRAM)!r}, name, '40'])"
+    words = (PYSPY_PROGRAM, "record", "-s", "-r", "100", "-f", "speedscope", "-o", "both", "--", sys.executable, "-c")
+    run(*words, code, folder=tmp_path)
+    one = analysis.load(tmp_path)
+    told = one.report["profiles"]
+    assert sorted(entry["run"] for entry in told) == ["a", "b"]
+    pids = {row["run_id"]: set() for row in one.report["runs"]}
+    for entry in told:
+        pids[entry["run"]] = {thread["pid"] for thread in entry["threads"]}
+    logs = {name: {int(path.stem.split("-")[1]) for path in (tmp_path / name).glob("spans-*.bin")} for name in "ab"}
+    assert pids == logs

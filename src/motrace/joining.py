@@ -18,7 +18,7 @@ from .model.trace import Trace
 from .ownprofiles import read_own, torch_recording
 from .readers.events import EventStore, kinds_of, state_source
 from .readers.nsys import NsysTrace, convert, nvtx_table
-from .readers.run import RunRecording, load_run
+from .readers.run import RunRecording, load_run, pids_of
 from .record.spans import KIND_CLOCK
 from .sources import RunSources
 from .timeline.clocks import ClockFit, Ranges, align
@@ -81,14 +81,6 @@ def _read_own_files(
         recording.warnings += own.warnings
         recording.manifest["profiler_attached"] = True  # it was, whatever the launcher knew of it
     return tuple(told)
-
-
-def pids_of(recording: RunRecording) -> set[int]:
-    """The processes of a run: those that recorded spans, and the children that the CPU log saw."""
-    pids = {log.pid for log in recording.span_logs}
-    if recording.cpu_log is not None:
-        pids |= {member.id for member in recording.cpu_log.members if member.is_child and member.id > 0}
-    return pids
 
 
 def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:

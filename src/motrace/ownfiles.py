@@ -88,27 +88,27 @@ def look_into(file: OwnFile) -> Told:
     return Told(found, frozenset(), utc_ns, written_ns)
 
 
-def owner(file: OwnFile, told: Told, by_home: dict[Path, list[Path]]) -> tuple[Path | None, str]:
-    """The run that a file watched, and why; else None, and what spoke against the run in whose folder it lies.
+def owners(file: OwnFile, told: Told, by_home: dict[Path, list[Path]]) -> tuple[list[Path], str]:
+    """The runs that a file watched, and why; else none, and what spoke against the run in whose folder it lies.
+
+    Several where it names processes of several (``py-spy record --subprocesses`` around ``run_record``).
 
     ``by_home`` are the run folders of each experiment.
     """
     identities = {run: run_identity(run) for known in by_home.values() for run in known}
     around = next((run for run in identities if run.resolve() in file.path.resolve().parents), None)
     named = [run for run, who in identities.items() if _names(told, who) and (run == around or _same_time(told, who))]
-    if around in named or len(named) == 1:
-        chosen = around if around in named else named[0]
-        assert chosen is not None
-        return chosen, "its process" + (" and time" if told.utc_ns is not None else "")
+    if named:
+        return named, "its process" + (" and time" if told.utc_ns is not None else "")
     if around is not None:
         against = _against(told, identities[around])
-        return (around, "the folder it lies in") if against is None else (None, f"it is {against} {around.name}")
+        return ([around], "the folder it lies in") if against is None else ([], f"it is {against} {around.name}")
     if told.pids or told.tids:
-        return None, ""
+        return [], ""
     near = [known for home, known in by_home.items() if home.resolve() in file.path.resolve().parents]
     if len(near) == 1 and len(near[0]) == 1 and _same_time(told, identities[near[0][0]]):
-        return near[0][0], "the experiment it lies in has one run, of that time"
-    return None, ""
+        return [near[0][0]], "the experiment it lies in has one run, of that time"
+    return [], ""
 
 
 def _names(told: Told, who: RunIdentity) -> bool:

@@ -21,7 +21,7 @@ from .model.sensors import heaviest_lines
 from .ownfiles import OwnFile
 from .readers.pyspy_formats import ORDERED, TIMED, Profile, read_any
 from .readers.recognise import PYSPY, SCALENE, TORCH
-from .readers.run import RunRecording
+from .readers.run import RunRecording, pids_of
 from .readers.scalene import read_lines, when
 from .readers.torchprof import BY_MARKS, TorchTrace, read_torch
 from .timeline.clocks import ClockFit
@@ -63,7 +63,7 @@ def read_own(
     """
     folder = scratch / f"own{number}"
     if file.tool == PYSPY:
-        found = _stacks(file, run_id, folder, number)
+        found = _stacks(file, run_id, folder, number, set() if recording is None else pids_of(recording))
     elif file.tool == SCALENE:
         found = _lines(file, run_id, folder)
     elif recording is not None:
@@ -75,8 +75,10 @@ def read_own(
     return OwnProfile({**head, **found.told}, found.parts, [f"{file.path.name}: {text}" for text in found.warnings])
 
 
-def _stacks(file: OwnFile, run_id: str, folder: Path, number: int) -> OwnProfile:
+def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int]) -> OwnProfile:
     profile = read_any(file.path)
+    if pids and any(thread.pid in pids for thread in profile.threads):  # it watched other processes too
+        profile.threads = [thread for thread in profile.threads if thread.pid in pids]
     samples, t_ns = _samples(profile)
     source, base = f"{PYSPY} ({file.path.name})", number * STACK_IDS
     rows = len(t_ns)

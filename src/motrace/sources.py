@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import runs
 from .errors import MotraceError
-from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owner
+from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owners
 from .readers.identity import run_identity
 from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
 from .readers.recognise import TORCH
@@ -176,16 +176,16 @@ def _place(file: Path, found: dict[Path, Sources], scratch: Path, export: Export
 
 
 def _place_own(file: OwnFile, found: dict[Path, Sources]) -> None:
-    """Give a user's file to the run that it watched; else it is an experiment of its own, whose folder is the file."""
+    """Give a user's file to the runs that it watched; else it is an experiment of its own, whose folder is the file."""
     known = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
     try:
-        run_dir, why = owner(file, look_into(file), {home: paths for home, paths in known.items() if paths})
+        watched, why = owners(file, look_into(file), {home: paths for home, paths in known.items() if paths})
     except MotraceError as error:
         found.setdefault(file.path, Sources()).warnings.append(str(error))
         return
-    for run in (run for sources in found.values() for run in sources.runs if run.path == run_dir):
+    for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
         run.files.append(replace(file, joined_by=why))
-    if run_dir is None:
+    if not watched:
         mine = found.setdefault(file.path, Sources())
         mine.warnings += [f"{file.path.name}: not joined to the run in whose folder it lies: {why}"] if why else []
         if file.tool == TORCH:

@@ -109,6 +109,15 @@ def run(run_id: str, ns: float, collectors: tuple[str, ...] = ()) -> Json:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("change", "rate", "would_do"), [(1.6, 100, 50), (1.31, 100, 96), (1.29, 100, None), (40.0, 20, None)]
+)
+def test_what_is_refused_says_the_rate_that_would_do(change: float, rate: int, would_do: int | None) -> None:
+    observed = {**run("c", 1e6 * change, ("pyspy",)), "rates": {"pyspy": rate}}
+    rows = observers_cost([run("a", 1e6), run("b", 1e6), observed])
+    assert {one["would_do"] for one in rows} == {would_do}
+
+
 @pytest.mark.parametrize(("change", "use"), [(1.04, "yes"), (1.06, "flagged"), (1.31, "refused")])
 def test_what_an_observer_disturbs_is_flagged_and_refused(change: float, use: str) -> None:
     quiet = [run("a", 1e6, ("threads",)), run("b", 1e6, ("threads",))]
@@ -117,4 +126,5 @@ def test_what_an_observer_disturbs_is_flagged_and_refused(change: float, use: st
         ("pyspy", "frame", use),
         ("pyspy", "wait", use),
     }
+    assert all(one["would_do"] is None for one in rows), "without a rate none is told"
     assert observer_of(run("c", 1.0, ("threads", "pyspy"))) == "pyspy"

@@ -22,6 +22,9 @@ class Settings:
     timeout_s: float = 60.0
     """What a tool may take, without any progress, to finish after the run."""
     nsys_args: tuple[str, ...] = ()
+    pyspy_rate: int | None = None
+    """Samples per second; None: by the number of threads."""
+    pyspy_light: bool = False
 
 
 def _module(name: str) -> Any:
@@ -32,7 +35,7 @@ COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
     "threads": lambda settings: _module("threads").ThreadsCollector(),
     "scalene": lambda settings: _module("scalene").ScaleneCollector(),
     "torch": lambda settings: _module("torchprof").TorchCollector(),
-    "pyspy": lambda settings: _module("pyspy").PySpyCollector(),
+    "pyspy": lambda settings: _module("pyspy").PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light),
     "gpu": lambda settings: _module("gpu").GpuCollector(),
     "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
 }

@@ -192,7 +192,7 @@ def _observers(report: Json) -> Iterator[Section]:
             ms(row["observed_ns"]),
             percent(row["change"]),
             "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
-            row["use"],
+            row["use"] + (f" ({row['would_do']} per second would do)" if row["would_do"] else ""),
         )
         for row in report["observers"]
     )
