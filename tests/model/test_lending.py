@@ -118,7 +118,10 @@ def test_what_is_refused_says_the_rate_that_would_do(change: float, rate: int, w
     assert {one["would_do"] for one in rows} == {would_do}
 
 
-@pytest.mark.parametrize(("change", "use"), [(1.04, "yes"), (1.06, "flagged"), (1.31, "refused")])
+@pytest.mark.parametrize(
+    ("change", "use"),
+    [(1.04, "yes"), (1.06, "flagged"), (1.31, "refused"), (0.96, "yes"), (0.9, "flagged"), (0.6, "refused")],
+)
 def test_what_an_observer_disturbs_is_flagged_and_refused(change: float, use: str) -> None:
     quiet = [run("a", 1e6, ("threads",)), run("b", 1e6, ("threads",))]
     rows = observers_cost([*quiet, run("c", 1e6 * change, ("threads", "pyspy"))])

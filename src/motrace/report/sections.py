@@ -200,7 +200,8 @@ def _observers(report: Json) -> Iterator[Section]:
         yield Section(
             "What the observers cost",
             "Mean per frame under each observer against the quiet runs of the same mode. Above 5 % what it says of a "
-            "phase is flagged, above 30 % it is refused for that phase.",
+            "phase is flagged, above 30 % it is refused for it; so too where it took so much less, for then the "
+            "machine was not quiet.",
             (Grid("", ("observer", "phase", "quiet, ms", "observed, ms", "change", "95 %", "use"), rows, words=2),),
         )
 
