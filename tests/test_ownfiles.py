@@ -214,6 +214,16 @@ def test_a_file_that_was_cut_off_is_one_line(
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("name", "key"), [("profile.1", "profiles"), ("kineto.trace", "traceEvents")])
+def test_a_file_in_which_nothing_was_seen_is_one_line(
+    made: Path, tmp_path: Path, name: str, key: str, run_program: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    (tmp_path / "x").write_text(json.dumps({**json.loads((made / name).read_text()), key: []}))
+    done = run_program("-m", "tools.analyze", tmp_path / "x", check=False)
+    assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1
+    assert "saw nothing" in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .collected import Part, spans_of, write_events, write_table
+from .errors import MotraceError
 from .foreign import Foreign, recording_of
 from .model.profiles import Samples, range_rows, samples_summary
 from .model.sensors import heaviest_lines
@@ -79,6 +80,8 @@ def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int
     profile = read_any(file.path)
     if pids and any(thread.pid in pids for thread in profile.threads):  # it watched other processes too
         profile.threads = [thread for thread in profile.threads if thread.pid in pids]
+    if not any(len(thread.stack) for thread in profile.threads):
+        raise MotraceError(f"{file.path.name} holds no samples: py-spy saw nothing; profile for longer")
     samples, t_ns = _samples(profile)
     source, base = f"{PYSPY} ({file.path.name})", number * STACK_IDS
     rows = len(t_ns)
@@ -171,6 +174,8 @@ def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[R
     """
     found = read_torch(file.path)
     pids, (start, end) = found.pids, found.extent_ns
+    if not pids and not found.tables["gpu_ops"].num_rows:
+        raise MotraceError(f"{file.path.name} holds no event of a program: torch.profiler saw nothing")
     tables = {name: _shifted(table, -start) for name, table in found.tables.items()}
     nvtx = tables["nvtx"].filter(pc.is_in(tables["nvtx"].column("pid"), value_set=pa.array(sorted(pids), pa.int64())))
     told = Foreign(file.path.name, f"{TORCH} alone", "user annotations", sorted(pids), {}, start, end - start)
