@@ -117,3 +117,15 @@ def test_torch_traces_are_aligned_by_our_marks(tmp_path: Path) -> None:
     one = analysis.load(tmp_path)
     (row,) = (row for row in one.report["clocks"] if row["source"] == "torch")
     assert row["error_ns"] < 1_000_000 and "marks" in row["method"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate", "blocking"), [(("--pyspy-rate", "40"), 40, True), (("--pyspy-light",), 100, False)]
+)
+def test_how_py_spy_samples_can_be_asked_for(tmp_path: Path, flags: tuple[str, ...], rate: int, blocking: bool) -> None:
+    words = ["--out", str(tmp_path), "--name", "x", "--mode", "none", "--frames", "200", "--warmup", "0"]
+    assert record.main([*words, "--workload", "tests.programs.workloads:Busy", "--collect", "pyspy", *flags]) == 0
+    told = json.loads((tmp_path / "x/02-none-pyspy/run.json").read_text())["collect"]["pyspy"]
+    assert (told["rate"], told["blocking"], told["refused"]) == (rate, blocking, None)
+    run = run_of(analysis.load(tmp_path), "pyspy")
+    assert run["rates"] == {"pyspy": rate} and run["trace"]["events"]["samples"] > 20  # type: ignore[index]

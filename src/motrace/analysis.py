@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from . import runs, tables
@@ -27,11 +26,22 @@ from .model.run_tables import build_tables
 from .model.runtime import mode_runtimes
 from .model.summary import summarise
 from .model.verdict import judge
+from .ownfiles import OwnFile
+from .ownprofiles import read_own
+from .readers.events import EventStore
 from .readers.nsys import Exporter
-from .sources import STREAM, RunSources, Sources, find
+from .sources import STREAM, RunSources, Sources, find, name_of
 
 Json = dict[str, Any]
 BUNDLE_FILE = "play.json"
+NO_RUN: Json = {
+    "preflight": [],
+    "bucket": None,
+    "abstains": True,
+    "why": "a profile alone: where a loop's time went needs a recorded run",
+    "next": "record the program (python -m tools.run_record --instrument WHAT.toml -- python PROGRAM), "
+    "and profile that run",
+}
 
 
 @dataclass
@@ -61,6 +71,7 @@ class _OneRun:
     tables: dict[str, pa.Table]
     problem: str | None
     events: dict[str, list[Path]] = field(default_factory=dict)
+    profiles: list[Json] = field(default_factory=list)
 
 
 def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
@@ -77,7 +88,18 @@ def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
             "no report is made of it. Please report this"
         )
     events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
-    return _OneRun(summary, made, None, events)
+    profiles = [] if trace is None else list(trace.profiles)
+    return _OneRun(summary, made, None, events, profiles)
+
+
+def _one_file(file: OwnFile, scratch: Path) -> _OneRun:
+    """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
+    try:
+        own = read_own(file, file.path.name, scratch)
+    except MotraceError as error:
+        return _OneRun(None, {}, str(error))
+    store = EventStore(tuple(part.folder for part in own.parts))
+    return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
 
 
 def analyse(
@@ -105,16 +127,18 @@ def analyse(
     for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
         done.append(one)
         progress(run.path.name)
+    done += [_one_file(file, scratch / f"file{number}") for number, file in enumerate(sources.files)]
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
-    if not usable:
+    profiles = [told for one in done for told in one.profiles]
+    if not usable and not profiles:
         raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
-    joined = _joined([one.tables for one in usable])
-    clocks = [row for one in usable for row in one.tables["clocks"].to_pylist()]
+    joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
+    clocks = joined["clocks"].to_pylist()
     summaries = [one.summary for one in usable if one.summary is not None]
-    report = _report(home, experiment, summaries, joined, clocks, warnings)
+    report = _report(home, experiment, summaries, joined, clocks, warnings, profiles)
     events: dict[str, list[Path]] = {}
-    for one in usable:
+    for one in done:
         for name, files in one.events.items():
             events.setdefault(name, []).extend(files)
     return Analysis(home, report, joined, events)
@@ -127,6 +151,7 @@ def _report(
     joined: dict[str, pa.Table],
     clocks: list[Json],
     warnings: list[str],
+    profiles: list[Json],
 ) -> Json:
     """What report.json holds: everything that is computed of several runs, and what was recorded of all."""
     environment = experiment.get("environment") or {}
@@ -143,7 +168,7 @@ def _report(
             modes[mode][name] = told
     report = {
         "schema_version": runs.SCHEMA_VERSION,
-        "experiment": experiment.get("experiment", home.stem if home.is_file() else home.name),
+        "experiment": experiment.get("experiment", name_of(home)),
         "created_utc": experiment.get("created_utc"),
         "environment": environment,
         "command": experiment.get("command") or {},
@@ -152,12 +177,13 @@ def _report(
         "same_states": same,
         "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
+        "profiles": profiles,
         "what_if": [],
-        "verdict": judge(summaries, environment, modes, cost),
+        "verdict": judge(summaries, environment, modes, cost) if summaries else NO_RUN,
         "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }
-    return {**report, "benchmark": benchmark_rows(report)}
+    return {**report, "benchmark": benchmark_rows(report) if summaries else []}
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
@@ -188,28 +214,6 @@ def _experiment_warnings(experiment: Json) -> list[str]:
     return told
 
 
-def _joined(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
-    """The tables of all runs, one below the other; a phase that a run has not took 0 ns there."""
-    joined = {
-        name: pa.concat_tables([part[name] for part in parts]).unify_dictionaries()
-        for name in parts[0]
-        if name != "frames"
-    }
-    fixed = tables.frames_schema(()).names
-    phases = sorted({name for part in parts for name in part["frames"].column_names if name not in fixed})
-    schema = tables.frames_schema(phases)
-    same = []
-    for part in parts:
-        frames = part["frames"]
-        zero = pa.array(np.zeros(frames.num_rows, np.int64))
-        columns = [frames[name] if name in frames.column_names else zero for name in schema.names]
-        same.append(pa.table(columns, schema=schema))
-    joined["frames"] = pa.concat_tables(same).unify_dictionaries()
-    for name, table in joined.items():
-        tables.check(table, schema if name == "frames" else tables.SCHEMAS[name])
-    return joined
-
-
 def write(analysis: Analysis, out: Path) -> None:
     """Write tables, report.json, report.md, report.html and play.json to ``out``. Raises MotraceError."""
     from .report.html import render_html
@@ -217,10 +221,10 @@ def write(analysis: Analysis, out: Path) -> None:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (*(f"{name}.parquet" for name in (*tables.SPARSE_TABLES, *tables.EVENT_TABLES)), BUNDLE_FILE):
+        for name in (*(f"{name}.parquet" for name in (*analysis.tables, *tables.EVENT_TABLES)), BUNDLE_FILE):
             (out / name).unlink(missing_ok=True)  # of an analysis before this one
         for name, table in sorted(analysis.tables.items()):
-            if table.num_rows or name not in tables.SPARSE_TABLES:
+            if table.num_rows or (analysis.report["runs"] and name not in tables.SPARSE_TABLES):
                 tables.write(table, out / f"{name}.parquet")
         for name, files in sorted(analysis.events.items()):
             tables.concatenate(files, out / f"{name}.parquet")

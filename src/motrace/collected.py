@@ -56,7 +56,7 @@ def read_parts(recording: RunRecording, origin_ns: int, scratch: Path) -> list[P
     return parts
 
 
-def _write(name: str, columns: dict[str, Any], run: str, rows: int, folder: Path) -> None:
+def write_table(name: str, columns: dict[str, Any], run: str, rows: int, folder: Path) -> None:
     """Write a table of the declared schema; ``run`` is added."""
     schema = tables.SCHEMAS[name]
     whole = {**columns, "run": pa.array([run] * rows, pa.string()).dictionary_encode()}
@@ -76,7 +76,7 @@ def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Pa
     start, end = (states.column(name).to_numpy() for name in ("start_ns", "end_ns"))
     same = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
     columns = {**same, "start_ns": start - origin_ns, "end_ns": end - origin_ns}
-    _write("thread_states", columns, recording.run_id, len(start), scratch / "threads")
+    write_table("thread_states", columns, recording.run_id, len(start), scratch / "threads")
     step_ns = round(float(np.percentile(list(samples.intervals().values()), STEP_PERCENTILE)))
     seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
     count = int(pc.sum(samples.stays.column("samples")).as_py())
@@ -95,7 +95,7 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     log = recording.loop_log
     if log is None:
         return None
-    found = pyspy.read_run(recording.path, {log.tid: _spans_of(recording, log)})
+    found = pyspy.read_run(recording.path, {log.tid: spans_of(recording, log)})
     if found is None:
         return None
     recording.warnings += found.warnings
@@ -105,9 +105,9 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     same = {name: samples.column(name) for name in ("weight_ns", "pid", "tid", "state", "stack_id", "source")}
     folder = scratch / "pyspy"
     columns = {**same, "t_ns": t_ns - origin_ns if timed else t_ns}
-    _write("samples", columns, recording.run_id, len(t_ns), folder)
+    write_table("samples", columns, recording.run_id, len(t_ns), folder)
     stacks = {name: found.stacks.column(name) for name in ("stack_id", "frames")}
-    _write("stacks", stacks, recording.run_id, found.stacks.num_rows, folder)
+    write_table("stacks", stacks, recording.run_id, found.stacks.num_rows, folder)
     mine = samples.column("tid").to_numpy() == log.tid
     usable = timed and found.native
     return Part(
@@ -118,7 +118,8 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     )
 
 
-def _spans_of(recording: RunRecording, log: SpanLogFile) -> Spans:
+def spans_of(recording: RunRecording, log: SpanLogFile) -> Spans:
+    """The closed spans of a thread, frames left out."""
     names, start, end, is_frame = closed_spans(recording, log)
     return Spans(start[~is_frame], end[~is_frame], names[~is_frame].tolist())
 
@@ -128,12 +129,24 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
     path, log = recording.path / "torch.json", recording.loop_log
     if not path.exists() or log is None:
         return None
-    found = torchprof.read_torch(path, _spans_of(recording, log), log.created_utc_ns - log.created_ns)
+    found = torchprof.read_torch(path, spans_of(recording, log), log.created_utc_ns - log.created_ns)
     recording.warnings += found.warnings
     if found.clock is None:
         return None
-    edges = []
-    for name, table in found.tables.items():
+    covered_ns = write_events(found.tables, recording.run_id, origin_ns, scratch / "torch")
+    clock = found.clock
+    return Part(
+        source=torchprof.SOURCE,
+        folder=scratch / "torch",
+        clock=ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"]),
+        covered_ns=covered_ns if found.tables["gpu_ops"].num_rows else None,
+    )
+
+
+def write_events(events: dict[str, pa.Table], run: str, origin_ns: int, folder: Path) -> tuple[int, int] | None:
+    """Write tables of events, their times less ``origin_ns``; begin of the first and end of the last, as they were."""
+    edges: list[int] = []
+    for name, table in events.items():
         if table.num_rows:
             start, end = (table.column(column).to_numpy() for column in ("start_ns", "end_ns"))
             edges += [int(start.min()), int(end.max())]
@@ -141,14 +154,8 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
             for column in ("start_ns", "end_ns", "launch_ns"):
                 if column in columns:
                     columns[column] = pc.subtract(columns[column], origin_ns)
-            _write(name, columns, recording.run_id, table.num_rows, scratch / "torch")
-    clock = found.clock
-    return Part(
-        source=torchprof.SOURCE,
-        folder=scratch / "torch",
-        clock=ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"]),
-        covered_ns=(min(edges), max(edges)) if found.tables["gpu_ops"].num_rows else None,
-    )
+            write_table(name, columns, run, table.num_rows, folder)
+    return (min(edges), max(edges)) if edges else None
 
 
 def _lines(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | None:
@@ -173,7 +180,7 @@ def _plain(name: str, table: pa.Table, recording: RunRecording, folder: Path) ->
     if not table.num_rows:
         return None
     columns = {column: table.column(column) for column in table.column_names}
-    _write(name, columns, recording.run_id, table.num_rows, folder)
+    write_table(name, columns, recording.run_id, table.num_rows, folder)
     return Part(name, folder)
 
 

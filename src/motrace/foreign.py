@@ -10,6 +10,8 @@ name that covers the most.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -42,20 +44,48 @@ _MOST_CHOICES = 8
 LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """What a profiler's file tells of itself. ``ranges`` says what its ranges are called, ``maker`` who made it."""
+
+    name: str
+    maker: str
+    ranges: str
+    processes: Collection[int]
+    threads: Mapping[tuple[int, int], str]
+    utc_start_ns: int | None
+    duration_ns: int | None
+
+
 def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -> tuple[RunRecording, ClockFit]:
     """A recording made of a trace's NVTX ranges, and the clock that fits it. Raises UsageError for bad ``phases``."""
     table = nvtx_table(trace)
     table = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
+    told = Foreign(
+        trace.name, f"Nsight Systems {trace.product_version} alone", "NVTX push/pop ranges", tuple(trace.processes),
+        trace.threads, trace.utc_start_ns, trace.duration_ns,
+    )  # fmt: skip
+    return recording_of(told, table, path, phases)
+
+
+def recording_of(
+    trace: Foreign, table: pa.Table, path: Path, phases: str | None = None
+) -> tuple[RunRecording, ClockFit]:
+    """A recording whose phases are ranges (rows of ``nvtx``, times from the file's start), and the clock that fits it.
+
+    Raises UsageError for bad ``phases``.
+    """
     first = min(0, pc.min(table.column("start_ns")).as_py() or 0)
     shift = ORIGIN_NS - first
     chosen = _choose(table, phases, trace)
     end = _end(trace, table)
     if chosen is None:
-        pid, tid, said = next(iter(trace.processes), 0), 0, "it holds no NVTX push/pop ranges: there are no phases"
+        pid, tid, said = next(iter(trace.processes), 0), 0, f"it holds no {trace.ranges}: there are no phases"
         records, names = np.empty((0, 4), np.int64), dict[int, str]()
     else:
         (pid, tid, domain), ranges = chosen
-        said = f"phases are the NVTX ranges of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
+        kind = trace.ranges.replace(" push/pop", "")
+        said = f"phases are the {kind} of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
         records, names = _records(ranges, shift)
     has_frames = bool(len(records)) and bool((records[:, 0] >= KIND_FRAME).any())
     log = SpanLogFile(
@@ -72,7 +102,7 @@ def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -
     )
     clocks = {"spawn_monotonic_ns": shift + first, "exit_monotonic_ns": shift + end}
     manifest = {"run_id": path.stem, "mode": FOREIGN, "status": runs.COMPLETED, "clocks": clocks}
-    warnings = [f"recorded by Nsight Systems {trace.product_version} alone: {said}"]
+    warnings = [f"recorded by {trace.maker}: {said}"]
     if not has_frames and chosen is not None:
         warnings.append("no range repeats: there are no frames")
     covered = _frames_cover(records) if has_frames else 1.0
@@ -107,12 +137,12 @@ def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int
     return both[np.argsort(both[:, 1], kind="stable")]
 
 
-def _end(trace: NsysTrace, table: pa.Table) -> int:
+def _end(trace: Foreign, table: pa.Table) -> int:
     last = pc.max(table.column("end_ns")).as_py() or 0
     return min(max(trace.duration_ns or 0, last, 1), LONGEST_TRACE_NS)
 
 
-def _choose(table: pa.Table, phases: str | None, trace: NsysTrace) -> tuple[tuple[int, int, str], pa.Table] | None:
+def _choose(table: pa.Table, phases: str | None, trace: Foreign) -> tuple[tuple[int, int, str], pa.Table] | None:
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
     every = table
     if phases is not None:

@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .collected import read_parts
+from .collected import Part, read_parts
+from .errors import MotraceError
 from .foreign import foreign_recording
 from .model.pieces import closed_spans, collect_segments
 from .model.trace import Trace
+from .ownprofiles import read_own, torch_recording
 from .readers.events import EventStore, kinds_of, state_source
 from .readers.nsys import NsysTrace, convert, nvtx_table
-from .readers.run import RunRecording, load_run
+from .readers.run import RunRecording, load_run, pids_of
 from .record.spans import KIND_CLOCK
 from .sources import RunSources
 from .timeline.clocks import ClockFit, Ranges, align
@@ -33,35 +35,52 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     ``scratch`` receives the event tables. ``phases`` (DOMAIN or DOMAIN:THREAD) chooses the NVTX
     ranges that are the phases of a run that only a profiler recorded.
     """
+    if source.is_trace and not source.traces:
+        recording, own = torch_recording(source.files[0], phases, scratch)
+        return recording, _joined(recording, [], own.parts, scratch, None, (own.told,))
     if source.is_trace:
         alone = source.traces[0].open()
-        recording, own = foreign_recording(alone, source.path, phases)
-        whole = _joined(recording, [(alone, own)], scratch, None)
+        recording, fit = foreign_recording(alone, source.path, phases)
+        whole = _joined(recording, [(alone, fit)], [], scratch, None)
         recording.warnings += alone.warnings
         return recording, whole
     recording = load_run(source.path)
+    recording.run_id = source.run_id or recording.run_id
     aligned: list[tuple[NsysTrace, ClockFit]] = []
+    origin = collect_segments(recording)[0].start_ns
     for file in source.traces:
         opened = file.open()
-        fit = align_trace(recording, opened)
-        if fit is None:
+        tied = align_trace(recording, opened)
+        if tied is None:
             recording.warnings.append(f"{opened.name}: nothing ties its clock to the run's; it is left out")
             continue
-        if "UTC" in fit.method:
+        if "UTC" in tied.method:
             recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
-        aligned.append((opened, fit))
-    joined = _joined(recording, aligned, scratch, pids_of(recording))
+        aligned.append((opened, tied))
+    parts = read_parts(recording, origin, scratch)
+    told = _read_own_files(source, recording, origin, scratch, parts)
+    joined = _joined(recording, aligned, parts, scratch, pids_of(recording), told)
     for opened, _ in aligned:
         recording.warnings += opened.warnings
     return recording, joined
 
 
-def pids_of(recording: RunRecording) -> set[int]:
-    """The processes of a run: those that recorded spans, and the children that the CPU log saw."""
-    pids = {log.pid for log in recording.span_logs}
-    if recording.cpu_log is not None:
-        pids |= {member.id for member in recording.cpu_log.members if member.is_child and member.id > 0}
-    return pids
+def _read_own_files(
+    source: RunSources, recording: RunRecording, origin_ns: int, scratch: Path, parts: list[Part]
+) -> tuple[dict[str, Any], ...]:
+    """What the users' files of a run tell; their tables are added to ``parts``. A bad one becomes a warning."""
+    told = []
+    for number, file in enumerate(source.files, 1):
+        try:
+            own = read_own(file, recording.run_id, scratch, recording, origin_ns, number)
+        except MotraceError as error:
+            recording.warnings.append(str(error))
+            continue
+        parts += own.parts
+        told.append(own.told)
+        recording.warnings += own.warnings
+        recording.manifest["profiler_attached"] = True  # it was, whatever the launcher knew of it
+    return tuple(told)
 
 
 def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:
@@ -103,8 +122,10 @@ def _utc_offset(recording: RunRecording, trace: NsysTrace) -> int | None:
 def _joined(
     recording: RunRecording,
     traces: list[tuple[NsysTrace, ClockFit]],
+    parts: list[Part],
     scratch: Path,
     pids: set[int] | None,
+    profiles: tuple[dict[str, Any], ...] = (),
 ) -> Trace | None:
     """Everything that was collected of a run as tables on its clock (run times); None if nothing was."""
     start, end = recording.bounds_ns()
@@ -122,8 +143,7 @@ def _joined(
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
-    parts = read_parts(recording, origin, scratch) if pids is not None else []
-    if not parts and not traces:
+    if not parts and not traces and not profiles:
         return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}
     clocks = _named(traces)
@@ -146,6 +166,7 @@ def _joined(
         state_source=source,
         step_ns=next((part.step_ns for part in parts if part.source == source), 0),
         stacks=next((part.stacks for part in parts if part.stacks is not None), None),
+        profiles=profiles,
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from . import runs
 from .errors import MotraceError
+from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owners
+from .readers.identity import run_identity
 from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
+from .readers.recognise import TORCH
 from .vocabulary import NVTX_DOMAIN, RUN_MARK
 
 STREAM = ".qdstrm"
@@ -23,8 +25,6 @@ _PREFERRED = (
     ".nsys-rep",
     STREAM,
 )  # of one recording in several forms; "" is a folder of tables
-SAME_TIME_NS = 60 * 10**9
-"""A trace and a run whose clocks are further apart than this are not of the same time."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,24 @@ class TraceFile:
 
 @dataclass
 class RunSources:
-    """A run's folder and the traces that belong to it; ``is_trace`` if only a profiler recorded it."""
+    """A run's folder, the traces and users' own profiles that belong to it; ``is_trace`` if only a profiler saw it.
+
+    ``run_id`` is what it is called where another run of its experiment has the same id.
+    """
 
     path: Path
     traces: list[TraceFile] = field(default_factory=list)
+    files: list[OwnFile] = field(default_factory=list)
     is_trace: bool = False
+    run_id: str | None = None
 
 
 @dataclass
 class Sources:
-    """An experiment: its runs, and warnings about files that could not be used."""
+    """An experiment: its runs, users' profiles that belong to none, and warnings about what could not be used."""
 
     runs: list[RunSources] = field(default_factory=list)
+    files: list[OwnFile] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -68,28 +74,51 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     """
     found: dict[Path, Sources] = {}
     files: list[Path] = []
+    own: dict[Path, OwnFile] = {}
     for path in paths:
         if not path.exists():
             raise MotraceError(f"{path}: no such file or folder")
         alone = _is_trace(path)
-        if not path.is_dir() and not alone:
+        theirs = [] if alone else list(find_own(path))
+        if not path.is_dir() and not alone and not theirs:
             raise MotraceError(
-                f"{path}: neither a folder nor a report of Nsight Systems (.nsys-rep or an export of it)"
+                f"{path}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file "
+                "of py-spy, Scalene or torch.profiler"
             )
-        here = {} if alone else runs.find_experiments(path)
+        here = {} if alone or not path.is_dir() else runs.find_experiments(path)
         traces = [path] if alone else list(find_traces(path))
-        if not here and not traces:
+        if not here and not traces and not theirs:
             raise MotraceError(
-                f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no report of Nsight Systems); "
+                f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no file of a profiler); "
                 "record one with `python -m tools.run_record`"
             )
         files += [file for file in traces if file not in files]
+        own |= {file.path: file for file in theirs}
         for home, run_dirs in here.items():
             known = found.setdefault(home, Sources()).runs
             known += [RunSources(one) for one in run_dirs if one not in [other.path for other in known]]
     for forms in _by_recording(files):
         _place(forms, found, scratch, export)
+    for one in own.values():
+        _place_own(one, found)
+    for sources in found.values():
+        _tell_apart(sources.runs)
     return found
+
+
+def _tell_apart(known: list[RunSources]) -> None:
+    """Runs of one id (what ``motrace.start`` gives, unless told) are called by their folders."""
+    ids = [run_identity(run.path).run_id for run in known]
+    for run, run_id in zip(known, ids):
+        if not run.is_trace and ids.count(run_id) > 1:
+            alike = [other for other in known if other.path.name == run.path.name]
+            run.run_id = run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}"
+
+
+def name_of(home: Path) -> str:
+    """What an experiment is called: its folder's name, a trace's without suffix, any other file's with it."""
+    resolved = home.resolve()
+    return resolved.stem if resolved.is_file() and is_nsys_file(resolved) else resolved.name
 
 
 def each_trace(
@@ -192,6 +221,25 @@ def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export:
         found.setdefault(opened.path, Sources()).runs.append(RunSources(opened.path, [opened], is_trace=True))
 
 
+def _place_own(file: OwnFile, found: dict[Path, Sources]) -> None:
+    """Give a user's file to the runs that it watched; else it is an experiment of its own, whose folder is the file."""
+    known = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
+    try:
+        watched, why = owners(file, look_into(file), {home: paths for home, paths in known.items() if paths})
+    except MotraceError as error:
+        found.setdefault(file.path, Sources()).warnings.append(str(error))
+        return
+    for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
+        run.files.append(replace(file, joined_by=why))
+    if not watched:
+        mine = found.setdefault(file.path, Sources())
+        mine.warnings += [f"{file.path.name}: not joined to the run in whose folder it lies: {why}"] if why else []
+        if file.tool == TORCH:
+            mine.runs.append(RunSources(file.path, files=[file], is_trace=True))
+        else:
+            mine.files.append(file)
+
+
 def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
     """What is read of a file: its export, where it is a report. Raises MotraceError."""
     if file.suffix == STREAM:
@@ -206,7 +254,8 @@ def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
 
 def watches(trace: NsysTrace, run: RunSources) -> bool:
     """Whether a trace recorded the process of a run."""
-    run_id, pids, born_ns = _identity(run.path)
+    who = run_identity(run.path)
+    run_id, pids, born_ns = who.run_id, who.pids, who.born_ns
     if not pids:
         return False
     marks = run_marks(trace)
@@ -230,22 +279,3 @@ def run_marks(trace: NsysTrace) -> set[tuple[str, int]]:
         for name, pid in zip(names, table.column("pid").to_pylist())
         if name.startswith(RUN_MARK)
     }
-
-
-def _identity(path: Path) -> tuple[str, set[int], int | None]:
-    """Run id, process ids and wall-clock time of birth (ns) of a run, as far as its folder tells."""
-    from .readers.spans import SpanLogFile
-
-    manifest: dict[str, Any] = {}
-    pids: set[int] = set()
-    born: list[int] = []
-    try:
-        if (path / runs.RUN_FILE).exists():
-            manifest = runs.read_json(path / runs.RUN_FILE)
-        for file in path.glob("spans-*.bin"):
-            log = SpanLogFile.read(file)
-            pids.add(log.pid)
-            born.append(log.created_utc_ns)
-    except MotraceError:
-        return str(manifest.get("run_id", path.name)), pids, min(born, default=None)
-    return str(manifest.get("run_id", path.name)), pids, min(born, default=None)

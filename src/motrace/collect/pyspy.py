@@ -125,6 +125,10 @@ class PySpyCollector(FromOutside):
             self._warnings.append(f"py-spy: its log could not be kept ({error.strerror})")
         return self._warnings
 
+    def facts(self) -> dict[str, Any]:
+        """How it sampled: rate (per second), native, blocking, threads, exit status; empty if it never began."""
+        return {name: value for name, value in self._facts.items() if name not in ("pid", "clock")}
+
     def _supervise(self, pid: int, run_dir: Path) -> None:
         """Wait until it is worth while, start py-spy, and watch that nothing stays stopped."""
         # py-spy inherits this: woken late it would sample the program where that enters the kernel.

@@ -24,6 +24,9 @@ class Settings:
     nsys_args: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
     """The interpreter of the measured process, and its options; empty: our own."""
+    pyspy_rate: int | None = None
+    """Samples per second; None: by the number of threads."""
+    pyspy_light: bool = False
 
 
 def _module(name: str) -> Any:
@@ -34,7 +37,7 @@ COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
     "threads": lambda settings: _module("threads").ThreadsCollector(),
     "scalene": lambda settings: _module("scalene").ScaleneCollector(settings.python),
     "torch": lambda settings: _module("torchprof").TorchCollector(settings.python),
-    "pyspy": lambda settings: _module("pyspy").PySpyCollector(),
+    "pyspy": lambda settings: _module("pyspy").PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light),
     "gpu": lambda settings: _module("gpu").GpuCollector(),
     "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
 }

@@ -16,7 +16,7 @@ from .. import analysis, runs
 from ..errors import MotraceError, UsageError
 from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
-from ..sources import find
+from ..sources import find, name_of
 from ..vocabulary import BUCKETS
 from . import Parser, execute
 from .sums import print_sums
@@ -25,7 +25,12 @@ from .sums import print_sums
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="analyze", description="Read every recording below PATH and say where the time went.")
-    made.add_argument("paths", nargs="+", metavar="PATH", help="a run, an experiment, or a folder above them")
+    made.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a run, an experiment, a folder above them, or a file that a profiler wrote",
+    )
     made.add_argument("--out", help="folder for the results (default: `analysis` in each experiment's folder)")
     made.add_argument(
         "--phases",
@@ -106,7 +111,7 @@ def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
         return {homes[0]: Path(out)}
     outputs: dict[Path, Path] = {}
     for home in homes:
-        name, count = home.resolve().stem if home.is_file() else home.resolve().name, 1
+        name, count = name_of(home), 1
         while Path(out) / name in outputs.values():
             count += 1
             name = f"{name}-{count}"
@@ -118,7 +123,7 @@ def own_output(home: Path) -> Path:
     """Where an experiment's results go by default: into its folder; a trace's, beside it."""
     if (home / runs.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
         return home / runs.ANALYSIS_DIR
-    return home.parent / runs.ANALYSIS_DIR / home.stem
+    return home.parent / runs.ANALYSIS_DIR / name_of(home)
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -126,6 +131,8 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.rule(report["experiment"])
     for text in report["warnings"]:
         console.print(f"[yellow]warning:[/] {text}")
+    for told in report["profiles"]:
+        console.print(profile_line(told), soft_wrap=True, markup=False)
     for mode, pool in report["modes"].items():
         if not pool["frames"]:
             told = ", ".join(f"{name} {seconds(ns)} s" for name, ns in pool["segments"].items())
@@ -141,15 +148,28 @@ def show(report: dict[str, Any], console: Console) -> None:
             console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:")
         console.print(_buckets(composed or pool))
     comparison = report["comparison"]
-    if comparison["unknown"]:
+    if comparison["unknown"] and report["runs"]:
         console.print(f"record against none: {comparison['unknown']}")
-    else:
+    elif not comparison["unknown"]:
         entry = comparison["frame_with_drain_ns"]
         doubt = "no interval" if entry["lo"] is None else f"95 %: {signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
         console.print(
             f"recording adds {signed_ms(entry['difference'])} ms per frame ({doubt}), drain included", soft_wrap=True
         )
     console.print(verdict_line(report["verdict"]))
+
+
+def profile_line(told: dict[str, Any]) -> str:
+    """A user's own profile in one line."""
+    whose = f"of {told['run']} ({told['joined_by']})" if told["joined_by"] else "of no run here"
+    rows = [(row["name"], percent(row["share"])) for row in told.get("lines", [])]
+    rows += [(f"{row['file']}:{row['line']}", "hint") for row in told.get("hints", [])]
+    rows += [
+        (row["name"], f"{ms(row['total_ns'])} ms")
+        for row in [*told.get("gpu_work", []), *told.get("ranges", []), *told.get("operators", [])]
+    ]
+    most = ", ".join(f"{name} {value}" for name, value in rows[:3]) or "nothing"
+    return f"your {told['tool']} file {told['file']} ({told['format']}), {whose}; times {told['times']}; most: {most}"
 
 
 def _buckets(pool: dict[str, Any]) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Option
 from ..workloads.probe import probe_adapter
 from ..workloads.program import Program
 from . import Parser, execute
+from .collecting import add_options, settings_of
 from .outside import prepare_for_profiler, tell_of_profiler
 from .passes import Done, Planned, plan_runs, run_all, usable
 from .record_program import instrument_warnings, program_of
@@ -72,20 +72,7 @@ def parser() -> Parser:
         default=STALL_TIMEOUT_S,
         help="end a run that begins no span for so many seconds (default: 300)",
     )
-    made.add_argument(
-        "--collect",
-        metavar="LIST",
-        help=f"tools that watch, separated by commas ({', '.join(registry.COLLECTORS)}); "
-        "each that disturbs gets a run of its own, after the others",
-    )
-    made.takes_flags = ("--nsys-args",)
-    made.add_argument("--nsys-args", default="", metavar="ARGS", help="flags for nsys profile, in place of ours")
-    made.add_argument(
-        "--collect-timeout",
-        type=float,
-        default=Settings.timeout_s,
-        help="end a tool that makes no progress for so many seconds after its run (default: 60)",
-    )
+    add_options(made)
     made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
     return made
 
@@ -115,7 +102,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"--repeat {args.repeat}: must be at least 1")
     if not args.stall_timeout > 0:  # nan is neither
         raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
-    settings = _settings(args)
+    settings = settings_of(args)
     asked = registry.defaults() if args.collect is None else registry.names(args.collect)
     if args.instrument is not None:
         program = program_of(args)
@@ -173,15 +160,6 @@ def _preset_values(name: str, workload: str) -> dict[str, int]:
     if workload == UNILAB:
         values["warmup"] = 0  # it has none: every frame is in the video
     return values
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    if not args.collect_timeout > 0:
-        raise UsageError(f"--collect-timeout {args.collect_timeout:g}: must be more than 0 seconds")
-    try:
-        return Settings(args.collect_timeout, tuple(shlex.split(args.nsys_args)))
-    except ValueError as error:
-        raise UsageError(f"--nsys-args {args.nsys_args}: {error}; quote it as for a shell") from error
 
 
 def size_of(text: str) -> tuple[int, int]:

@@ -26,7 +26,8 @@ def observers_cost(runs: list[Json]) -> list[Json]:
     """For each observer and phase: mean time per frame against the quiet runs, and what may be used of it.
 
     ``change`` is relative; ``lo`` and ``hi`` its 95 % interval, None with too few repeats. ``use``
-    is ``yes``, ``flagged`` (more than 5 %) or ``refused`` (more than 30 %), by the mean.
+    is ``yes``, ``flagged`` (more than 5 %, slower or faster) or ``refused`` (more than 30 %), by the mean.
+    ``would_do`` is, for a phase that was refused to an observer with a rate, the rate at which it would not have been.
     """
     rows: list[Json] = []
     observed = [run for run in runs if run["observer"] and run["status"] == "completed" and run["frames"]]
@@ -52,10 +53,30 @@ def observers_cost(runs: list[Json]) -> list[Json]:
                     "change": change,
                     "lo": None if interval.lo is None else interval.lo / base,
                     "hi": None if interval.hi is None else interval.hi / base,
-                    "use": "refused" if change > REFUSE_ABOVE else "flagged" if change > FLAG_ABOVE else "yes",
+                    "use": use_of(change),
+                    "would_do": _would_do(mine, change),
                 }
             )
     return rows
+
+
+def use_of(change: float) -> str:
+    """What may be used of a phase that took so much longer (of 1) under an observer.
+
+    One that took much less time was not the same work either: the machine was not quiet, and the quiet run suffered.
+    """
+    return "refused" if abs(change) > REFUSE_ABOVE else "flagged" if abs(change) > FLAG_ABOVE else "yes"
+
+
+def _would_do(runs: list[Json], change: float) -> int | None:
+    """Samples per second at which the cost would be what is just not refused; the cost grows with the rate.
+
+    None if it was not refused, or there is no rate, or none of at least 1 would do.
+    """
+    rates = [rate for run in runs for rate in (run.get("rates") or {}).values()]
+    if change <= REFUSE_ABOVE or not rates:
+        return None
+    return int(min(rates) * REFUSE_ABOVE / change) or None
 
 
 def _mean(run: Json, phase: str) -> float:

@@ -63,7 +63,11 @@ def _energy(found: dict[str, Any], seconds: float) -> float | None:
 def line_hints(store: EventStore) -> list[Json]:
     """The lines in which Scalene saw most, the most first."""
     rows = store.load("lines", ("file", "line", "python_pct", "native_pct", "system_pct", "copy_mb_s", "peak_mb"))
-    listed = rows.to_pylist() if rows.num_rows else []
+    return heaviest_lines(rows.to_pylist() if rows.num_rows else [])
+
+
+def heaviest_lines(listed: list[Json]) -> list[Json]:
+    """Of rows of ``lines`` those in which most was seen, the most first."""
     order = sorted(
         listed, key=lambda row: (-(row["python_pct"] + row["native_pct"] + row["system_pct"]), row["file"], row["line"])
     )

@@ -70,6 +70,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "workload": {key: workload.get(key) for key in ("checkpoint", "device", "falls", "state_sha256")},
         "resources": manifest.get("resources"),
         "collectors": manifest.get("collectors") or [],
+        "rates": {name: told["rate"] for name, told in (manifest.get("collect") or {}).items() if "rate" in told},
         "observer": bool(manifest.get("observer")),
         "profiler_attached": bool(manifest.get("profiler_attached")),
         "trace": trace_summary(analysis, tables),

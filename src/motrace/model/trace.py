@@ -40,7 +40,8 @@ class Trace:
 
     ``covered_ns`` is from when to when all of them recorded, absolute; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source`` and ``step_ns`` say whose thread
-    states are used, and how far apart its samples are (0 for the scheduler's events).
+    states are used, and how far apart its samples are (0 for the scheduler's events). ``profiles`` is what
+    the user's own profiles of it tell.
     """
 
     store: EventStore
@@ -52,6 +53,7 @@ class Trace:
     state_source: str | None = None
     step_ns: int = 0
     stacks: LoopStacks | None = None
+    profiles: tuple[dict[str, Any], ...] = ()
 
     @property
     def error_ns(self) -> int:

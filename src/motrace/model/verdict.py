@@ -211,7 +211,7 @@ def _next(runs: list[Json], cost: list[Json]) -> str:
     for observer, phases in refused.items():
         if {"wait", "capture"} & set(phases):
             return (
-                f"{observer} disturbed {', '.join(phases)} by more than 30 %, so what it saw there is not used: "
+                f"{', '.join(phases)} took over 30 % more or less under {observer}: what it saw there is not used; "
                 "record its pass again on a quieter machine, or with fewer events"
             )
     return "narrow the bounds: samples of thread states, or a recording under Nsight Systems with scheduling"

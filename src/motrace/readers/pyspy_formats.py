@@ -176,9 +176,10 @@ def _raw(text: str) -> Profile:
         if not line.strip():
             continue
         frames, _, count = line.rpartition(" ")
-        if not count.isdecimal() or not frames:
+        if not count.isdecimal():
             raise ValueError(f"line {number} is not `frame;frame count`")
-        who, stack = _split([_ADDRESS.sub("?", frame) for frame in frames.split(";")])
+        # Without a frame: samples from before the interpreter had one.
+        who, stack = _split([_ADDRESS.sub("?", frame) for frame in frames.split(";")] if frames else [])
         builder.add(who, stack, int(count), 0.0, np.nan)
     if not builder.rows:
         raise ValueError("it is empty")

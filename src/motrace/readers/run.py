@@ -167,6 +167,14 @@ def _was_stopped(recording: RunRecording, loop_log: SpanLogFile) -> bool:
     )
 
 
+def pids_of(recording: RunRecording) -> set[int]:
+    """The processes of a run: those that recorded spans, and the children that the CPU log saw."""
+    pids = {log.pid for log in recording.span_logs}
+    if recording.cpu_log is not None:
+        pids |= {member.id for member in recording.cpu_log.members if member.is_child and member.id > 0}
+    return pids
+
+
 def open_spans(recording: RunRecording) -> list[str]:
     """Names of the spans of the loop thread that were open when the recording ended."""
     log = recording.loop_log

@@ -32,7 +32,7 @@ def read_lines(path: Path) -> pa.Table:
     Percentages are of the elapsed time; copies and memory are 0 where Scalene ran without memory.
     """
     try:
-        data = json.loads(path.read_text(errors="replace")) or {"files": {}}  # {}: it saw nothing
+        data = _load(path)
         rows = [
             (short_file(str(file)), line)
             for file, profile in sorted(data["files"].items())
@@ -44,13 +44,33 @@ def read_lines(path: Path) -> pa.Table:
             "line": [int(line["lineno"]) for _, line in rows],
         }
         columns |= {name: [_number(line, key) for _, line in rows] for name, key in _COLUMNS.items()}
-    except OSError as error:
-        raise MotraceError(f"{path.name} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        what = " ".join(str(error).split())[:150]
-        raise MotraceError(f"{path.name} is no profile of Scalene, or is cut off: {what}") from error
+        raise _damaged(path, error) from error
     columns["file"] = pa.array(columns["file"], pa.string()).dictionary_encode()
     return pa.table(columns, schema=LINES_SCHEMA)
+
+
+def when(path: Path) -> tuple[int, int] | None:
+    """Begin and end (UTC, ns) of the program that Scalene watched; None where it does not say. Raises MotraceError."""
+    try:
+        data = _load(path)
+        start_s, elapsed_s = data.get("start_time_absolute"), data.get("elapsed_time_sec")
+        return None if not start_s else (round(start_s * 1e9), round((start_s + (elapsed_s or 0.0)) * 1e9))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The file's object. Raises ValueError, or MotraceError where it can't be read."""
+    try:
+        return json.loads(path.read_text(errors="replace")) or {"files": {}}  # {}: it saw nothing
+    except OSError as error:
+        raise MotraceError(f"{path.name} can't be read: {error.strerror}") from error
+
+
+def _damaged(path: Path, error: Exception) -> MotraceError:
+    what = " ".join(str(error).split())[:150]
+    return MotraceError(f"{path.name} is no profile of Scalene, or is cut off: {what}")
 
 
 def _number(line: dict[str, Any], key: str) -> float:

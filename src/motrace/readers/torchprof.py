@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,19 +12,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..errors import MotraceError
 from ..tables import SCHEMAS
 from .nsys_enums import waits_on
 from .pyspy_align import Spans
+from .torch_events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
 
 SOURCE = "torch"
 MARK = re.compile(r"motrace\.sync (\d+)$")
 BY_MARKS, BY_SPANS, BY_UTC = "marks of motrace", "ranges named as spans", "UTC"
 UTC_ERROR_NS = 1_000_000
 """Of method BY_UTC: what the host's two clocks and Kineto's conversion may be apart."""
+NEAR_UTC_NS = 20_000_000
+"""Where ranges are laid upon spans they may not come to lie further than this from where UTC puts them."""
 
-_GPU_KINDS = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
-_CALLS = ("cuda_runtime", "cuda_driver")
 _ANNOTATIONS = ("user_annotation", "gpu_user_annotation")
 TABLES = ("gpu_ops", "api_calls", "nvtx")
 
@@ -35,11 +33,16 @@ TABLES = ("gpu_ops", "api_calls", "nvtx")
 class TorchTrace:
     """Tables ``gpu_ops``, ``api_calls`` and ``nvtx`` (annotations, domain ``torch``) without ``run``.
 
-    Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None).
+    Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None). ``extent_ns`` is
+    from its first to its last event, on that clock too; ``pids`` are the programs that it watched. ``operators`` are
+    name, start_ns and end_ns of what PyTorch did on the CPU; they nest.
     """
 
     tables: dict[str, pa.Table]
     clock: dict[str, Any] | None
+    extent_ns: tuple[int, int]
+    pids: frozenset[int]
+    operators: pa.Table
     warnings: list[str] = field(default_factory=list)
 
 
@@ -49,65 +52,33 @@ def read_torch(path: Path, spans: Spans | None = None, utc_minus_monotonic_ns: i
     The clock: by our marks; else by annotations that are named as ``spans``, in the same order;
     else, if it is given, by the host's ``utc_minus_monotonic_ns``, because Kineto writes UTC.
     """
-    data = _load(path)
-    base_ns = int(data.get("baseTimeNanoseconds") or 0)
-    events = [event for event in data["traceEvents"] if isinstance(event, dict) and event.get("ph") == "X"]
-    try:
-        by_kind: dict[str, list[_Event]] = {}
-        for event in events:
-            by_kind.setdefault(str(event.get("cat", "")).lower(), []).append(_Event.of(event, base_ns))
-    except (KeyError, TypeError, ValueError) as error:
-        raise MotraceError(f"{path.name} holds an event that is none of Kineto's: {error}") from error
+    by_kind = events_by_kind(path)
     annotations = by_kind.get("user_annotation", [])
-    clock = _by_marks(annotations) or _by_spans(annotations, spans) or _by_utc(utc_minus_monotonic_ns)
+    if not any(event.start_ns > EARLIEST_UTC_NS for events in by_kind.values() for event in events):
+        utc_minus_monotonic_ns = None  # its times count from a start that is not told
+    utc = _by_utc(utc_minus_monotonic_ns)
+    clock = _by_marks(annotations) or _by_spans(annotations, spans, utc_minus_monotonic_ns) or utc
     shift = int(clock["offset_ns"]) if clock else 0
-    calls = [event for name in _CALLS for event in by_kind.get(name, [])]
+    calls = [event for name in CALLS for event in by_kind.get(name, [])]
     tables = {
         "gpu_ops": _gpu_ops(by_kind, calls, shift),
         "api_calls": _api_calls(calls, shift),
         "nvtx": _ranges([event for name in _ANNOTATIONS for event in by_kind.get(name, [])], shift),
     }
     warnings = [] if clock else [f"{path.name}: its clock could not be tied to the spans: left out of the time line"]
-    return TorchTrace(tables, clock, warnings)
+    pids, ends = extent_of(by_kind)
+    start, end = ends or (0, 1)
+    return TorchTrace(tables, clock, (start + shift, end + shift), pids, _operators(by_kind, shift), warnings)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except OSError as error:
-        raise MotraceError(f"{path.name} can't be read: {error}") from error
-    except (ValueError, EOFError) as error:
-        raise MotraceError(f"{path.name} is no trace of torch.profiler, or is cut off: {str(error)[:100]}") from error
-    if not isinstance(data, dict) or not isinstance(data.get("traceEvents"), list):
-        raise MotraceError(f"{path.name} is no trace of torch.profiler: it has no traceEvents")
-    return data
-
-
-@dataclass(frozen=True)
-class _Event:
-    """A complete event; times are UTC ns."""
-
-    name: str
-    start_ns: int
-    end_ns: int
-    pid: Any
-    tid: Any
-    args: dict[str, Any]
-
-    @classmethod
-    def of(cls, event: dict[str, Any], base_ns: int) -> _Event:
-        """From a row of the trace. Raises KeyError, TypeError or ValueError."""
-        start = base_ns + round(float(event["ts"]) * 1000)
-        end = base_ns + round((float(event["ts"]) + float(event.get("dur") or 0)) * 1000)
-        return cls(str(event["name"]), start, end, event.get("pid"), event.get("tid"), event.get("args") or {})
-
-    def number(self, *names: str) -> int | None:
-        """The first of these arguments that it has, as a number."""
-        for name in names:
-            if isinstance(self.args.get(name), int | float):
-                return int(self.args[name])
-        return None
+def _operators(by_kind: dict[str, list[Event]], shift: int) -> pa.Table:
+    events = by_kind.get("cpu_op", [])
+    times = {
+        "start_ns": [event.start_ns + shift for event in events],
+        "end_ns": [event.end_ns + shift for event in events],
+    }
+    return pa.table({"name": pa.array([event.name for event in events], pa.string()),
+                     **{name: pa.array(values, pa.int64()) for name, values in times.items()}})  # fmt: skip
 
 
 def _clock(offset_ns: int, error_ns: int, pairs: int, method: str) -> dict[str, Any]:
@@ -117,7 +88,7 @@ def _clock(offset_ns: int, error_ns: int, pairs: int, method: str) -> dict[str, 
     }  # fmt: skip
 
 
-def _by_marks(annotations: Sequence[_Event]) -> dict[str, Any] | None:
+def _by_marks(annotations: Sequence[Event]) -> dict[str, Any] | None:
     """A mark begins after the time that it bears, and ends before the time that the next one bears."""
     marks = sorted((int(found[1]), event) for event in annotations if (found := MARK.match(event.name)))
     if len(marks) < 2:
@@ -128,8 +99,13 @@ def _by_marks(annotations: Sequence[_Event]) -> dict[str, Any] | None:
     return _clock(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), BY_MARKS)
 
 
-def _by_spans(annotations: Sequence[_Event], spans: Spans | None) -> dict[str, Any] | None:
-    """The shift that puts most ranges upon spans of their names: found from pairs of equal names and lengths."""
+def _by_spans(
+    annotations: Sequence[Event], spans: Spans | None, utc_minus_monotonic_ns: int | None
+) -> dict[str, Any] | None:
+    """The shift that puts most ranges upon spans of their names.
+
+    Where UTC is known only shifts near to it are tried: a loop whose turns are alike fits anywhere.
+    """
     if spans is None:
         return None
     names = set(spans.name)
@@ -143,14 +119,15 @@ def _by_spans(annotations: Sequence[_Event], spans: Spans | None) -> dict[str, A
     best: tuple[int, float, int] | None = None
     for first in by_name[ranges[0].name].tolist():  # the first range is one of these
         shift = first - ranges[0].start_ns
+        if utc_minus_monotonic_ns is not None and abs(shift + utc_minus_monotonic_ns) > NEAR_UTC_NS:
+            continue
         apart = np.array([_nearest(by_name[event.name], event.start_ns + shift) for event in ranges])
         middle = int(np.median(apart))
         spread = float(np.quantile(np.abs(apart - middle), 0.95))
         found = (shift + middle, spread, len(ranges))
         if best is None or spread < best[1]:
             best = found
-    assert best is not None
-    if best[1] > UTC_ERROR_NS * 2:
+    if best is None or best[1] > UTC_ERROR_NS * 2:
         return None
     return _clock(best[0], int(best[1]) + 1, best[2], BY_SPANS)
 
@@ -177,18 +154,13 @@ def _table(name: str, columns: dict[str, Any]) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def _whole(value: Any) -> int:
-    """A process or thread id; Kineto also writes words such as `Spans`."""
-    return int(value) if str(value).lstrip("-").isdigit() else 0
-
-
-def _gpu_ops(by_kind: dict[str, list[_Event]], calls: Sequence[_Event], shift: int) -> pa.Table:
+def _gpu_ops(by_kind: dict[str, list[Event]], calls: Sequence[Event], shift: int) -> pa.Table:
     launched = {number: call for call in calls if (number := call.number("correlation")) is not None}
-    rows = [(kind, event) for cat, kind in _GPU_KINDS.items() for event in by_kind.get(cat, [])]
+    rows = [(kind, event) for cat, kind in GPU_KINDS.items() for event in by_kind.get(cat, [])]
     rows.sort(key=lambda row: (row[1].start_ns, row[1].end_ns, row[1].name))
     origin = [launched.get(event.number("correlation") or -1) for _, event in rows]
     # Where the launching call is missing: the process is that of any call, for a trace is of one process.
-    home = next((_whole(call.pid) for call in calls), 0)
+    home = next((whole(call.pid) for call in calls), 0)
     return _table(
         "gpu_ops",
         {
@@ -198,9 +170,9 @@ def _gpu_ops(by_kind: dict[str, list[_Event]], calls: Sequence[_Event], shift: i
             "name": [_op_name(kind, event.name) for kind, event in rows],
             "start_ns": [event.start_ns + shift for _, event in rows],
             "end_ns": [event.end_ns + shift for _, event in rows],
-            "pid": [_whole(call.pid) if call else home for call in origin],
+            "pid": [whole(call.pid) if call else home for call in origin],
             "launch_ns": [call.start_ns + shift if call else None for call in origin],
-            "launch_tid": [_whole(call.tid) if call else None for call in origin],
+            "launch_tid": [whole(call.tid) if call else None for call in origin],
             "correlation": [event.number("correlation") for _, event in rows],
             "bytes": [event.number("bytes") if kind != "kernel" else None for kind, event in rows],
             "source": [SOURCE] * len(rows),
@@ -217,13 +189,13 @@ def _op_name(kind: str, name: str) -> str:
     return name
 
 
-def _api_calls(calls: Iterable[_Event], shift: int) -> pa.Table:
+def _api_calls(calls: Iterable[Event], shift: int) -> pa.Table:
     rows = sorted(calls, key=lambda event: (event.start_ns, event.end_ns, event.name))
     return _table(
         "api_calls",
         {
-            "pid": [_whole(event.pid) for event in rows],
-            "tid": [_whole(event.tid) for event in rows],
+            "pid": [whole(event.pid) for event in rows],
+            "tid": [whole(event.tid) for event in rows],
             "api": ["cuda"] * len(rows),
             "name": [event.name for event in rows],
             "start_ns": [event.start_ns + shift for event in rows],
@@ -235,15 +207,15 @@ def _api_calls(calls: Iterable[_Event], shift: int) -> pa.Table:
     )
 
 
-def _ranges(annotations: Iterable[_Event], shift: int) -> pa.Table:
+def _ranges(annotations: Iterable[Event], shift: int) -> pa.Table:
     rows = sorted(
         (event for event in annotations if not MARK.match(event.name)), key=lambda event: (event.start_ns, event.end_ns)
     )
     return _table(
         "nvtx",
         {
-            "pid": [_whole(event.pid) for event in rows],
-            "tid": [_whole(event.tid) for event in rows],
+            "pid": [whole(event.pid) for event in rows],
+            "tid": [whole(event.tid) for event in rows],
             "end_tid": [None] * len(rows),
             "domain": [SOURCE] * len(rows),
             "category": [None] * len(rows),

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..vocabulary import BUCKETS
 from .format import ms, number, percent, seconds, size
+from .layout import Grid, Section
+from .profiles import own_profiles
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of cells that are text already; columns after the first ``words`` are numbers."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int = 1
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, paragraphs, tables."""
-
-    title: str
-    text: str
-    grids: tuple[Grid, ...] = field(default=())
-
-
 def leading(report: Json) -> list[Section]:
     """What comes before everything else: the benchmark's rows."""
+    if not report["benchmark"]:
+        return []
     groups: dict[str, list[tuple[str, ...]]] = {}
     for row in report["benchmark"]:
         value = _value(row["value"], row["unit"])
@@ -55,7 +39,14 @@ def _value(value: Any, unit: str) -> str:
 
 def sections(report: Json) -> list[Section]:
     """Everything that episodes and collectors added to the report; empty where there were none."""
-    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (_episodes, _composed, _traces, _observers, _clocks)
+    parts: tuple[Callable[[Json], Iterator[Section]], ...] = (
+        _episodes,
+        _composed,
+        _traces,
+        own_profiles,
+        _observers,
+        _clocks,
+    )
     return [section for part in parts for section in part(report)]
 
 
@@ -204,7 +195,7 @@ def _observers(report: Json) -> Iterator[Section]:
             ms(row["observed_ns"]),
             percent(row["change"]),
             "–" if row["lo"] is None else f"{percent(row['lo'])} to {percent(row['hi'])}",
-            row["use"],
+            row["use"] + (f" ({row['would_do']} per second would do)" if row["would_do"] else ""),
         )
         for row in report["observers"]
     )
@@ -212,7 +203,8 @@ def _observers(report: Json) -> Iterator[Section]:
         yield Section(
             "What the observers cost",
             "Mean per frame under each observer against the quiet runs of the same mode. Above 5 % what it says of a "
-            "phase is flagged, above 30 % it is refused for that phase.",
+            "phase is flagged, above 30 % it is refused for it; so too where it took so much less, for then the "
+            "machine was not quiet.",
             (Grid("", ("observer", "phase", "quiet, ms", "observed, ms", "change", "95 %", "use"), rows, words=2),),
         )
 

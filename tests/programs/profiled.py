@@ -1,0 +1,57 @@
+"""A loop that records itself and is watched by its user: a Python loop, a hash, sleep; torch.profiler if asked.
+
+profiled.py RUN_FOLDER FRAMES [KINETO_TRACE]
+
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import time
+from typing import Any
+
+import motrace
+
+
+def count() -> int:
+    """Work of the interpreter."""
+    total = 0
+    for number in range(40_000):
+        total += number
+    return total
+
+
+def digest() -> str:
+    """Native work, without the interpreter lock."""
+    return hashlib.sha256(b"x" * 2_000_000).hexdigest()
+
+
+def main() -> None:
+    """Run it."""
+    folder, frames, trace = sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
+    named: Any = contextlib.nullcontext
+    profiler: Any = contextlib.nullcontext()
+    if trace is not None:
+        import torch
+
+        named = torch.profiler.record_function
+        profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
+    motrace.start(folder)
+    with profiler:
+        for number in range(frames):
+            with motrace.frame():
+                with motrace.span("count"), named("count"):
+                    count()
+                with motrace.span("digest"), named("digest"):
+                    digest()
+                with motrace.span("rest"), named("rest"):
+                    time.sleep(0.001 * (1 + number % 4))
+    motrace.stop()
+    if trace is not None:
+        profiler.export_chrome_trace(trace)
+
+
+if __name__ == "__main__":
+    main()
