@@ -5,16 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import motrace
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = ROOT / "tests" / "programs"
 SHARED = Path(os.environ.get("MOTRACE_SHARED", ROOT.parent / "shared"))
+
+# How long an example takes says how busy the machine is, nothing of what it tests.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("untimed", untimed)
+settings.load_profile("untimed")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """The first true value that ``condition()`` gives; a test waits for what must come, never for a length of time."""
+    limit = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < limit, f"it did not happen within {seconds:g} s"
+        time.sleep(0.02)
+    return value
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

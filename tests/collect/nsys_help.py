@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +73,3 @@ def processes(word: str) -> dict[int, str]:
             if word in line:
                 found[int(name)] = line
     return found
-
-
-def wait_for(condition: Any, timeout_s: float = 60.0) -> Any:
-    """The first true value that ``condition()`` gives."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from motrace.readers.run import load_run
-from tests.collect.nsys_help import emitted, installed, ours, processes, rows, tables, wait_for
-from tests.conftest import ROOT
+from tests.collect.nsys_help import emitted, installed, ours, processes, rows, tables
+from tests.conftest import ROOT, wait_for
 
 WORKLOADS = "tests.programs.workloads"
 RANGE, MARK = 59, 34
