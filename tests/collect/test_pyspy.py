@@ -15,13 +15,18 @@ import pytest
 
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, plan
 from motrace.model import composition
+from motrace.model.run import analyse_run
+from motrace.model.run_tables import build_tables
 from motrace.model.stacks import RUNNING_CLASSES, classify, coarse
 from motrace.readers import pyspy, pyspy_align
+from motrace.readers.pyspy_log import read_log
+from motrace.readers.run import load_run
 from tests.collect.observed import begin, end, observe, spans_of, state_of
+from tests.conftest import wait_for
 
 SECONDS = 10
 NEAR = 0.03
-"""What a core shared with others adds: samples also see the thread where it waits for the core."""
+"""What the measuring itself adds: samples of the program's and the recorder's own clock readings."""
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +61,17 @@ def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
     assert 0 < seen.clock["error_ns"] < 50_000_000
 
 
+def queued_shares(folder: Path) -> dict[str, float]:
+    """By span kind: of the time in which the loop thread could run, the share in which it waited for a core."""
+    rows = build_tables(analyse_run(load_run(folder)))["attribution"].to_pandas()
+    ns = rows.groupby([rows["phase"].astype(str), rows["state"].astype(str)])["ns"].sum().unstack(fill_value=0)
+    return dict((ns["runnable"] / (ns["running"] + ns["runnable"])).fillna(0.0))
+
+
 def test_composition_is_that_of_the_program(known: Path) -> None:
+    """A thread that waits for a core is sampled where it left it, which need not be where it spends its time."""
     _, counts = counts_of(known)
+    queued = queued_shares(known)
     truth = json.loads((known / "truth.json").read_text())
     for kind in ("python", "hash", "copies", "copy and loop", "mixed"):
         own = {name: cpu for name, (cpu, _) in truth[kind].items()}
@@ -65,7 +79,8 @@ def test_composition_is_that_of_the_program(known: Path) -> None:
         assert found[0].total > 80, kind
         for share in found:
             true = own.get(share.name, 0) / sum(own.values())
-            assert share.lo - NEAR <= true <= share.hi + NEAR, (kind, share, true)
+            near = NEAR + queued[kind]
+            assert share.lo - near <= true <= share.hi + near, (kind, share, true, queued)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("sleep", "sleeping"), ("pipe", "pipe"), ("gil", "gil")])
@@ -77,7 +92,8 @@ def test_blocked_time_is_what_the_program_waited_for(known: Path, kind: str, exp
 
 
 def test_times_off_by_one_sample_are_refused(known: Path) -> None:
-    """The log says when; if it were one stop out of step, nearly no stack would tell its span."""
+    """The log says when; if it were one stop out of step, few stacks would tell their span, but for those whose
+    neighbour lies in a span of that kind too: on a busy core spans are longer than the steps between samples."""
     seen, _ = counts_of(known)
     spans = spans_of(known)
     ((tid, own),) = spans.items()
@@ -85,10 +101,12 @@ def test_times_off_by_one_sample_are_refused(known: Path) -> None:
     samples = samples[samples["tid"] == tid]
     stacks = [tuple(frames) for frames in seen.stacks.to_pydict()["frames"]]
     stack, t_ns = samples["stack_id"].to_numpy(), samples["t_ns"].to_numpy()
-    told, right = pyspy_align.agreement(stacks, stack, own.labels(t_ns))
+    labels = own.labels(t_ns)
+    told, right = pyspy_align.agreement(stacks, stack, labels)
     assert right / told > 0.97
     for off in (1, 2):
-        assert pyspy_align.agreement(stacks, stack[off:], own.labels(t_ns[:-off]))[1] < 0.3 * right
+        same = (labels[off:] == labels[:-off])[labels[:-off] >= 0].mean()
+        assert pyspy_align.agreement(stacks, stack[off:], labels[:-off])[1] < (same + 0.3 * (1 - same)) * right
     lost = {tid: pyspy.Spans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
     unknown = pyspy.read_run(known, lost)
     assert unknown is not None and not unknown.timed
@@ -169,12 +187,10 @@ def test_a_hundred_threads_are_sampled_lightly_by_default(tmp_path: Path) -> Non
 # -- what may go wrong ------------------------------------------------------------------------------
 
 
-def wait_for(condition, seconds: float = 20.0) -> None:
-    """Until something is so."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+def stops(run_dir: Path) -> int:
+    """How often a py-spy that is at work has stopped the process so far."""
+    log = run_dir / pyspy.LOG_FILE
+    return read_log(log).count if log.exists() else 0
 
 
 def runs_on(pid: int) -> bool:
@@ -186,10 +202,10 @@ def test_py_spy_killed_leaves_the_process_running(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=200)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(1)
+    wait_for(lambda: stops(tmp_path) > 20)
     collector._process.kill()
-    time.sleep(0.5)
+    assert collector._process.wait() == -signal.SIGKILL
+    wait_for(lambda: state_of(process.pid) not in "Tt")
     assert runs_on(process.pid)
     process.kill()
     end(process)
@@ -201,8 +217,7 @@ def test_the_target_killed_leaves_what_was_sampled(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=100)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(2.5)
+    wait_for(lambda: stops(tmp_path) > 150)
     process.kill()
     assert end(process) == -signal.SIGKILL
     assert collector.finish(tmp_path) == []
@@ -215,8 +230,7 @@ def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=50)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(0.5)
+    wait_for(lambda: stops(tmp_path) > 20)
     process.send_signal(signal.SIGSTOP)
     wait_for(lambda: collector._process.poll() is not None)
     wait_for(lambda: state_of(process.pid) not in "Tt")
@@ -226,10 +240,13 @@ def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
 
 
 def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
-    process = subprocess.Popen(["sleep", "4"])
+    process = subprocess.Popen(["sleep", "600"])
     collector = PySpyCollector()
     collector.attach(process.pid, tmp_path)
-    assert process.wait(30) == 0
+    wait_for(lambda: collector._process is not None and collector._process.poll() is not None)
+    assert runs_on(process.pid)
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
     (warning,) = collector.finish(tmp_path)
     assert warning.startswith("py-spy wrote nothing (status 1)") and "\n" not in warning
 
