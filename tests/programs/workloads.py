@@ -35,6 +35,14 @@ class Plain(Base):
     """Completes."""
 
 
+class Awaits(Base):
+    """Goes on until somebody has put a file called ``attached`` into its folder."""
+
+    def frames(self) -> None:
+        while not (self.run_dir / "attached").exists():
+            super().frames()
+
+
 class Sleeps(Base):
     """Does nothing for ever."""
 
