@@ -61,15 +61,19 @@ def emitted(run_dir: Path) -> int:
     return sum(int(((log.records[:, WHAT] & ~NAME_ID_MASK) < KIND_SEGMENT).sum()) for log in logs)
 
 
-def processes(word: str) -> dict[int, str]:
-    """Processes whose command line holds a word; those that have ended but were not waited for have none."""
+def processes(word: str, scratch: Path) -> dict[int, str]:
+    """Processes that keep their files in ``scratch`` and whose command line holds a word.
+
+    Those that have ended but were not waited for have none.
+    """
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             try:
                 line = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                ours = b"TMPDIR=" + os.fsencode(scratch) in Path(f"/proc/{name}/environ").read_bytes()
             except OSError:
                 continue
-            if word in line:
+            if word in line and ours:
                 found[int(name)] = line
     return found

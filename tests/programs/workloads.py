@@ -122,12 +122,12 @@ class KilledUnderProfiler(Base):
 
 
 class LongUnderProfiler(Base):
-    """Takes some seconds, but only while a profiler is attached."""
+    """Goes on until a file called ``go`` is in its folder, but only in the first pass under a profiler."""
 
     def frames(self) -> None:
         super().frames()
-        if os.environ.get("NVTX_INJECTION64_PATH"):
-            time.sleep(3)
+        while self.run_dir.name.endswith("-nsys") and not (self.run_dir / "go").exists():
+            super().frames()
 
 
 class Busy(Base):
