@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,7 @@ def test_a_run_that_is_killed_under_nsys_is_no_failure_of_the_experiment(tmp_pat
 def test_run_record_under_a_profiler_of_the_users_own(tmp_path: Path) -> None:
     """``nsys profile -o FILE python -m tools.run_record`` with no flag of ours, into a folder that is not there."""
     nsys = installed()
-    flags = ("-s", "none", "--cpuctxsw=none", "--session-new=motrace-test-own")
+    flags = ("-s", "none", "--cpuctxsw=none", f"--session-new=motrace-{uuid.uuid4().hex[:12]}")
     output = tmp_path / "g1/report"
     words = [str(nsys.path), "profile", *flags, "-o", str(output), *command(tmp_path, "--collect", "nsys")]
     done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=240)
