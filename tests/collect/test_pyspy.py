@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, plan
+from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
 from motrace.model import composition
 from motrace.model.run import analyse_run
 from motrace.model.run_tables import build_tables
@@ -237,6 +237,25 @@ def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
     process.kill()
     end(process)
     assert any("kept the process stopped" in text for text in collector.finish(tmp_path))
+
+
+def test_standing_still_is_told_from_being_held_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks a second apart: state of the process, and how often it has left a core."""
+
+    def longest(*looks: tuple[str, int]) -> float:
+        clock, states, switches = iter(range(99)), iter(looks), iter(looks)
+        monkeypatch.setattr("motrace.collect.pyspy.time.monotonic", lambda: 1 + next(clock))
+        monkeypatch.setattr("motrace.collect.pyspy._state", lambda pid: next(states)[0])
+        monkeypatch.setattr("motrace.collect.pyspy._switches", lambda pid: next(switches)[1])
+        still = _Standstill(1)
+        found = max(still.seconds() for _ in looks)
+        monkeypatch.undo()
+        return found
+
+    assert longest(*(("t", count) for count in range(9))) == 0, "a busy machine: it runs between the looks"
+    assert longest(*(("t", 5) for _ in range(9))) == 7, "py-spy hangs"
+    assert longest(*(("Tt"[count % 2], count) for count in range(9))) == 8, "stopped besides"
+    assert longest(("T", 1), ("S", 2), ("t", 2), ("t", 3), ("R", 4)) == 0
 
 
 def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
