@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any
 
@@ -62,24 +61,19 @@ def emitted(run_dir: Path) -> int:
     return sum(int(((log.records[:, WHAT] & ~NAME_ID_MASK) < KIND_SEGMENT).sum()) for log in logs)
 
 
-def processes(word: str) -> dict[int, str]:
-    """Processes whose command line holds a word; those that have ended but were not waited for have none."""
+def processes(word: str, scratch: Path) -> dict[int, str]:
+    """Processes that keep their files in ``scratch`` and whose command line holds a word.
+
+    Those that have ended but were not waited for have none.
+    """
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             try:
                 line = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                ours = b"TMPDIR=" + os.fsencode(scratch) in Path(f"/proc/{name}/environ").read_bytes()
             except OSError:
                 continue
-            if word in line:
+            if word in line and ours:
                 found[int(name)] = line
     return found
-
-
-def wait_for(condition: Any, timeout_s: float = 60.0) -> Any:
-    """The first true value that ``condition()`` gives."""
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value

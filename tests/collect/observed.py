@@ -9,8 +9,10 @@ from typing import Any
 
 from motrace import runs
 from motrace.collect.base import Collector
+from motrace.errors import MotraceError
 from motrace.readers.pyspy_align import Spans
 from motrace.readers.run import load_run
+from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import END, KIND_FRAME, KIND_SPAN, START, WHAT
 from motrace.workloads.options import Options
 from tests.conftest import PROGRAMS
@@ -53,6 +55,18 @@ def spans_of(folder: Path) -> dict[int, Spans]:
 def state_of(pid: int) -> str:
     """The state letter of a process."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def reached(run_dir: Path, frames: int = 0, span: str = "") -> bool:
+    """Whether a run that goes on has begun so many frames, and is inside a span of that name."""
+    for path in run_dir.glob("spans-*.bin"):
+        try:
+            log = SpanLogFile.read(path)
+        except MotraceError:  # it is just being made
+            continue
+        if len(log.of_kind(KIND_FRAME)) >= frames and (not span or span in log.open_names()):
+            return True
+    return False
 
 
 def small_run(folder: Path, frames: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from motrace.collect.gpu import FILE, GpuCollector, load_nvml
 from motrace.errors import MotraceError
 from motrace.readers.gpu import METRICS_SCHEMA, read_gpu_metrics
+from tests.conftest import wait_for
 
 
 class StandInError(Exception):
@@ -28,6 +29,7 @@ class StandIn:
 
     def __init__(self) -> None:
         self.energy_asked: list[int] = []
+        self.around_energy: list[tuple[int, int]] = []  # of GPU 0: what was asked before and after it, ns
         self.shut_down = 0
 
     def nvmlDeviceGetCount(self) -> int:
@@ -61,28 +63,35 @@ class StandIn:
         return [SimpleNamespace(pid=77, usedGpuMemory=300)]
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
+        self._before = time.monotonic_ns()
         return 250_500
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:
         self.energy_asked.append(handle)
         if handle:
             raise StandInError("Not Supported")
-        return int(time.monotonic() * 1000 * 100)  # 100 W
+        return 1000 * len(self.energy_asked)
 
     def nvmlDeviceGetTemperature(self, handle: int, which: int) -> int:
+        if not handle:
+            self.around_energy.append((self._before, time.monotonic_ns()))
         return 61
 
     def nvmlShutdown(self) -> None:
         self.shut_down += 1
 
 
-@pytest.fixture
-def recorded(tmp_path: Path) -> tuple[StandIn, Path, list[str]]:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[StandIn, Path, list[str]]:
+    """Two batches and more: the first is written after a second, the last at the end."""
+    folder = tmp_path_factory.mktemp("gpu")
     nvml = StandIn()
     collector = GpuCollector(hz=50, load=lambda: nvml)
-    collector.attach(1, tmp_path)
-    time.sleep(1.4)
-    return nvml, tmp_path / FILE, collector.finish(tmp_path)
+    collector.attach(1, folder)
+    wait_for(lambda: (folder / FILE).exists() and (folder / FILE).stat().st_size > 10_000)
+    count = len(nvml.energy_asked)
+    wait_for(lambda: len(nvml.energy_asked) > count)
+    return nvml, folder / FILE, collector.finish(folder)
 
 
 def test_every_sensor_becomes_rows(recorded: tuple[StandIn, Path, list[str]]) -> None:
@@ -100,19 +109,21 @@ def test_every_sensor_becomes_rows(recorded: tuple[StandIn, Path, list[str]]) ->
     assert len(warnings) == 1 and "encoder of GPU 0" in warnings[0] and "energy of GPU 1" in warnings[0]
 
 
-def test_energy_between_two_times_is_what_the_counter_says(recorded: tuple[StandIn, Path, list[str]]) -> None:
-    frame = read_gpu_metrics(recorded[1]).to_pandas()
+def test_what_the_counter_said_bears_the_time_when_it_was_asked(recorded: tuple[StandIn, Path, list[str]]) -> None:
+    nvml, path, _ = recorded
+    frame = read_gpu_metrics(path).to_pandas()
     energy = frame[frame["metric"] == "energy"]
-    seconds = (energy["t_ns"].iloc[-1] - energy["t_ns"].iloc[0]) / 1e9
-    assert seconds > 1
-    assert (energy["value"].iloc[-1] - energy["value"].iloc[0]) / seconds == pytest.approx(100, rel=0.02)
-    assert energy["t_ns"].is_monotonic_increasing
+    asked = [number for number, device in enumerate(nvml.energy_asked, 1) if device == 0]
+    assert energy["value"].tolist() == asked and len(asked) > 2
+    assert len(nvml.around_energy) == len(asked)
+    for t_ns, (before, after) in zip(energy["t_ns"].tolist(), nvml.around_energy):
+        assert before <= t_ns <= after
 
 
-def test_a_file_that_was_cut_off_is_read_up_to_there(recorded: tuple[StandIn, Path, list[str]]) -> None:
-    path = recorded[1]
-    whole = read_gpu_metrics(path).num_rows
-    path.write_bytes(path.read_bytes()[:-1000])
+def test_a_file_that_was_cut_off_is_read_up_to_there(recorded: tuple[StandIn, Path, list[str]], tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    whole = read_gpu_metrics(recorded[1]).num_rows
+    path.write_bytes(recorded[1].read_bytes()[:-1000])
     assert 0 < read_gpu_metrics(path).num_rows < whole
     path.write_text("nothing of the kind")
     with pytest.raises(MotraceError, match="no file of GPU sensors"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,29 @@ from typing import Any
 import pytest
 
 from motrace.readers.run import load_run
-from tests.collect.nsys_help import emitted, installed, ours, processes, rows, tables, wait_for
-from tests.conftest import ROOT
+from tests.collect.nsys_help import emitted, installed, ours, processes, rows, tables
+from tests.conftest import ROOT, wait_for
 
 WORKLOADS = "tests.programs.workloads"
 RANGE, MARK = 59, 34
 pytestmark = pytest.mark.nsys
 
 
+@pytest.fixture(scope="module", autouse=True)
+def scratch() -> Iterator[Path]:
+    """Where nsys keeps what it needs, and what tells our processes from those of others who use nsys here."""
+    with tempfile.TemporaryDirectory(prefix="mt-") as name, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", name)  # short: there are sockets in it
+        yield Path(name)
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind() -> Iterator[None]:
+def _nothing_is_left_behind(scratch: Path) -> Iterator[None]:
     """No process and no temporary folder of nsys."""
     installed()
     yield
-    wait_for(lambda: not processes("=motrace-"), 15)
-    assert not list(Path(tempfile.gettempdir()).glob("motrace-nsys-*"))
+    wait_for(lambda: not processes("=motrace-", scratch))
+    assert not list(scratch.glob("motrace-nsys-*"))
 
 
 def command(out: Path, *words: object) -> list[str]:
@@ -190,45 +199,46 @@ def test_ctrl_c_ends_the_run_and_keeps_its_report(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x/experiment.json").read_text())["status"] == "interrupted"
 
 
-def test_a_launcher_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
+def test_a_launcher_that_is_killed_takes_everything_with_it(tmp_path: Path, scratch: Path) -> None:
     process, _ = start(tmp_path)
     process.kill()
     process.communicate()
-    wait_for(lambda: not processes(str(tmp_path)), 30)
-    wait_for(lambda: not processes("=motrace-"), 30)
+    wait_for(lambda: not processes(str(tmp_path), scratch))
+    wait_for(lambda: not processes("=motrace-", scratch))
     assert emitted(tmp_path / "x/02-none-nsys") > 100
-    for folder in Path(tempfile.gettempdir()).glob("motrace-nsys-*"):  # there is nobody left to remove it
+    for folder in scratch.glob("motrace-nsys-*"):  # there is nobody left to remove it
         subprocess.run(["rm", "-r", folder], check=True)
 
 
-def stop_for_ever(word: str) -> list[int]:
+def stop_for_ever(word: str, scratch: Path) -> list[int]:
     """Hold the processes of nsys of our session that have this word in their command line."""
-    found = list(processes(word))
+    found = list(processes(word, scratch))
     for pid in found:
         os.kill(pid, signal.SIGSTOP)
     return found
 
 
-def test_nsys_that_never_stops_is_ended(tmp_path: Path) -> None:
+def test_nsys_that_never_stops_is_ended(tmp_path: Path, scratch: Path) -> None:
     process, pid = start(tmp_path, "--collect-timeout", 2)
-    assert stop_for_ever("--session-new=motrace-")
+    assert stop_for_ever("--session-new=motrace-", scratch)
     os.kill(pid, signal.SIGTERM)
     done = end(process)
     (entry,) = [text for text in warnings(done) if "made no progress" in text]
     assert "nsys made no progress for 2 s after the run's end: killed" in entry
     assert manifest(tmp_path, "02-none-nsys")["collect"]["nsys"]["hung"] is True
     assert emitted(tmp_path / "x/02-none-nsys") > 100, "the run itself is kept"
-    assert not processes("=motrace-")
+    assert not processes("=motrace-", scratch)
 
 
-def test_a_hang_with_perf_events_makes_the_pass_once_more_without(tmp_path: Path) -> None:
-    words = ("--workload", f"{WORKLOADS}:LongUnderProfiler", "--collect", "nsys", "--collect-timeout", 2)
+def test_a_hang_with_perf_events_makes_the_pass_once_more_without(tmp_path: Path, scratch: Path) -> None:
+    words = ("--workload", f"{WORKLOADS}:LongUnderProfiler", "--collect", "nsys", "--collect-timeout", 6)
     args = ("--nsys-args", "--cpuctxsw=process-tree --trace=nvtx")
     process = subprocess.Popen(
         command(tmp_path, *words, *args), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     wait_for(lambda: list(tmp_path.glob("x/02-none-nsys/spans-*.bin")))
-    assert stop_for_ever("--session-name=motrace-"), "the agent, which is what hangs"
+    assert stop_for_ever("--session-name=motrace-", scratch), "the agent, which is what hangs"
+    (tmp_path / "x/02-none-nsys/go").touch()
     done = end(process)
     assert done.returncode == 0 and done.stderr == ""
     assert any("it does that with perf events on" in text for text in warnings(done))
@@ -252,7 +262,7 @@ def test_a_run_that_is_killed_under_nsys_is_no_failure_of_the_experiment(tmp_pat
 def test_run_record_under_a_profiler_of_the_users_own(tmp_path: Path) -> None:
     """``nsys profile -o FILE python -m tools.run_record`` with no flag of ours, into a folder that is not there."""
     nsys = installed()
-    flags = ("-s", "none", "--cpuctxsw=none", "--session-new=motrace-test-own")
+    flags = ("-s", "none", "--cpuctxsw=none", f"--session-new=motrace-{uuid.uuid4().hex[:12]}")
     output = tmp_path / "g1/report"
     words = [str(nsys.path), "profile", *flags, "-o", str(output), *command(tmp_path, "--collect", "nsys")]
     done = subprocess.run(words, cwd=ROOT, text=True, capture_output=True, timeout=240)

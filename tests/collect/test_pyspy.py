@@ -13,11 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, plan
+from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
 from motrace.model import composition
+from motrace.model.run import analyse_run
+from motrace.model.run_tables import build_tables
 from motrace.model.stacks import RECORDER, RUNNING_CLASSES, classify, coarse
 from motrace.readers import pyspy, pyspy_align
+from motrace.readers.pyspy_log import read_log
+from motrace.readers.run import load_run
 from tests.collect.observed import begin, end, observe, spans_of, state_of
+from tests.conftest import wait_for
 
 SECONDS, REPEATS, RATE = 8, 3, 300
 KINDS = ("python", "hash", "copies", "copy and loop", "mixed")
@@ -70,31 +75,42 @@ def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
     assert 0 < seen.clock["error_ns"] < 50_000_000
 
 
+def queued_of(folder: Path) -> dict[str, float]:
+    """By span kind: of the time in which the loop thread could run, the share in which it waited for a core."""
+    rows = build_tables(analyse_run(load_run(folder)))["attribution"].to_pylist()
+    return composition.queued_shares(rows)
+
+
 def test_stated_intervals_cover_the_truth(repeats: list[Path]) -> None:
-    """45 intervals at once, each at 99.9 %."""
+    """45 intervals at once, so each at 99.999 %."""
     for folder in repeats:
         _, counts = counts_of(folder)
+        queued = queued_of(folder)
         truth = json.loads((folder / "truth.json").read_text())
         for kind in KINDS:
             own = {name: cpu for name, (cpu, _) in truth[kind].items()}
-            found = composition.running(counts[kind], confidence=0.999)
+            waited = queued.get(kind, 0.0)
+            found = composition.running(counts[kind], confidence=0.99999, queued=waited)
             assert found[0].total > 30, kind  # some hundred, on a machine that is not overloaded
             for share in found:
                 true = own.get(share.name, 0) / sum(own.values())
-                assert share.lo <= true <= share.hi, (kind, share, true)
+                assert share.lo <= true <= share.hi, (kind, share, true, waited)
                 # The interval is no licence: it would exclude a rule that is wrong.
-                assert share.hi - share.lo < 2 * NEAR + 4 / share.total**0.5, (kind, share)
+                assert share.hi - share.lo < (2 * NEAR + 5 / share.total**0.5 + waited) / (1 - waited), (kind, share)
 
 
 def test_shares_of_three_repeats_are_the_truth(repeats: list[Path]) -> None:
     """Within 3 percentage points, and what chance may add to so many samples: three standard errors."""
     apart: dict[tuple[str, str], float] = {}
     total: dict[tuple[str, str], int] = {}
+    waited: dict[str, float] = {}
     for folder in repeats:
         _, counts = counts_of(folder)
+        queued = queued_of(folder)
         truth = json.loads((folder / "truth.json").read_text())
         for kind in KINDS:
             own = {name: cpu for name, (cpu, _) in truth[kind].items()}
+            waited[kind] = max(waited.get(kind, 0.0), queued.get(kind, 0.0))
             for share in composition.running(counts[kind]):
                 key = kind, share.name
                 true = own.get(share.name, 0) / sum(own.values())
@@ -102,7 +118,8 @@ def test_shares_of_three_repeats_are_the_truth(repeats: list[Path]) -> None:
                 total[key] = total.get(key, 0) + share.total
     assert min(total.values()) > 90
     for key, summed in apart.items():
-        assert abs(summed / total[key]) <= NEAR + 3 * (0.25 / total[key]) ** 0.5, (key, summed / total[key])
+        allowed = NEAR + 3 * (0.25 / total[key]) ** 0.5 + waited[key[0]]
+        assert abs(summed / total[key]) <= allowed, (key, summed / total[key], allowed)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("sleep", "sleeping"), ("pipe", "pipe"), ("gil", "gil")])
@@ -114,7 +131,8 @@ def test_blocked_time_is_what_the_program_waited_for(known: Path, kind: str, exp
 
 
 def test_times_off_by_one_sample_are_refused(known: Path) -> None:
-    """The log says when; if it were one stop out of step, nearly no stack would tell its span."""
+    """The log says when; if it were one stop out of step, few stacks would tell their span, but for those whose
+    neighbour lies in a span of that kind too: on a busy core spans are longer than the steps between samples."""
     seen, _ = counts_of(known)
     spans = spans_of(known)
     ((tid, own),) = spans.items()
@@ -122,10 +140,12 @@ def test_times_off_by_one_sample_are_refused(known: Path) -> None:
     samples = samples[samples["tid"] == tid]
     stacks = [tuple(frames) for frames in seen.stacks.to_pydict()["frames"]]
     stack, t_ns = samples["stack_id"].to_numpy(), samples["t_ns"].to_numpy()
-    told, right = pyspy_align.agreement(stacks, stack, own.labels(t_ns))
+    labels = own.labels(t_ns)
+    told, right = pyspy_align.agreement(stacks, stack, labels)
     assert right / told > 0.97
     for off in (1, 2):
-        assert pyspy_align.agreement(stacks, stack[off:], own.labels(t_ns[:-off]))[1] < 0.3 * right
+        same = (labels[off:] == labels[:-off])[labels[:-off] >= 0].mean()
+        assert pyspy_align.agreement(stacks, stack[off:], labels[:-off])[1] < (same + 0.3 * (1 - same)) * right
     lost = {tid: pyspy.Spans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
     unknown = pyspy.read_run(known, lost)
     assert unknown is not None and not unknown.timed
@@ -206,12 +226,10 @@ def test_a_hundred_threads_are_sampled_lightly_by_default(tmp_path: Path) -> Non
 # -- what may go wrong ------------------------------------------------------------------------------
 
 
-def wait_for(condition, seconds: float = 20.0) -> None:
-    """Until something is so."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+def stops(run_dir: Path) -> int:
+    """How often a py-spy that is at work has stopped the process so far."""
+    log = run_dir / pyspy.LOG_FILE
+    return read_log(log).count if log.exists() else 0
 
 
 def runs_on(pid: int) -> bool:
@@ -223,10 +241,10 @@ def test_py_spy_killed_leaves_the_process_running(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=200)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(1)
+    wait_for(lambda: stops(tmp_path) > 20)
     collector._process.kill()
-    time.sleep(0.5)
+    assert collector._process.wait() == -signal.SIGKILL
+    wait_for(lambda: state_of(process.pid) not in "Tt")
     assert runs_on(process.pid)
     process.kill()
     end(process)
@@ -238,8 +256,7 @@ def test_the_target_killed_leaves_what_was_sampled(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=100)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(2.5)
+    wait_for(lambda: stops(tmp_path) > 150)
     process.kill()
     assert end(process) == -signal.SIGKILL
     assert collector.finish(tmp_path) == []
@@ -252,8 +269,7 @@ def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
     process = begin("states.py", tmp_path, 60)
     collector = PySpyCollector(rate=50)
     collector.attach(process.pid, tmp_path)
-    wait_for(lambda: collector._process is not None)
-    time.sleep(0.5)
+    wait_for(lambda: stops(tmp_path) > 20)
     process.send_signal(signal.SIGSTOP)
     wait_for(lambda: collector._process.poll() is not None)
     wait_for(lambda: state_of(process.pid) not in "Tt")
@@ -262,11 +278,33 @@ def test_a_process_kept_stopped_is_let_go(tmp_path: Path) -> None:
     assert any("kept the process stopped" in text for text in collector.finish(tmp_path))
 
 
+def test_standing_still_is_told_from_being_held_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks a second apart: state of the process, and how often it has left a core."""
+
+    def longest(*looks: tuple[str, int]) -> float:
+        clock, states, switches = iter(range(99)), iter(looks), iter(looks)
+        monkeypatch.setattr("motrace.collect.pyspy.time.monotonic", lambda: 1 + next(clock))
+        monkeypatch.setattr("motrace.collect.pyspy._state", lambda pid: next(states)[0])
+        monkeypatch.setattr("motrace.collect.pyspy._switches", lambda pid: next(switches)[1])
+        still = _Standstill(1)
+        found = max(still.seconds() for _ in looks)
+        monkeypatch.undo()
+        return found
+
+    assert longest(*(("t", count) for count in range(9))) == 0, "a busy machine: it runs between the looks"
+    assert longest(*(("t", 5) for _ in range(9))) == 7, "py-spy hangs"
+    assert longest(*(("Tt"[count % 2], count) for count in range(9))) == 8, "stopped besides"
+    assert longest(("T", 1), ("S", 2), ("t", 2), ("t", 3), ("R", 4)) == 0
+
+
 def test_what_is_no_python_is_one_line(tmp_path: Path) -> None:
-    process = subprocess.Popen(["sleep", "4"])
+    process = subprocess.Popen(["sleep", "600"])
     collector = PySpyCollector()
     collector.attach(process.pid, tmp_path)
-    assert process.wait(30) == 0
+    wait_for(lambda: collector._process is not None and collector._process.poll() is not None)
+    assert runs_on(process.pid)
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
     (warning,) = collector.finish(tmp_path)
     assert warning.startswith("py-spy wrote nothing (status 1)") and "\n" not in warning
 

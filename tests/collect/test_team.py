@@ -48,6 +48,7 @@ class Notes:
 
     def attach(self, pid: int, run_dir: Path) -> None:
         self.seen.append((pid, b"MOTRACE_TEST_NOTE=x" in Path(f"/proc/{pid}/environ").read_bytes()))
+        (run_dir / "attached").touch()
 
     def finish(self, run_dir: Path) -> list[str]:
         self.seen.append(Path(f"/proc/{self.seen[0][0]}").exists())
@@ -94,7 +95,7 @@ def run(tmp_path: Path, *collectors: Any, workload: str = PLAIN) -> tuple[Any, d
 @pytest.mark.parametrize("kind", [Notes, Wraps])
 def test_a_collector_sees_the_measured_process(tmp_path: Path, kind: type[Notes]) -> None:
     collector = kind()
-    ended, manifest = run(tmp_path, collector)
+    ended, manifest = run(tmp_path, collector, workload="tests.programs.workloads:Awaits")
     assert ended.status == runs.COMPLETED and manifest["exit_code"] == 0
     pid = manifest["process"]["pid"]
     assert collector.seen == [(pid, True), False], "attached to the worker while it ran, finished after it"
@@ -122,7 +123,12 @@ def test_the_measured_process_decides_how_the_run_ended(tmp_path: Path, workload
 
     class Passes(Wraps):
         def command(self, command: list[str], run_dir: Path) -> list[str]:
-            return ["/bin/sh", "-c", '"$@"; code=$?; sleep 0.5; echo mine; exit $code', "sh", *command]
+            wait = f'while [ ! -e "{run_dir}/finishing" ]; do sleep 0.02; done'
+            return ["/bin/sh", "-c", f'"$@"; code=$?; {wait}; echo mine; exit $code', "sh", *command]
+
+        def finish(self, run_dir: Path) -> list[str]:
+            (run_dir / "finishing").touch()
+            return super().finish(run_dir)
 
     ended, manifest = run(tmp_path, Passes(), workload=f"tests.programs.workloads:{workload}")
     assert ended.status == runs.CRASHED and reason in ended.reason

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import motrace
+from motrace.collect.pyspy import _clock_pair
 from motrace.collect.torchprof import FILE, TorchCollector
 from motrace.errors import MotraceError
 from motrace.readers.pyspy_align import Spans
@@ -86,7 +87,8 @@ def test_a_trace_made_by_others_is_aligned_by_the_names_of_its_ranges(
 def test_without_names_its_clock_is_utc(traced: tuple[Path, Spans], tmp_path: Path) -> None:
     path, spans = traced
     theirs = without_marks(path, tmp_path)
-    trace = read_torch(theirs, None, time.time_ns() - time.monotonic_ns())
+    monotonic_ns, utc_ns = _clock_pair()
+    trace = read_torch(theirs, None, utc_ns - monotonic_ns)
     assert trace.clock is not None and trace.clock["method"] == BY_UTC
     assert np.median(np.abs(apart_ns(trace, spans))) < trace.clock["error_ns"] + 500_000
     unknown = read_torch(theirs)

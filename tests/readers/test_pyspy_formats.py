@@ -28,7 +28,7 @@ def outer():
 def inner():
     return sum(range(2000))
 def nap():
-    time.sleep(30)
+    time.sleep(3600)
 threading.Thread(target=nap, daemon=True, name="napper").start()
 print("ready", flush=True)
 while True:

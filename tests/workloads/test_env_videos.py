@@ -82,12 +82,16 @@ def test_on_the_real_renderer(run_program: Callable, tmp_path: Path) -> None:
         assert (facts.frames, facts.width, facts.height, facts.fps, facts.blank_frames) == (FRAMES, *SIZE, 50, 0)
     assert probe(run_dir / "play_video.mp4").frames == FRAMES
     assert not list((tmp_path / "x" / "02-none").glob("*.mp4"))
-    report = load(tmp_path / "x").report
+    one = load(tmp_path / "x")
+    report = one.report
     run = report["runs"][0]
     assert run["residual_ns"] == 0 and report["same_states"] is True, "filming changes nothing in the simulation"
-    assert run["phases"]["env_videos"]["share"] > run["phases"]["capture"]["share"]
+    spans = one.tables["spans"].to_pandas().query("run == '01-record' and frame >= 0")
+    counts = spans["name"].value_counts()
+    assert counts["env_videos"] == FRAMES and counts["capture"] >= FRAMES + 2, "warm-up is not filmed"
     rows = {row["item"]: row["value"] for row in report["benchmark"]}
-    assert rows["Videos of single environments"] > rows["Capture"] > 0
+    for item, phase in (("Videos of single environments", "env_videos"), ("Capture", "capture")):
+        assert rows[item] == pytest.approx(run["phases"][phase]["total_ns"] / FRAMES / 1e6)
 
 
 @pytest.mark.parametrize(

@@ -180,20 +180,16 @@ class PySpyCollector(FromOutside):
     def _watch(self, pid: int) -> None:
         """While py-spy runs; a process that stays stopped is let go, and py-spy ended."""
         assert self._process is not None
-        stopped_since: float | None = None
+        still = _Standstill(pid)
         while self._process.poll() is None:
             if self._ended.wait(POLL_S):
                 # It ends by itself now that the process has ended.
                 stop(self._process, signal.SIGINT, PATIENCE_S)
                 break
-            if _stopped(pid):
-                stopped_since = stopped_since or time.monotonic()
-                if time.monotonic() - stopped_since > STUCK_S:
-                    self._process.kill()
-                    self._process.wait()
-                    self._warnings.append("py-spy kept the process stopped for 2 s: it was killed, the run goes on")
-            else:
-                stopped_since = None
+            if still.seconds() > STUCK_S:
+                self._process.kill()
+                self._process.wait()
+                self._warnings.append("py-spy kept the process stopped for 2 s: it was killed, the run goes on")
 
     def _conclude(self, pid: int, run_dir: Path, chosen: Plan) -> None:
         """Note how it ended; what it left stopped is let go."""
@@ -238,11 +234,47 @@ def _threads(pid: int) -> list[str]:
         return []
 
 
-def _stopped(pid: int) -> bool:
+def _state(pid: int) -> str:
     try:
-        return state_letter(Path(f"/proc/{pid}/stat").read_bytes()) in "Tt"
+        return state_letter(Path(f"/proc/{pid}/stat").read_bytes())
     except OSError:  # it has ended
-        return False
+        return "X"
+
+
+def _stopped(pid: int) -> bool:
+    return _state(pid) in "Tt"
+
+
+class _Standstill:
+    """For how long a process has not run, by looks now and then.
+
+    Every sample stops it, so that on a busy machine each look may find it held by py-spy (t) though it
+    runs between them: then its main thread has left a core meanwhile. One that is stopped besides (T)
+    leaves cores too, at each sample, and stands still all the same until a look finds it neither way.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._held: float | None = None
+        self._stopped: float | None = None
+        self._switches = -1
+
+    def seconds(self) -> float:
+        """Look at it once more."""
+        now, state, before = time.monotonic(), _state(self._pid), self._switches
+        self._switches = _switches(self._pid)
+        self._held = (self._held or now) if state == "t" and self._switches == before else None
+        self._stopped = (self._stopped or now) if state == "T" else self._stopped if state == "t" else None
+        return now - min(self._held or now, self._stopped or now)
+
+
+def _switches(pid: int) -> int:
+    """How often the main thread has left a core: each stop adds one."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended
+        return 0
+    return sum(int(line.split()[1]) for line in status.splitlines() if "voluntary_ctxt_switches" in line)
 
 
 def _clock_pair() -> tuple[int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scipy import stats
 
@@ -65,20 +66,42 @@ def count_by_kind(kinds: Sequence[str], classes: Sequence[str]) -> dict[str, Cou
     return counts
 
 
-def running(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+def running(counts: Mapping[str, int], confidence: float = CONFIDENCE, queued: float = 0.0) -> list[Share]:
     """How running time splits into interpreter, copying and native, whatever was blocked left out.
 
     All three are listed, also with no sample: their upper bound is not 0. The interval is Wilson's, and
-    SYSTEMATIC more on either side.
+    SYSTEMATIC more on either side. ``queued`` is the share of the time in which the thread could have
+    run that it waited for a core: it is sampled then where it left it, which says nothing of where it
+    runs. A share s of running time is seen as (1 - queued) s + queued u, with any u from 0 to 1.
     """
     merged = dict.fromkeys(RUNNING_CLASSES, 0)
     for name, count in counts.items():
         if is_running(name):
             merged[coarse(name)] += count
+    runs = max(1e-9, 1 - queued)
     return [
-        replace(one, lo=max(0.0, one.lo - SYSTEMATIC), hi=min(1.0, one.hi + SYSTEMATIC))
+        replace(
+            one,
+            lo=min(one.share, max(0.0, (one.lo - queued) / runs - SYSTEMATIC)),
+            hi=max(one.share, min(1.0, one.hi / runs + SYSTEMATIC)),
+        )
         for one in shares(merged, confidence)
     ]
+
+
+def queued_shares(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """By phase: of the time in which the loop thread could run, the share in which it waited for a core.
+
+    ``rows`` have ``phase``, ``state`` and ``ns``, as a run's causes have.
+    """
+    ns: dict[str, Counter[str]] = {}
+    for row in rows:
+        ns.setdefault(row["phase"], Counter())[row["state"]] += row["ns"]
+    return {
+        phase: states["runnable"] / (states["running"] + states["runnable"])
+        for phase, states in ns.items()
+        if states["runnable"]
+    }
 
 
 def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:

@@ -27,16 +27,18 @@ _NAMED = (
 )
 
 
-def lend_samples(rows: list[Json], counts: Counts, base_ns: int) -> list[Json]:
+def lend_samples(
+    rows: list[Json], counts: Counts, base_ns: int, queued: Mapping[str, float] | None = None
+) -> list[Json]:
     """Rows of causes with what samples add; they still add up to the same time.
 
     ``counts``: samples by phase and class. Phases without samples stay as they are. ``base_ns`` is
-    the time of which shares are taken.
+    the time of which shares are taken; ``queued``, by phase, what ``composition.running`` takes.
     """
     out: list[Json] = []
     for row in rows:
         mine = counts.get(row["phase"]) if row["cause"] == SPLIT else None
-        split = running(mine) if mine else []
+        split = running(mine, queued=(queued or {}).get(row["phase"], 0.0)) if mine else []
         if split and split[0].total:
             out += _split(row, split, base_ns)
         else:

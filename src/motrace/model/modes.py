@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
 from .compose import buckets_of, compose
+from .composition import queued_shares
 from .lend import EVIDENCE, lend_samples
 from .observers import observer_of
 from .run import FOREIGN
@@ -67,7 +68,7 @@ def _composed(quiet: Json, lenders: dict[str, Json], refused: set[tuple[str, str
     for name, pool in [("", quiet), *lenders.items()]:
         counts = {phase: count for phase, count in pool["samples"].items() if (name, phase) not in refused}
         if counts:
-            causes = lend_samples(causes, counts, base)
+            causes = lend_samples(causes, counts, base, queued_shares(pool["causes"]))
             lent_by += [run for run in pool["runs"] if run not in lent_by]
             evidence.append(EVIDENCE)
             break
