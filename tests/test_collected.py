@@ -91,14 +91,17 @@ def test_gpu_sensors_are_averaged_and_give_energy_per_frame(watched: analysis.An
     shutil.copytree(watched.home / "01-none", tmp_path / "01-none")
     spans = watched.tables["spans"].to_pandas()
     last_ns = int(spans[spans["run"] == "01-none"]["end_ns"].max())
-    start = json.loads((tmp_path / "01-none/run.json").read_text())["clocks"]["spawn_monotonic_ns"]
+    manifest = json.loads((tmp_path / "01-none/run.json").read_text())
+    start, pid = manifest["clocks"]["spawn_monotonic_ns"], manifest["process"]["pid"]
+    mine, other = f"process.{pid}.utilisation", f"process.{pid + 1}.utilisation"
     t_ns = start + np.arange(0, last_ns, 10_000_000)
     rows = pa.table(
         [
-            pa.array(np.repeat(t_ns, 2)), pa.array(np.zeros(2 * len(t_ns), np.int64)),
-            pa.array(["power", "energy"] * len(t_ns)).dictionary_encode(),
-            pa.array(np.column_stack((np.full(len(t_ns), 100.0), (t_ns - start) / 1e7)).reshape(-1)),
-            pa.array(["W", "J"] * len(t_ns)).dictionary_encode(),
+            pa.array(np.repeat(t_ns, 4)), pa.array(np.zeros(4 * len(t_ns), np.int64)),
+            pa.array(["power", "energy", mine, other] * len(t_ns)).dictionary_encode(),
+            pa.array(np.column_stack((np.full(len(t_ns), 100.0), (t_ns - start) / 1e7, *np.full((2, len(t_ns)), 30.0))
+                                     ).reshape(-1)),
+            pa.array(["W", "J", "%", "%"] * len(t_ns)).dictionary_encode(),
         ],
         schema=METRICS_SCHEMA,
     )  # fmt: skip
@@ -106,7 +109,7 @@ def test_gpu_sensors_are_averaged_and_give_energy_per_frame(watched: analysis.An
         writer.write_table(rows)
     (run,) = analysis.load(tmp_path).report["runs"]
     found = {row["metric"]: row["mean"] for row in run["trace"]["gpu_sensors"]}
-    assert found["power"] == 100.0
+    assert found["power"] == 100.0 and found[mine] == 30.0 and other not in found
     loop_s = sum(run["segments"].get(name, 0) for name in ("warmup", "loop")) / 1e9
     assert found["energy per frame"] == pytest.approx(100.0 * loop_s / 400, rel=0.05)
 

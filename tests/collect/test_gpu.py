@@ -26,6 +26,7 @@ class StandIn:
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_CLOCK_GRAPHICS, NVML_TEMPERATURE_GPU = 1, 2, 0, 0
     nvmlClocksEventReasonSwPowerCap = 4
     nvmlClocksEventReasonGpuIdle = 1
+    NVML_SUCCESS, NVML_ERROR_NOT_FOUND = 0, 6
 
     def __init__(self) -> None:
         self.energy_asked: list[int] = []
@@ -61,6 +62,18 @@ class StandIn:
 
     def nvmlDeviceGetGraphicsRunningProcesses(self, handle: int) -> list[SimpleNamespace]:
         return [SimpleNamespace(pid=77, usedGpuMemory=300)]
+
+    def nvmlDeviceGetProcessUtilization(self, handle: int, since_us: int) -> list[SimpleNamespace]:
+        if handle:
+            error = StandInError("Not Found")
+            error.value = self.NVML_ERROR_NOT_FOUND  # type: ignore[attr-defined]
+            raise error
+        now_us = time.time_ns() // 1000
+        assert 0 < now_us - since_us < 5_000_000, "UTC in microseconds, not long ago"
+        return [
+            SimpleNamespace(pid=77, timeStamp=now_us, smUtil=30, memUtil=1, encUtil=2, decUtil=0),
+            SimpleNamespace(pid=77, timeStamp=now_us - 500_000, smUtil=99, memUtil=1, encUtil=99, decUtil=0),
+        ]
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
         self._before = time.monotonic_ns()
@@ -104,6 +117,8 @@ def test_every_sensor_becomes_rows(recorded: tuple[StandIn, Path, list[str]]) ->
     assert first["throttle.power_cap"] == 1 and first["throttle.idle"] == 0
     assert first["power"] == 250.5 and first["process.77.memory_used"] == 300
     assert "process.78.memory_used" not in first
+    assert first["process.77.utilisation"] == 30 and first["process.77.encoder_utilisation"] == 2
+    assert not any("process_utilisation" in text for text in warnings), "a GPU that nobody used is no missing sensor"
     assert nvml.shut_down == 1
     assert nvml.energy_asked.count(1) == 1, "a sensor that is not there is asked once"
     assert len(warnings) == 1 and "encoder of GPU 0" in warnings[0] and "energy of GPU 1" in warnings[0]

@@ -72,6 +72,21 @@ def _processes(nvml: Any, handle: Any) -> Iterator[Reading]:
         yield f"process.{pid}.memory_used", used, "B"
 
 
+def _process_utilisation(nvml: Any, handle: Any) -> Iterator[Reading]:
+    """NVML keeps some samples of each process; the newest of the last second counts."""
+    since_us = time.time_ns() // 1000 - 1_000_000
+    try:
+        samples = nvml.nvmlDeviceGetProcessUtilization(handle, since_us)
+    except nvml.NVMLError as error:
+        if getattr(error, "value", None) in (nvml.NVML_SUCCESS, nvml.NVML_ERROR_NOT_FOUND):
+            return  # no process used the GPU meanwhile
+        raise
+    newest = {sample.pid: sample for sample in sorted(samples, key=lambda sample: sample.timeStamp)}
+    for pid, sample in newest.items():
+        yield f"process.{pid}.utilisation", float(sample.smUtil), "%"
+        yield f"process.{pid}.encoder_utilisation", float(sample.encUtil), "%"
+
+
 def _clock(kind: str) -> Callable[[Any, Any], Iterator[Reading]]:
     def read(nvml: Any, handle: Any) -> Iterator[Reading]:
         clock = nvml.nvmlDeviceGetClockInfo(handle, getattr(nvml, f"NVML_CLOCK_{kind.upper()}"))
@@ -112,6 +127,7 @@ SENSORS: dict[str, Callable[[Any, Any], Iterator[Reading]]] = {
     "energy": _energy,
     "temperature": _temperature,
     "processes": _processes,
+    "process_utilisation": _process_utilisation,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ MOST_LINES = 10
 SHOWN = ("utilisation", "encoder_utilisation", "memory_used", "power", "clock.sm", "temperature")
 
 
-def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int) -> list[Json]:
+def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int, pids: Collection[int] = ()) -> list[Json]:
     """For each GPU and metric: mean, least and most between two run times; energy per frame in J.
 
-    Energy is the difference of the GPU's own counter where it has one, else mean power times time.
+    Of what is known by process, that of ``pids`` is listed. Energy is the difference of the GPU's own
+    counter where it has one, else mean power times time.
     """
     rows = store.load("gpu_metrics", ("t_ns", "device", "metric", "value", "unit"))
     if not rows.num_rows or end_ns <= start_ns:
@@ -24,6 +26,7 @@ def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int) -> l
     t_ns, device, value = (rows.column(name).to_numpy() for name in ("t_ns", "device", "value"))
     (metric, metrics), (unit, units) = codes(rows, "metric"), codes(rows, "unit")
     inside = (t_ns >= start_ns) & (t_ns <= end_ns)
+    own = tuple(f"process.{pid}." for pid in pids)
     out: list[Json] = []
     for gpu in np.unique(device[inside]).tolist():
         found: dict[str, Any] = {}
@@ -38,7 +41,7 @@ def gpu_sensors(store: EventStore, start_ns: int, end_ns: int, frames: int) -> l
                 "least": float(found[name][1].min()), "most": float(found[name][1].max()),
             }
             for name in sorted(found, key=lambda name: (name not in SHOWN, name))
-            if not name.startswith(("process.", "energy"))
+            if name.startswith(own) or not name.startswith(("process.", "energy"))
         ]  # fmt: skip
         joules = _energy(found, (end_ns - start_ns) / 1e9)
         if joules is not None and frames:

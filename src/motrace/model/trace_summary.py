@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..readers.run import pids_of
 from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS
 from .run import RunAnalysis
 from .sampling import count_by_phase
@@ -32,7 +33,9 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
         "error_ns": trace.error_ns,
         "evidence": "; ".join(evidence),
         "samples": _samples(analysis),
-        "gpu_sensors": gpu_sensors(trace.store, *_loop_window(analysis), tables["frames"].num_rows),
+        "gpu_sensors": gpu_sensors(
+            trace.store, *_loop_window(analysis), tables["frames"].num_rows, pids_of(analysis.recording)
+        ),
         "lines": line_hints(trace.store),
         "gpu_phases": [
             {key: row[key] for key in ("phase", "operations", "launched_ns", "ran_ns")}
