@@ -79,7 +79,9 @@ def test_a_program_of_ones_own(run_program: Callable, program: Path, tmp_path: P
     assert names(tmp_path / "x/01-custom") == [*turn, *turn, *turn, ("parse", None, True)]
     printed = (tmp_path / "x/01-custom/log.txt").read_text()
     assert str([str(program), "3", "0"]) in printed and "program.py __main__" in printed
-    (run,) = load(tmp_path / "x").report["runs"]
+    report = load(tmp_path / "x").report
+    (run,) = report["runs"]
+    assert "tools.compare BEFORE AFTER" in report["comparison"]["unknown"]
     assert run["residual_ns"] == 0 and run["frames"] == 3 and run["mode"] == "custom" and run["status"] == "completed"
     assert list(run["segments"]) == ["startup", "loop", "drain", "shutdown"]
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
@@ -220,7 +222,9 @@ def test_what_can_not_be_recorded_is_one_line(
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize(("option", "value"), [("--frames", 3), ("--mode", "both")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--frames", 3), ("--mode", "both"), ("--seed", 0), ("--workload", "humanoid")]
+)
 def test_options_of_workloads_are_refused(
     run_program: Callable, program: Path, tmp_path: Path, option: str, value: object
 ) -> None:

@@ -35,9 +35,7 @@ FIRST_MODE = "record"
 def parser() -> Parser:
     """The command line."""
     made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
-    made.add_argument(
-        "--workload", default=DEFAULT_WORKLOAD, help="humanoid, unilab, or MODULE:CLASS of your own (default: humanoid)"
-    )
+    made.add_argument("--workload", help="humanoid, unilab, or MODULE:CLASS of your own (default: humanoid)")
     made.add_argument(
         "--mode",
         choices=("all", "both", *MODES),
@@ -54,7 +52,7 @@ def parser() -> Parser:
     made.add_argument("--size", help="WxH of the picture in pixels, both even")
     made.add_argument("--video-per-env", action="store_true", default=None, help="a video of each environment, too")
     made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
-    made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
+    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
     made.add_argument(
         "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
     )
@@ -110,6 +108,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
         collectors, warnings = usable(asked, settings)
         runs_of = plan_runs([program.mode] * args.repeat, collectors)
         return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
+    args.workload, args.seed = args.workload or DEFAULT_WORKLOAD, args.seed or 0
     base, given = _options(args)  # checks what was given before anything is started
     modes = order(args.mode or "both", args.repeat)
     python = sys.executable

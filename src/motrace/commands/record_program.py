@@ -9,7 +9,10 @@ from .. import runs
 from ..errors import UsageError
 from ..workloads.program import Program, take_apart
 
-OF_WORKLOADS = ("mode", "frames", "warmup", "num_envs", "size", "preset", "checkpoint", "python", "video_per_env")
+OF_WORKLOADS = (
+    *("workload", "mode", "frames", "warmup", "num_envs", "size", "preset"),
+    *("seed", "checkpoint", "python", "video_per_env"),
+)
 
 
 def program_of(args: argparse.Namespace) -> Program:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .compare import usable
+from .compare import NO_MODES, usable
 from .judgement import HERE, judgement
 
 Json = dict[str, Any]
@@ -18,7 +18,6 @@ LOOP_PARTS = {"step": "Simulation step", "policy": "Policy", "capture": "Capture
               "encode": "Encode", "env_videos": "Videos of single environments"}  # fmt: skip
 OPTIONAL = ("env_videos",)
 CUSTOM = "custom"
-NO_MODES = "a program of one's own is run in one way alone: it has no baseline"
 RESULT, BREAKDOWN, BASELINE, VIDEO, JUDGEMENT, ENVIRONMENT, COMMAND = (
     "Result", "Time per frame, drain included", "Against the baseline", "Video", "Judgement", "Environment", "Command",
 )  # fmt: skip

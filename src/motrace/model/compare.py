@@ -15,6 +15,9 @@ import numpy as np
 from .stats import difference
 
 Json = dict[str, Any]
+NO_MODES = (
+    "a program of one's own has no modes: compare two recordings of it with `python -m tools.compare BEFORE AFTER`"
+)
 
 
 def per_frame(run: Json, ns: float) -> float:
@@ -67,6 +70,8 @@ def record_against_none(runs: list[Json]) -> Json:
     """What recording adds per frame: runs of mode record against runs of mode none."""
     new, base = usable(runs, "record"), usable(runs, "none")
     if not new or not base:
+        if runs and all(run["mode"] == "custom" for run in runs):
+            return {"new": "record", "base": "none", "unknown": NO_MODES}
         missing = " and ".join(mode for mode, group in (("record", new), ("none", base)) if not group)
         return {"new": "record", "base": "none", "unknown": f"no completed run of mode {missing}; use --mode both"}
     result = {"new": "record", "base": "none", "unknown": None, **contrast_runs(new, base)}
