@@ -60,6 +60,12 @@ def test_lines_are_read_and_the_exit_status_is_the_programs(tmp_path: Path) -> N
     assert load_run(tmp_path / "run").span_logs[0].open_names() == []
 
 
+def test_its_file_is_the_runs_wherever_the_program_runs() -> None:
+    """UniLab's eval runs in a folder of its own; ``--out traces`` is relative to ours."""
+    command = ScaleneCollector().command([sys.executable, "program.py"], Path("traces/x/01-record"))
+    assert command[command.index("-o") + 1] == str(Path("traces/x/01-record", FILE).absolute())
+
+
 def test_a_module_with_arguments_is_run_as_a_module(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("")

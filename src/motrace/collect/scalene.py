@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import MotraceError
 from ..readers.scalene import read_lines
 from ..record import boot
-from ..runs import RUN_FILE, read_json
+from ..runs import LOG_FILE, RUN_FILE, read_json
 from .interpreter import has_module
 
 FILE = "scalene.json"
@@ -42,7 +42,7 @@ class ScaleneCollector:
         python, rest = command[:at], command[at:]
         program = rest[:2] if rest[:1] == ["-m"] else rest[:1]
         arguments = rest[len(program) :]
-        words = [*python, "-m", "scalene", "run", "--cpu-only", "--no-stacks", "-o", str(run_dir / FILE)]
+        words = [*python, "-m", "scalene", "run", "--cpu-only", "--no-stacks", "-o", str((run_dir / FILE).absolute())]
         if program == ["-m", boot.__name__]:  # what follows it and the run's folder is the program
             words += _scope(arguments[1:])
         elif not _is_built_in(run_dir):  # by default it looks only at files beside the program, which is ours
@@ -60,7 +60,7 @@ class ScaleneCollector:
         """Whether it wrote a profile that can be read."""
         path = run_dir / FILE
         if not path.exists():
-            return ["scalene wrote nothing: the run was too short, or was killed"]
+            return [f"scalene wrote nothing: the run was too short, or was killed (see {LOG_FILE})"]
         try:
             lines = read_lines(path)
         except MotraceError as error:
