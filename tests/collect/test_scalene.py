@@ -75,7 +75,9 @@ def test_a_module_with_arguments_is_run_as_a_module(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_killed_is_a_warning(tmp_path: Path) -> None:
-    assert ScaleneCollector().finish(tmp_path) == ["scalene wrote nothing: the run was too short, or was killed"]
+    assert ScaleneCollector().finish(tmp_path) == [
+        "scalene wrote nothing: the run was too short, or was killed (see log.txt)"
+    ]
     (tmp_path / FILE).write_text('{"files": {"a.py": ')
     (warning,) = ScaleneCollector().finish(tmp_path)
     assert "is no profile of Scalene" in warning
