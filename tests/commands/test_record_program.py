@@ -110,7 +110,7 @@ def test_scalene_and_torch_see_a_program_from_outside(run_program: Callable, tmp
     assert done.returncode == 0 and "warning" not in done.stdout, done.stdout + done.stderr
     rows = read_lines(tmp_path / "x/02-custom-scalene" / scalene.FILE).to_pylist()
     assert {row["file"].rpartition("/")[2] for row in rows} == {"busy.py"}  # no package, and nothing of the recorder
-    assert sum(row["python_pct"] + row["native_pct"] + row["system_pct"] for row in rows if row["line"] in (5, 6)) > 10
+    assert sum(row["python_pct"] + row["native_pct"] + row["system_pct"] for row in rows if row["line"] in (5, 6)) > 1
     trace = json.loads((tmp_path / "x/03-custom-torch" / torchprof.FILE).read_text())
     own = [event["name"] for event in trace["traceEvents"] if event.get("ph") == "X"]
     assert own.count("aten::mm") == FRAMES
