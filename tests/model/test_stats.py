@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from motrace.model.stats import Distribution, difference, mean_interval
+from motrace.model.stats import Distribution, difference, mean_interval, single_against
 
 values = st.lists(st.floats(1.0, 1e9), min_size=2, max_size=8).filter(lambda found: np.std(found) > 1e-3)
 
@@ -36,6 +36,17 @@ def test_one_repeat_has_no_interval() -> None:
     assert mean_interval(np.array([3.0])).lo is None
     same = difference(np.array([3.0, 3.0]), np.array([1.0, 1.0]))
     assert (same.mean, same.lo, same.hi) == (2.0, 2.0, 2.0)
+
+
+def test_one_run_against_repeats_is_covered_as_often_as_it_says() -> None:
+    """One run drawn as the repeats are, 0.5 above them: the interval covers 0.5 in 95 % of trials."""
+    rng = np.random.default_rng(7)
+    drawn = rng.normal(10.0, 1.0, (3000, 4))
+    found = [single_against(new + 0.5, base) for new, *base in drawn]
+    covered = np.mean([one.lo <= 0.5 <= one.hi for one in found if one.lo is not None and one.hi is not None])
+    assert 0.935 < covered < 0.965
+    alone = single_against(3.0, np.array([1.0]))
+    assert (alone.mean, alone.lo, alone.hi, alone.repeats) == (2.0, None, None, (1, 1))
 
 
 def test_percentiles_are_those_of_the_frames() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..vocabulary import RIDING_COLLECTORS
 from .compare import per_frame, phase_mean, usable
-from .stats import difference
+from .stats import difference, single_against
 
 Json = dict[str, Any]
 
@@ -25,7 +25,8 @@ def observer_of(run: Json) -> str:
 def observers_cost(runs: list[Json]) -> list[Json]:
     """For each observer and phase: mean time per frame against the quiet runs, and what may be used of it.
 
-    ``change`` is relative; ``lo`` and ``hi`` its 95 % interval, None with too few repeats. ``use``
+    ``change`` is relative; ``lo`` and ``hi`` its 95 % interval, None with one quiet run: an
+    observer has one pass, which is taken to scatter as the quiet runs do. ``use``
     is ``yes``, ``flagged`` (more than 5 %, slower or faster) or ``refused`` (more than 30 %), by the mean.
     ``would_do`` is, for a phase that was refused to an observer with a rate, the rate at which it would not have been.
     """
@@ -41,7 +42,7 @@ def observers_cost(runs: list[Json]) -> list[Json]:
             base = float(bases.mean())
             if base < SMALL_NS:
                 continue
-            interval = difference(news, bases)
+            interval = difference(news, bases) if len(news) > 1 else single_against(float(news[0]), bases)
             change = interval.mean / base
             rows.append(
                 {

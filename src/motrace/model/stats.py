@@ -68,6 +68,19 @@ def difference(new: Array, base: Array) -> Interval:
     return Interval(mean, mean - half, mean + half, repeats)
 
 
+def single_against(new: float, base: Array) -> Interval:
+    """``new - mean(base)`` for one run against repeats, with Student's t interval at 95 %.
+
+    A prediction interval (Fisher 1935): the one run is taken to scatter as the repeats do, so the variance
+    is theirs, times 1 + 1/n. Needs two repeats.
+    """
+    count, mean = len(base), float(new - np.mean(base))
+    if count < 2:
+        return Interval(mean, None, None, (1, count))
+    half = t95(count - 1) * float(np.std(base, ddof=1)) * (1 + 1 / count) ** 0.5
+    return Interval(mean, mean - half, mean + half, (1, count))
+
+
 def t95(freedom: float) -> float:
     """The 97.5 % quantile of Student's t distribution."""
     from scipy.special import stdtrit  # slow to import, and needed only where there are repeats

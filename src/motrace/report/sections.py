@@ -204,7 +204,7 @@ def _observers(report: Json) -> Iterator[Section]:
             "What the observers cost",
             "Mean per frame under each observer against the quiet runs of the same mode. Above 5 % what it says of a "
             "phase is flagged, above 30 % it is refused for it; so too where it took so much less, for then the "
-            "machine was not quiet.",
+            "machine was not quiet. The interval takes an observer's one pass to scatter as the quiet runs do.",
             (Grid("", ("observer", "phase", "quiet, ms", "observed, ms", "change", "95 %", "use"), rows, words=2),),
         )
 
