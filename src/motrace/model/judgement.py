@@ -11,6 +11,7 @@ from typing import Any
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
+from .modes import pool_of
 from .verdict import APPLICATION, ENCODER, NO_ACTION, RENDERER, RULES, SETUP, Rule
 
 Json = dict[str, Any]
@@ -77,7 +78,7 @@ def judgement(report: Json) -> Json:
     if not any("capture" in run["phases"] for run in chosen):
         return _made(OPEN, "no completed run captured a picture", None, "record with --mode both", report)
     adapter = next((run["adapter"]["name"] for run in chosen if is_software(run["adapter"])), None)
-    found = [_rules(bucket, adapter is not None) for bucket in _may_lead(report, chosen[0]["mode"])]
+    found = [_rules(bucket, adapter is not None) for bucket in _may_lead(report, pool_of(chosen[0]))]
     answers = {(judged.answer, OWNERS[rule.owner]) for judged, rule in found}
     judged, rule = found[0]
     reason = judged.reason.format(adapter=adapter)
@@ -100,8 +101,8 @@ def _made(answer: str, reason: str, owner: str | None, action: str, report: Json
 
 def _may_lead(report: Json, mode: str) -> list[str]:
     """The buckets that may be the largest within their bounds, the likeliest first."""
-    pool = report["modes"].get(mode) or {}
-    buckets = (pool.get("composed") or pool)["buckets"]
+    pool = report["modes"][mode]
+    buckets = (pool["composed"] or pool)["buckets"]
     first = report["verdict"]["bucket"]
     rest = [name for name in BUCKETS if name != first and buckets[name]["hi"] >= buckets[first]["lo"]]
     return [first, *sorted(rest, key=lambda name: (-buckets[name]["share"], name))]

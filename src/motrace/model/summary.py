@@ -257,7 +257,12 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         share = summary["unexplained_ns"] / summary["recording_wall_ns"]
         warnings.append(f"{share:.1%} of loop and drain is unexplained")
     crowded = crowded_share(summary)
-    if crowded > MUCH:
+    if crowded > MUCH and summary["observer"]:
+        warnings.append(
+            f"other processes, its observer among them, used {crowded:.0%} of its cores while it ran: what that did to "
+            "each phase is in the table of what the observers cost"
+        )
+    elif crowded > MUCH:
         warnings.append(
             f"other processes used {crowded:.0%} of its cores while it ran: its threads may have waited for them; that "
             "shows as run queue, or as time in which nobody worked (renderer stall); record again on a quieter machine"
