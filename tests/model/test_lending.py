@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from motrace.model.compose import buckets_of, compose
 from motrace.model.composition import queued_shares, running
 from motrace.model.lend import lend_samples
+from motrace.model.modes import _composed
 from motrace.model.observers import observer_of, observers_cost
 from motrace.vocabulary import CAUSES, bucket_of
 
@@ -109,6 +110,13 @@ def test_the_observers_own_waiting_widens_what_it_lends() -> None:
     )
     assert busy["lo_ns"] < calm["lo_ns"] - 100 and busy["hi_ns"] > calm["hi_ns"] + 100
     assert busy["ns"] == calm["ns"]
+    quiet = {"recording_wall_ns": 1000, "causes": rows, "evidence": [], "samples": {}, "runs": ["quiet"]}
+    pass_ = {"causes": [{**row("copy", "native_or_python", ns, ns, ns), "state": state} for state, ns in
+                        (("running", 700), ("runnable", 300))],
+             "evidence": [], "samples": counts, "runs": ["pass"]}  # fmt: skip
+    composed = _composed(quiet, {"pyspy": pass_}, set())
+    assert composed is not None and composed["lent_by"] == ["pass"]
+    assert busy in composed["causes"], "the pass's own waiting, not that of the quiet runs"
 
 
 def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> None:
@@ -156,4 +164,6 @@ def test_what_an_observer_disturbs_is_flagged_and_refused(change: float, use: st
         ("pyspy", "wait", use),
     }
     assert all(one["would_do"] is None for one in rows), "without a rate none is told"
+    assert all(one["lo"] == one["hi"] == pytest.approx(change - 1) for one in rows), "quiet runs that agree"
+    assert {one["lo"] for one in observers_cost([quiet[0], run("c", 1e6, ("pyspy",))])} == {None}
     assert observer_of(run("c", 1.0, ("threads", "pyspy"))) == "pyspy"

@@ -69,9 +69,7 @@ def judgement(report: Json) -> Json:
     if added is not None and added[1] < LITTLE:
         reason = f"recording adds {added[0]:.1%} to a frame (at most {added[1]:.1%})"
         return _made(NOT_SLOW, reason, NO_ACTION, "none", report)
-    if verdict["bucket"] is None:
-        return _made(OPEN, verdict["why"], None, verdict["next"], report)
-    if verdict["starved"]:
+    if verdict["bucket"] is None or verdict["starved"]:
         return _made(OPEN, verdict["why"], None, verdict["next"], report)
     runs = {run["run_id"]: run for run in report["runs"]}
     chosen = [runs[run_id] for run_id in verdict["runs"]]
