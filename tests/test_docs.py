@@ -43,6 +43,16 @@ def test_every_table_has_a_page() -> None:
     assert {path.stem for path in (ROOT / "docs/tables").glob("*.md")} == {*tables.SCHEMAS, "frames"}
 
 
+def test_no_nsys_command_hangs() -> None:
+    """With its default flags nsys waits for ever at the stop, in about half of the tries."""
+    lines = [line for page in PAGES for line in commands(page.read_text()) if line.startswith("nsys profile")]
+    lines += re.findall(r"`nsys profile .*?`", "".join(path.read_text() for path in (ROOT / "src").rglob("*.py")))
+    told = [line for line in lines if "--help" not in line]
+    assert len(told) >= 4
+    for line in told:
+        assert "-s none --cpuctxsw=none" in line, line
+
+
 @pytest.mark.parametrize("name", PARSERS)
 def test_every_option_is_documented(name: str) -> None:
     page = (ROOT / "docs/commands.md").read_text()

@@ -1,4 +1,4 @@
-"""run_record inside a profiler of the user's own: ``nsys profile -o FILE python -m tools.run_record``."""
+"""run_record inside an ``nsys profile`` of the user's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def prepare_for_profiler(console: Console) -> None:
     if outside.perf_events:
         console.print(
             "warning: this nsys uses perf events, with which it can hang at its end: "
-            "better give it --sample=none --cpuctxsw=none"
+            "stop it and start it as `nsys profile -s none --cpuctxsw=none ...`"
         )
 
 
@@ -43,7 +43,7 @@ def tell_of_profiler(home: Path, console: Console) -> Path:
     if outside is not None and outside.perf_events:
         console.print(
             "if nsys does not end within a minute, it hangs and its report is lost: kill the process "
-            "`nsys --start-agent`; record again with --sample=none --cpuctxsw=none, or let run_record call nsys, "
-            "which watches it: --collect nsys"
+            "`nsys --start-agent`; record again with `nsys profile -s none --cpuctxsw=none ...`, or let run_record call "
+            "nsys, which watches it: --collect nsys"
         )
     return folder
