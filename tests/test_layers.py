@@ -13,10 +13,10 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each package may import of the others, itself included.
-BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment"}
+BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment", "output"}
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
-    "readers": {"readers", "record", "runs", "errors", "vocabulary", "tables", "schemas"},
+    "readers": {"readers", "record", "runs", "output", "errors", "vocabulary", "tables", "schemas"},
     "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "schemas", "adapter", "errors"},
     "timeline": {"timeline", "vocabulary", "errors"},
     "report": {"report", "vocabulary"},
@@ -31,9 +31,10 @@ MAY_IMPORT = {
     "ownprofiles": {"model", "readers", "timeline", "foreign", "collected", "ownfiles", *BASE},
     "ownfiles": {"readers", *BASE},
     "sources": {"readers", "ownfiles", *BASE},
-    "tables": {"schemas"},
+    "tables": {"schemas", "output"},
     "schemas": set(),
-    "runs": {"errors"},
+    "output": set(),
+    "runs": {"errors", "output"},
     "environment": {"__init__"},
 }
 PURE = ("model", "report")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import runs, tables
+from . import output, runs, tables
 from .collect.nsys import find_nsys
 from .errors import MotraceError
 from .joining import read_run
@@ -214,13 +214,16 @@ def _experiment_warnings(experiment: Json) -> list[str]:
     return told
 
 
-def write(analysis: Analysis, out: Path) -> None:
-    """Write tables, report.json, report.md, report.html and play.json to ``out``. Raises MotraceError."""
+def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
+    """Write tables, report.json, report.md, report.html and play.json to ``out``. Raises MotraceError.
+
+    ``named`` is the folder at or above ``out`` that the user named, and which may be a link; None: ``out`` itself.
+    """
     from .report.html import render_html
     from .report.markdown import render_markdown
 
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        output.folder(named or out, *(out.relative_to(named).parts if named else ()))
         for name in (*(f"{name}.parquet" for name in (*analysis.tables, *tables.EVENT_TABLES)), BUNDLE_FILE):
             (out / name).unlink(missing_ok=True)  # of an analysis before this one
         for name, table in sorted(analysis.tables.items()):
@@ -233,9 +236,7 @@ def write(analysis: Analysis, out: Path) -> None:
             ("report.md", render_markdown(analysis.report)),
             ("report.html", render_html(analysis.report, analysis.tables)),
         ):
-            temporary = out / f"{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(out / name)
+            output.write_text(out / name, text)
         _write_bundle(analysis.report, out / BUNDLE_FILE)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import output
 from .errors import MotraceError
 
 SCHEMA_VERSION = "1.0"
@@ -38,12 +39,7 @@ Json = dict[str, Any]
 
 def write_json(path: Path, data: Json) -> None:
     """Write ``data`` atomically. Raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    output.write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Json:

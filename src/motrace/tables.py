@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from . import output
 from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, frames_schema
 
 __all__ = [
@@ -45,28 +45,20 @@ def check(table: pa.Table, schema: pa.Schema) -> None:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table to Parquet, atomically. Raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with output.replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def concatenate(files: list[Path], path: Path) -> None:
     """Write the rows of several Parquet files of one schema to one, streamed, atomically. Raises OSError."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with output.replacing(path) as temporary:
         if len(files) == 1:
             shutil.copyfile(files[0], temporary)
-        else:
-            with pq.ParquetWriter(temporary, pq.read_schema(files[0]), compression="zstd") as writer:
-                for file in files:
-                    for batch in pq.ParquetFile(file).iter_batches(1 << 17):
-                        writer.write_batch(batch)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            return
+        with pq.ParquetWriter(temporary, pq.read_schema(files[0]), compression="zstd") as writer:
+            for file in files:
+                for batch in pq.ParquetFile(file).iter_batches(1 << 17):
+                    writer.write_batch(batch)
 
 
 def no_rows() -> dict[str, pa.Table]:

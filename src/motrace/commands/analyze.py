@@ -91,7 +91,7 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
         try:
             folder = scratch / f"home{sorted(found).index(home)}"
             one = analysis.analyse(home, found[home], folder, args.jobs, phases=args.phases)
-            analysis.write(one, outputs[home])
+            analysis.write(one, outputs[home], _named(home, args.out))
         except MotraceError as error:
             failures.append(error)
             print(f"analyze: {home}: {error}", file=sys.stderr)
@@ -101,6 +101,13 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
     if failures:
         return max(error.exit_status for error in failures)
     return 0
+
+
+def _named(home: Path, out: str | None) -> Path:
+    """The folder that the user named, at or above the results."""
+    if out is not None:
+        return Path(out)
+    return home if own_output(home).is_relative_to(home) else home.parent
 
 
 def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:

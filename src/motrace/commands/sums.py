@@ -11,6 +11,7 @@ import pyarrow.csv as csv
 from rich.console import Console
 from rich.text import Text
 
+from .. import output
 from ..analysis import exporter
 from ..errors import MotraceError
 from ..readers.nsys_sums import summaries
@@ -81,9 +82,8 @@ def _printed(rows: pa.Table) -> Text:
 def _write(table: pa.Table, out: Path, console: Console) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        temporary = out / f"{FILE}.tmp"
-        csv.write_csv(table, temporary)
-        temporary.replace(out / FILE)
+        with output.replacing(out / FILE) as temporary:
+            csv.write_csv(table, temporary)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
     console.print(f"\nall {table.num_rows} rows: {out / FILE}", markup=False)

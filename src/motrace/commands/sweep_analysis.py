@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .. import analysis, runs
+from .. import analysis, output, runs
 from ..errors import MotraceError
 from ..model.compare import usable
 from ..model.sweep_summary import measure, summarise_sweep
@@ -64,10 +64,8 @@ def read_sweep(folder: Path) -> Json:
 
 def _write_forms(folder: Path, facts: Json) -> None:
     for name, render in FORMS:
-        temporary = folder / f"{name}.tmp"
         try:
-            temporary.write_text(render(facts), encoding="utf-8")
-            temporary.replace(folder / name)
+            output.write_text(folder / name, render(facts))
         except OSError as error:
             raise MotraceError(f"{folder / name} can't be written ({error.strerror}): free some space") from error
 

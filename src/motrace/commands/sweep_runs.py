@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from .. import runs
+from .. import output, runs
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
@@ -175,7 +175,7 @@ class Recorder:
         """Write the point's experiment.json, with this run in it."""
         path = folder / runs.EXPERIMENT_FILE
         try:
-            folder.mkdir(exist_ok=True)
+            output.folder(self.home, folder.name)
         except OSError as error:
             raise MotraceError(f"{folder} can't be made ({error.strerror}): free some space") from error
         before = runs.read_json(path)["runs"] if path.exists() else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -48,23 +49,18 @@ def scrub(source: Path, target: Path, roots: Collection[Path]) -> None:
     can't be read, or ``target`` not be written; then nothing is left behind.
     """
     _check(source, target)
-    copy = target.with_name(target.name + ".copy")
-    fresh = target.with_name(target.name + ".tmp")
     try:
-        for leftover in (copy, fresh):
-            leftover.unlink(missing_ok=True)
-        _duplicate(source, copy)
-        with closing(sqlite3.connect(copy, isolation_level=None)) as db:
-            db.text_factory = lambda raw: raw.decode(errors="replace")
-            db.execute("PRAGMA journal_mode = OFF")
-            _clean(db, [str(root.resolve()) for root in roots])
-            db.execute("VACUUM INTO ?", (str(fresh),))
-        os.replace(fresh, target)
+        with tempfile.TemporaryDirectory(prefix="motrace-", dir=target.parent) as scratch:
+            copy, fresh = Path(scratch, "copy"), Path(scratch, "fresh")
+            _duplicate(source, copy)
+            with closing(sqlite3.connect(copy, isolation_level=None)) as db:
+                db.text_factory = lambda raw: raw.decode(errors="replace")
+                db.execute("PRAGMA journal_mode = OFF")
+                _clean(db, [str(root.resolve()) for root in roots])
+                db.execute("VACUUM INTO ?", (str(fresh),))
+            os.replace(fresh, target)
     except (sqlite3.Error, OSError) as error:
         raise MotraceError(f"{source.name}: can't be copied without its environment: {error}") from None
-    finally:
-        for leftover in (copy, fresh):
-            leftover.unlink(missing_ok=True)
 
 
 def _check(source: Path, target: Path) -> None:

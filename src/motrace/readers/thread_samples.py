@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from .. import output
 from ..errors import MotraceError
 from ..tables import SCHEMAS
 from .syscalls import waits_on
@@ -121,13 +121,12 @@ def read(path: Path) -> ThreadSamples:
 def write(samples: ThreadSamples, path: Path) -> None:
     """Write ``threads.arrow``, atomically. Raises OSError."""
     table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode()})
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with ipc.new_stream(str(temporary), table.schema, options=ipc.IpcWriteOptions(compression="zstd")) as writer:
-            writer.write_table(table, max_chunksize=1 << 16)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    options = ipc.IpcWriteOptions(compression="zstd")
+    with (
+        output.replacing(path) as temporary,
+        ipc.new_stream(str(temporary), table.schema, options=options) as writer,
+    ):
+        writer.write_table(table, max_chunksize=1 << 16)
 
 
 def _read_arrow(path: Path) -> ThreadSamples:

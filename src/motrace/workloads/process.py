@@ -16,7 +16,7 @@ from typing import Any
 from .. import runs
 from ..record import boot
 
-ENTERS = ("__init__.py", "errors.py", "runs.py", "vocabulary.py", "record")
+ENTERS = ("__init__.py", "errors.py", "output.py", "runs.py", "vocabulary.py", "record")
 
 
 @dataclass(frozen=True)
