@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from motrace import tables
-from motrace.commands import analyze, compare, record, sweep
+from motrace.commands import parsers
 from motrace.errors import MotraceError
 from tests.conftest import ROOT
 from tools import make_docs
 
-PARSERS = {"run_record": record.parser, "analyze": analyze.parser, "compare": compare.parser, "sweep": sweep.parser}
+PARSERS = {
+    "run_record": parsers.record,
+    "analyze": parsers.analyze,
+    "compare": parsers.compare,
+    "sweep": parsers.sweep,
+}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 

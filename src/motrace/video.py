@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import MotraceError
+from .errors import MotraceError, not_installed
 from .record.annotate import span
 
 BLANK_STD = 2.0
@@ -109,8 +109,10 @@ class VideoFacts:
 
 def probe(path: Path) -> VideoFacts:
     """Decode a video, at thumbnail size, and count. Raises MotraceError where it can't be decoded."""
-    import imageio_ffmpeg
-
+    try:
+        import imageio_ffmpeg
+    except ModuleNotFoundError as error:
+        raise MotraceError(not_installed(error) or str(error)) from error
     try:
         reader = imageio_ffmpeg.read_frames(str(path))
         meta = next(reader)

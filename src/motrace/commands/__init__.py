@@ -1,4 +1,4 @@
-"""The commands. Each module has ``parser() -> ArgumentParser`` and ``run(args) -> int``."""
+"""The commands. Each module has ``run(args) -> int``; their command lines are in ``parsers``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, not_installed
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +39,12 @@ def execute(parser: Parser, run: Callable[[argparse.Namespace], int], argv: Sequ
     except MotraceError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_status
+    except ModuleNotFoundError as error:
+        missing = not_installed(error)
+        if missing is None:
+            raise
+        print(f"{parser.prog}: {missing}", file=sys.stderr)
+        return MotraceError.exit_status
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130

@@ -18,40 +18,8 @@ from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
 from ..sources import find, name_of
 from ..vocabulary import BUCKETS
-from . import Parser, execute
+from . import execute, parsers
 from .sums import print_sums
-
-
-def parser() -> Parser:
-    """The command line."""
-    made = Parser(prog="analyze", description="Read every recording below PATH and say where the time went.")
-    made.add_argument(
-        "paths",
-        nargs="+",
-        metavar="PATH",
-        help="a run, an experiment, a folder above them, or a file that a profiler wrote",
-    )
-    made.add_argument("--out", help="folder for the results (default: `analysis` in each experiment's folder)")
-    made.add_argument(
-        "--phases",
-        metavar="DOMAIN[:THREAD]",
-        help="NVTX ranges that are the phases of a trace that no run of ours belongs to (default: those that "
-        "cover the most time); THREAD is an id or a name",
-    )
-    made.add_argument(
-        "--scrub",
-        metavar="OUT.sqlite",
-        help="instead: write a copy of the SQLite export PATH that can be shared, without environment, "
-        "command lines, user, host or paths",
-    )
-    made.add_argument(
-        "--sums",
-        action="store_true",
-        help="instead: print the time by name of ranges, calls and GPU operations of each report of Nsight Systems, "
-        "straight from it; all rows go to OUT/sums.csv with --out",
-    )
-    made.add_argument("--jobs", type=int, default=1, help="runs analysed at once (default: 1)")
-    return made
 
 
 def run(args: argparse.Namespace) -> int:
@@ -204,4 +172,4 @@ def verdict_line(verdict: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, argv)
+    return execute(parsers.analyze(), run, argv)

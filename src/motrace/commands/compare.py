@@ -15,16 +15,7 @@ from .. import analysis
 from ..errors import MotraceError, UsageError
 from ..model.compare import contrast_runs, regression, usable
 from ..report.format import ms, percent, signed_ms
-from . import Parser, execute
-
-
-def parser() -> Parser:
-    """The command line."""
-    made = Parser(prog="compare", description="Compare the runs of two experiments, mode by mode.")
-    made.add_argument("base", help="the experiment to compare with")
-    made.add_argument("new", help="the experiment to judge")
-    made.add_argument("--fail-over", metavar="PERCENT", help="exit with 1 if a frame got slower by more, as in 5%%")
-    return made
+from . import execute, parsers
 
 
 def fraction(text: str) -> float:
@@ -83,4 +74,4 @@ def show(mode: str, comparison: dict[str, Any], console: Console) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, argv)
+    return execute(parsers.compare(), run, argv)

@@ -43,7 +43,7 @@ def tell_of_profiler(home: Path, console: Console) -> Path:
     if outside is not None and outside.perf_events:
         console.print(
             "if nsys does not end within a minute, it hangs and its report is lost: kill the process "
-            "`nsys --start-agent`; record again with `nsys profile -s none --cpuctxsw=none ...`, or let run_record call "
-            "nsys, which watches it: --collect nsys"
+            "`nsys --start-agent`; record again with `nsys profile -s none --cpuctxsw=none ...`, or let run_record "
+            "call nsys, which watches it: --collect nsys"
         )
     return folder

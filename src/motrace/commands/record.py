@@ -22,57 +22,13 @@ from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
 from ..workloads.program import Program
-from . import Parser, execute
-from .collecting import add_options, settings_of
+from . import execute, parsers
+from .collecting import settings_of
 from .outside import prepare_for_profiler, tell_of_profiler
 from .passes import Done, Planned, plan_runs, run_all, usable
 from .record_program import instrument_warnings, program_of
 
-STALL_TIMEOUT_S = 300.0
 FIRST_MODE = "record"
-
-
-def parser() -> Parser:
-    """The command line."""
-    made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
-    made.add_argument("--workload", help="humanoid, unilab, or MODULE:CLASS of your own (default: humanoid)")
-    made.add_argument(
-        "--mode",
-        choices=("all", "both", *MODES),
-        help="record, capture (pictures dropped), none (no renderer), both (record and none; default), or all three",
-    )
-    made.add_argument(
-        "--preset",
-        choices=sorted(PRESETS),
-        help="sizes that belong together; chosen by the Vulkan adapter if not given",
-    )
-    made.add_argument("--frames", type=int, help="frames of the loop, warm-up not counted")
-    made.add_argument("--warmup", type=int, help="warm-up frames, at least")
-    made.add_argument("--num-envs", type=int, help="environments in the batch")
-    made.add_argument("--size", help="WxH of the picture in pixels, both even")
-    made.add_argument("--video-per-env", action="store_true", default=None, help="a video of each environment, too")
-    made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
-    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
-    made.add_argument(
-        "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
-    )
-    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
-    made.add_argument(
-        "--instrument",
-        metavar="FILE",
-        help="record any Python program: FILE says which of its functions are which phase; the program comes after --",
-    )
-    made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
-    made.add_argument("--name", help="name of the experiment (default: workload and time)")
-    made.add_argument(
-        "--stall-timeout",
-        type=float,
-        default=STALL_TIMEOUT_S,
-        help="end a run that begins no span for so many seconds (default: 300)",
-    )
-    add_options(made)
-    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
-    return made
 
 
 @dataclass(frozen=True)
@@ -273,4 +229,4 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, argv)
+    return execute(parsers.record(), run, argv)

@@ -14,43 +14,10 @@ from rich.console import Console
 from .. import environment, runs
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
-from ..workloads.options import DEFAULT_WORKLOAD, MODES, Options
-from . import Parser, execute, record
+from ..workloads.options import Options
+from . import execute, parsers, record
 from .sweep_analysis import analyse_folder, read_sweep, show
 from .sweep_runs import SWEEP_FILE, Json, Point, Recorder, Turn, grid, numbers_of, order, shared_options
-
-NUM_ENVS, SIZES = "1,4,16", "320x180,640x360,1280x720"
-REPEAT, FRAMES, WARMUP = 3, 60, 10
-
-
-def parser() -> Parser:
-    """The command line."""
-    made = Parser(
-        prog="sweep", description="Record a grid of environments and sizes, and say how the time of a frame grows."
-    )
-    made.add_argument("--num-envs", default=NUM_ENVS, help=f"environments, separated by commas (default: {NUM_ENVS})")
-    made.add_argument("--size", default=SIZES, help=f"sizes WxH, separated by commas (default: {SIZES})")
-    made.add_argument("--repeat", type=int, default=REPEAT, help=f"runs of each point, interleaved (default: {REPEAT})")
-    made.add_argument("--frames", type=int, default=FRAMES, help=f"frames of each run (default: {FRAMES})")
-    made.add_argument("--warmup", type=int, default=WARMUP, help=f"warm-up frames, at least (default: {WARMUP})")
-    made.add_argument("--mode", default="record", choices=MODES, help="record (default), capture or none")
-    made.add_argument(
-        "--workload", default=DEFAULT_WORKLOAD, help="humanoid (default), unilab, or MODULE:CLASS of your own"
-    )
-    made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
-    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
-    made.add_argument("--out", default="traces", help="folder for sweeps (default: traces)")
-    made.add_argument("--name", help="name of the sweep (default: workload and time)")
-    made.add_argument(
-        "--stall-timeout",
-        type=float,
-        default=record.STALL_TIMEOUT_S,
-        help="end a run that begins no span for so many seconds (default: 300)",
-    )
-    made.add_argument("--resume", action="store_true", help="go on with the sweep --name: make only the missing runs")
-    made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit what lies below FOLDER once more")
-    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
-    return made
 
 
 @dataclass(frozen=True)
@@ -77,7 +44,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     for name in ("workload", "mode", "repeat", "frames", "warmup", "seed", "python", "stall_timeout"):
         if (value := getattr(args, name)) is not None:
             words.append(f"--{name.replace('_', '-')}={value}")
-    plan = record.make_plan(record.parser().parse_args([*words, "--", *args.workload_args]))
+    plan = record.make_plan(parsers.record().parse_args([*words, "--", *args.workload_args]))
     assert isinstance(plan.options, Options), "only --instrument makes a Program"
     options = plan.options.with_mode(args.mode)
     return Plan(options, points, tuple(order(points, args.repeat)), plan.adapter, plan.settings)
@@ -162,4 +129,4 @@ def _same(before: Json, now: Json, adapter_before: object, adapter_now: object) 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    return execute(parser(), run, argv)
+    return execute(parsers.sweep(), run, argv)

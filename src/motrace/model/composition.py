@@ -7,12 +7,12 @@ py-spy draws its moments from a Poisson process, so they are nearly that.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
-
-from scipy import stats
 
 from .stacks import BLOCKED_CLASSES, RUNNING_CLASSES, coarse, is_running
 
@@ -39,8 +39,11 @@ def interval(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[fl
     """Wilson's interval of a share; 0 to 1 where there are no samples."""
     if not total:
         return 0.0, 1.0
-    found = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
-    return float(found.low), float(found.high)
+    z, share = NormalDist().inv_cdf((1 + confidence) / 2), count / total
+    middle = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    scale = 1 + z * z / total
+    return (middle - half) / scale if count else 0.0, (middle + half) / scale if count < total else 1.0
 
 
 def shares(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:

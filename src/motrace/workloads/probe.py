@@ -34,6 +34,9 @@ def probe_adapter(python: str = sys.executable) -> dict[str, str]:
         process.kill()
         process.wait()
     adapter = parse_adapter(log)
+    if "No module named 'motrixsim'" in log:
+        cure = "pip install 'motrace[workload]'" if python == sys.executable else "install motrixsim-core there"
+        raise MotraceError(f"Motrix is not installed for {python}: {cure}, or use --mode none")
     if adapter is None:
         raise MotraceError(f"the renderer found no Vulkan adapter ({_reason(log)}): {VULKAN_HELP}")
     if adapter["backend"] != "Vulkan":

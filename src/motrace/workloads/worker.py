@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from .. import runs
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, not_installed
 from ..record import annotate, nvtx_ranges
 from .options import BUILT_IN, Options
 
@@ -43,7 +43,8 @@ def load_workload(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"--workload {name}: {error}; install it or run from its folder") from error
+        missing = not_installed(error) or f"{error}; install it or run from its folder"
+        raise UsageError(f"--workload {name}: {missing}") from error
     except AttributeError as error:
         raise UsageError(f"--workload {name}: module {module_name} has no {class_name}") from error
     finally:
@@ -102,6 +103,8 @@ def one_line(error: BaseException) -> str:
     kind = type(error).__name__
     if isinstance(error, MotraceError):
         return text
+    if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
+        return missing
     if kind == "PanicException":
         return f"Motrix panicked: {text[:300]} (its own words are in {runs.LOG_FILE})"
     if kind == "RenderClosedError":
