@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each package may import of the others, itself included.
-BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment", "output"}
+BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment", "output", "redaction"}
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
     "readers": {"readers", "record", "runs", "output", "errors", "vocabulary", "tables", "schemas"},
@@ -24,7 +24,18 @@ MAY_IMPORT = {
     "workloads": {"workloads", "collect", "record", "readers", "video", *BASE},
     "commands": {"commands", "sources", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
     "video": {"record", "errors"},
-    "analysis": {"model", "report", "collect", "readers", "sources", "joining", "ownfiles", "ownprofiles", *BASE},
+    "analysis": {
+        "own_paths",
+        "model",
+        "report",
+        "collect",
+        "readers",
+        "sources",
+        "joining",
+        "ownfiles",
+        "ownprofiles",
+        *BASE,
+    },
     "joining": {"model", "readers", "record", "sources", "timeline", "foreign", "collected", "ownprofiles", *BASE},
     "collected": {"model", "readers", "timeline", *BASE},
     "foreign": {"model", "readers", "record", "timeline", *BASE},
@@ -34,7 +45,9 @@ MAY_IMPORT = {
     "tables": {"schemas", "output"},
     "schemas": set(),
     "output": set(),
-    "runs": {"errors", "output"},
+    "redaction": set(),
+    "own_paths": set(),
+    "runs": {"errors", "output", "redaction"},
     "environment": {"__init__"},
 }
 PURE = ("model", "report")

@@ -26,10 +26,12 @@ from .model.run_tables import build_tables
 from .model.runtime import mode_runtimes
 from .model.summary import summarise
 from .model.verdict import judge
+from .own_paths import shortened
 from .ownfiles import OwnFile
 from .ownprofiles import read_own
 from .readers.events import EventStore
 from .readers.nsys import Exporter
+from .redaction import redacted
 from .sources import STREAM, RunSources, Sources, find, name_of
 
 Json = dict[str, Any]
@@ -183,7 +185,8 @@ def _report(
         "clocks": clocks,
         "warnings": warnings + _run_warnings(summaries),
     }
-    return {**report, "benchmark": benchmark_rows(report) if summaries else []}
+    whole = {**report, "benchmark": benchmark_rows(report) if summaries else []}
+    return dict(shortened(redacted(whole), home))
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:

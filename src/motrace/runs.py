@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import output
+from . import output, redaction
 from .errors import MotraceError
 
 SCHEMA_VERSION = "1.0"
@@ -42,6 +42,11 @@ def write_json(path: Path, data: Json) -> None:
     output.write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_manifest(path: Path, data: Json) -> None:
+    """Write experiment.json, run.json or sweep.json: ``data`` without the values of credentials. Raises OSError."""
+    write_json(path, redaction.redacted(data))
+
+
 def read_json(path: Path) -> Json:
     """Read a JSON object. Raises MotraceError where there is none that can be read."""
     try:
@@ -62,7 +67,7 @@ def update_run(run_dir: Path, **fields: Any) -> Json:
             manifest[key] = {**manifest[key], **value}
         else:
             manifest[key] = value
-    write_json(path, manifest)
+    write_manifest(path, manifest)
     return manifest
 
 

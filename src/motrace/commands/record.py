@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
         "runs": [planned.as_json() for planned in plan.runs],
     }
     try:
-        runs.write_json(home / runs.EXPERIMENT_FILE, facts)
+        runs.write_manifest(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
@@ -211,7 +211,7 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
         {**planned.as_json(), "status": one.status if one is not None else "not started"} for planned, one in done.runs
     ]
     try:
-        runs.write_json(home / runs.EXPERIMENT_FILE, facts)
+        runs.write_manifest(home / runs.EXPERIMENT_FILE, facts)
     except OSError as error:
         console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
     to_analyse = tell_of_profiler(home, console)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .. import environment, runs
+from .. import environment, redaction, runs
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tuple[Path, Json]:
     """The sweep's folder and manifest: new, or with --resume the one that is there. Raises MotraceError."""
     home = Path(args.out) / name
-    command = {
+    command: Json = {
         "argv": record.command_line(),
         "options": shared_options(plan.options),
         "mode": args.mode,
@@ -94,6 +94,7 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         "num_envs": sorted({point.num_envs for point in plan.points}),
         "sizes": list(dict.fromkeys(f"{point.width}x{point.height}" for point in plan.points)),
     }
+    command = redaction.redacted(command)
     if args.resume:
         facts = runs.read_json(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
         if facts is None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .. import analysis, output, runs
+from .. import analysis, output, redaction, runs
 from ..errors import MotraceError
 from ..model.compare import usable
 from ..model.sweep_summary import measure, summarise_sweep
@@ -55,7 +55,7 @@ def read_sweep(folder: Path) -> Json:
         raise MotraceError(f"{folder}: {error}") from error
     results["warnings"] = [*warnings, *results["warnings"]]
     path = folder / SWEEP_FILE
-    facts = runs.read_json(path) if path.exists() else _facts(folder, reports[0])
+    facts = redaction.redacted(runs.read_json(path)) if path.exists() else _facts(folder, reports[0])
     facts["results"] = results
     write(path, facts)
     _write_forms(folder, facts)

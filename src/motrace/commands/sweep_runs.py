@@ -191,7 +191,7 @@ class Recorder:
 def write(path: Path, facts: Json) -> None:
     """Write a manifest. Raises MotraceError."""
     try:
-        runs.write_json(path, facts)
+        runs.write_manifest(path, facts)
     except OSError as error:
         raise MotraceError(f"{path} can't be written ({error.strerror}): free some space, then --resume") from error
 

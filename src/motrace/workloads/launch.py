@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import redaction, runs
 from ..adapter import parse_adapter
 from ..collect.base import Collector
 from ..collect.team import Team
@@ -88,7 +88,7 @@ def launch(
     team = Team(collectors, run_dir)
     asked = {"options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
     outside = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
-    runs.write_json(run_dir / runs.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
+    runs.write_manifest(run_dir / runs.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
         life = _live(run_dir, worker_command(options, run_dir), team, interrupts, progress, stall_timeout_s)
     except OSError as error:  # a tool that can't be started
@@ -170,6 +170,7 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         status = runs.CRASHED if reason else status
     if status == runs.CRASHED and life.returncode == 0 and reason:  # the program swallowed what went wrong
         reason += _last_error(log)
+    reason = reason and redaction.text(reason)
     fields: dict[str, Any] = {
         "status": status,
         "status_reason": reason,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 from .. import runs
 from ..record import boot
 
-ENTERS = ("__init__.py", "errors.py", "output.py", "runs.py", "vocabulary.py", "record")
+ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "runs.py", "vocabulary.py", "record")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ def worker_command(options: Any, run_dir: Path) -> Command:
     if make is not None:
         command: Command = make(run_dir)
         return command
-    return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir)))
+    descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
+    with open(descriptor, "w") as file:
+        json.dump(options.as_json(), file)
+    return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
 
 
 def foreign(
@@ -54,12 +58,19 @@ def foreign(
 
 
 @functools.cache
+def _own_folder() -> str:
+    """A folder that nobody else can read; goes when we do."""
+    folder = tempfile.mkdtemp(prefix="motrace-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
 def _recorder_home() -> str:
-    """A folder that holds a package ``motrace`` with the recorder and nothing else; goes when we do."""
-    home = tempfile.mkdtemp(prefix="motrace-")
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    """A folder that holds a package ``motrace`` with the recorder and nothing else."""
+    home = str(Path(_own_folder(), "recorder"))
     package = Path(runs.__file__).parent
-    (Path(home) / "motrace").mkdir()
+    (Path(home) / "motrace").mkdir(parents=True)
     for name in ENTERS:
         (Path(home) / "motrace" / name).symlink_to(package / name)
     return home

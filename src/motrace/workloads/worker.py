@@ -1,6 +1,7 @@
-"""The process of one run: ``python -m motrace.workloads.worker RUN_DIR``.
+"""The process of one run: ``python -m motrace.workloads.worker RUN_DIR [OPTIONS_FILE]``.
 
-The launcher has written what to do into RUN_DIR/run.json. This process records itself, runs the
+The launcher has written what to do into RUN_DIR/run.json; a file of its own, if given, has the options
+with their credentials. This process records itself, runs the
 workload and writes what it found out; whatever goes wrong becomes one line in ``status_reason``.
 """
 
@@ -51,12 +52,14 @@ def load_workload(name: str) -> Any:
         sys.path.remove(os.getcwd())
 
 
-def main(run_dir: Path) -> int:
-    """Run it; returns the exit status."""
+def main(run_dir: Path, asked: Path | None = None) -> int:
+    """Run it; returns the exit status. ``asked`` holds the options as they were given, and is removed."""
     _die_with_parent()
     signal.signal(signal.SIGTERM, _as_interrupt)
     manifest = runs.read_json(run_dir / runs.RUN_FILE)
-    options = Options.from_json(manifest["options"])
+    options = Options.from_json(runs.read_json(asked) if asked else manifest["options"])
+    if asked:
+        asked.unlink()
     annotate.start(run_dir, manifest["run_id"])
     runs.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
     status, reason, exit_status = runs.COMPLETED, None, 0
@@ -127,4 +130,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(*map(Path, sys.argv[1:])))
