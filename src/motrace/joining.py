@@ -143,7 +143,8 @@ def _joined(
         convert(trace, recording.run_id, folder, to_run, pids, window)
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
-        covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
+        alone = pids is None  # it is all there is: its events may go on beyond the time that it says it lasted
+        covered.append((start, end) if alone else (max(start, int(edges[0])), min(end, int(edges[1]))))
     if not parts and not traces and not profiles:
         return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}

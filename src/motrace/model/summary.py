@@ -188,8 +188,8 @@ def bucket_totals(attribution: pa.Table) -> dict[str, Json]:
     rows = attribution.to_pandas()
     rows = rows[rows["segment"].isin(RECORDING_SEGMENTS)]
     base = int(rows["ns"].sum())
-    keys = ["segment", "frame", "phase"]
-    rows = rows.assign(frame=rows["frame"].fillna(-1))
+    keys = ["segment", "frame", "phase", "blocked"]
+    rows = rows.assign(frame=rows["frame"].fillna(-1), blocked=rows["state"] == "blocked")
     sums = rows.groupby([*keys, "bucket"], observed=True)[["ns", "lo_ns", "hi_ns"]].sum().reset_index()
     whole = rows.groupby(keys, observed=True)[["ns", "lo_ns", "hi_ns"]].sum().reset_index()
     sums = sums.merge(whole, on=keys, suffixes=("", "_whole"))

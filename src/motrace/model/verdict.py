@@ -14,7 +14,7 @@ from .compare import is_profiled
 from .competition import MUCH, crowded_share
 from .modes import mode_order
 from .run import FOREIGN
-from .verdict_rules import NO_ACTION, NSYS, RECORD_IT, RULES, SETUP, leading_rule, rules_of
+from .verdict_rules import NO_ACTION, NSYS, RECORD_IT, RULES, SETUP, TRACE_RULES, leading_rule, rules_of
 
 __all__ = ["BUSY", "RULES", "judge", "judged_runs", "preflight", "waited_for_a_core"]
 
@@ -130,6 +130,8 @@ def judge(
     first, second = order[:2]
     software = any(is_software(run["adapter"]) for run in chosen)
     rule = leading_rule(first, software, causes)
+    if all(run["mode"] == FOREIGN for run in chosen):
+        rule = TRACE_RULES.get(first, rule)
     starved = composed is None and _starved(first, chosen)
     open_question = _open(first, second, totals, _parts(first, software, causes, base, totals[first]))
     certain = open_question is None and not starved

@@ -91,6 +91,15 @@ CAUSE_RULES = (
 )  # fmt: skip
 
 
+TRACE_RULES = {
+    "policy": Rule("policy", None, "the thread waits for CUDA work", APPLICATION,
+                   "see which kernels and copies take the time (the table gpu_ops names them)"),
+    "python_overhead": Rule("python_overhead", None, "the thread itself runs, as far as is known", APPLICATION,
+                            "see what it runs: record it with samples of stacks"),
+}  # fmt: skip
+"""Of a trace that another profiler made alone: nothing is known of capture and encoder there."""
+
+
 def rules_of(bucket: str, software: bool, causes: Iterable[str]) -> dict[Rule, set[str]]:
     """The rules that speak of a bucket's causes, and of which each does."""
     general = next(rule for rule in RULES if rule.bucket == bucket and rule.software in (None, software))
