@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import tables
 from .errors import MotraceError
+from .model.evidence import StatesFrom
 from .model.pieces import closed_spans
 from .model.trace import LoopStacks
 from .readers import gpu, pyspy, scalene, thread_samples, torchprof
@@ -21,22 +21,20 @@ from .readers.run import RunRecording
 from .readers.spans import SpanLogFile
 from .timeline.clocks import ClockFit
 
-Array = np.ndarray[Any, Any]
-STEP_PERCENTILE = 25
-"""Of the threads' sampling intervals: those that move are sampled most often, and they matter."""
-
 
 @dataclass(frozen=True)
 class Part:
     """One collector's tables in ``folder``, and what is known of its clock (None: no times).
 
-    ``covered_ns``: from when to when it saw thread states, absolute; None if it saw none.
+    ``covered_ns``: from when to when it saw thread states, absolute; None if it saw none. ``states_from``
+    says what these are, ``step_ns`` how far apart samples are (0 for events).
     """
 
     source: str
     folder: Path
     clock: ClockFit | None = None
     covered_ns: tuple[int, int] | None = None
+    states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
     names: dict[tuple[int, int], str] = field(default_factory=dict)
     stacks: LoopStacks | None = None
@@ -77,15 +75,15 @@ def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Pa
     same = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
     columns = {**same, "start_ns": start - origin_ns, "end_ns": end - origin_ns}
     write_table("thread_states", columns, recording.run_id, len(start), scratch / "threads")
-    step_ns = round(float(np.percentile(list(samples.intervals().values()), STEP_PERCENTILE)))
     seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
     count = int(pc.sum(samples.stays.column("samples")).as_py())
     return Part(
         source=thread_samples.SOURCE,
         folder=scratch / "threads",
-        clock=ClockFit.constant(0, step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled"),
+        clock=ClockFit.constant(0, samples.step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled"),
         covered_ns=(int(start.min()), int(end.max())),
-        step_ns=step_ns,
+        states_from=StatesFrom.SAMPLES,
+        step_ns=samples.step_ns,
         names={(row.pid, row.tid): row.name for row in seen.itertuples(index=False)},
     )
 

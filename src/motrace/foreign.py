@@ -24,6 +24,7 @@ from . import runs
 from .errors import UsageError
 from .model.run import FOREIGN
 from .readers.nsys import NsysTrace, nvtx_table
+from .readers.nsys_extent import extent
 from .readers.run import RunRecording
 from .readers.spans import SpanLogFile
 from .record.spans import KIND_FRAME, KIND_SEGMENT, KIND_SPAN
@@ -46,7 +47,11 @@ LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a profiler's file tells of itself. ``ranges`` says what its ranges are called, ``maker`` who made it."""
+    """What a profiler's file tells of itself. ``ranges`` says what its ranges are called, ``maker`` who made it.
+
+    ``events_ns`` is from when to when its events last, None if it has none; ``busiest`` is the thread that
+    submits to the GPU and waits for it the longest, and by which API.
+    """
 
     name: str
     maker: str
@@ -55,15 +60,18 @@ class Foreign:
     threads: Mapping[tuple[int, int], str]
     utc_start_ns: int | None
     duration_ns: int | None
+    events_ns: tuple[int, int] | None = None
+    busiest: tuple[int, int, str] | None = None
 
 
 def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -> tuple[RunRecording, ClockFit]:
     """A recording made of a trace's NVTX ranges, and the clock that fits it. Raises UsageError for bad ``phases``."""
     table = nvtx_table(trace)
+    found = extent(trace, table)
     table = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
     told = Foreign(
         trace.name, f"Nsight Systems {trace.product_version} alone", "NVTX push/pop ranges", tuple(trace.processes),
-        trace.threads, trace.utc_start_ns, trace.duration_ns,
+        trace.threads, trace.utc_start_ns, trace.duration_ns, found.events_ns, found.busiest,
     )  # fmt: skip
     return recording_of(told, table, path, phases)
 
@@ -75,13 +83,16 @@ def recording_of(
 
     Raises UsageError for bad ``phases``.
     """
-    first = min(0, pc.min(table.column("start_ns")).as_py() or 0)
+    first, end = _extent(trace, table)
     shift = ORIGIN_NS - first
     chosen = _choose(table, phases, trace)
-    end = _end(trace, table)
     if chosen is None:
         pid, tid, said = next(iter(trace.processes), 0), 0, f"it holds no {trace.ranges}: there are no phases"
         records, names = np.empty((0, 4), np.int64), dict[int, str]()
+        if trace.busiest is not None:
+            pid, tid, api = trace.busiest
+            said += f"; its loop thread is thread {tid} of process {pid}, which is the longest in calls of {api}"
+            records, names = np.array([[KIND_SPAN, shift + first, shift + end, 0]]), {0: f"program on {api}"}
     else:
         (pid, tid, domain), ranges = chosen
         kind = trace.ranges.replace(" push/pop", "")
@@ -93,8 +104,8 @@ def recording_of(
         pid=pid,
         tid=tid,
         thread_name=trace.threads.get((pid, tid), ""),
-        created_ns=shift,
-        created_utc_ns=trace.utc_start_ns or 0,
+        created_ns=shift + first,
+        created_utc_ns=trace.utc_start_ns + first if trace.utc_start_ns else 0,
         dropped=0,
         records=records if has_frames else _with_loop(records, names, shift + first, shift + end),
         damaged=0,
@@ -137,9 +148,13 @@ def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int
     return both[np.argsort(both[:, 1], kind="stable")]
 
 
-def _end(trace: Foreign, table: pa.Table) -> int:
-    last = pc.max(table.column("end_ns")).as_py() or 0
-    return min(max(trace.duration_ns or 0, last, 1), LONGEST_TRACE_NS)
+def _extent(trace: Foreign, table: pa.Table) -> tuple[int, int]:
+    """Begin and end of all there is: events, ranges, and the time that the trace says it lasted."""
+    edges = [pc.min(table.column("start_ns")).as_py(), pc.max(table.column("end_ns")).as_py(), *(trace.events_ns or ())]
+    if trace.duration_ns is not None or trace.events_ns is None:
+        edges += [0, trace.duration_ns or 1]
+    known = [edge for edge in edges if edge is not None]
+    return min(known), min(max(*known, min(known) + 1), min(known) + LONGEST_TRACE_NS)
 
 
 def _choose(table: pa.Table, phases: str | None, trace: Foreign) -> tuple[tuple[int, int, str], pa.Table] | None:

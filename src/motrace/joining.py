@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from .collected import Part, read_parts
 from .errors import MotraceError
 from .foreign import foreign_recording
+from .model.evidence import StatesFrom
 from .model.pieces import closed_spans, collect_segments
 from .model.trace import Trace
 from .ownprofiles import read_own, torch_recording
@@ -142,7 +143,8 @@ def _joined(
         convert(trace, recording.run_id, folder, to_run, pids, window)
         folders.append(folder)
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
-        covered.append((max(start, int(edges[0])), min(end, int(edges[1]))))
+        alone = pids is None  # it is all there is: its events may go on beyond the time that it says it lasted
+        covered.append((start, end) if alone else (max(start, int(edges[0])), min(end, int(edges[1]))))
     if not parts and not traces and not profiles:
         return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}
@@ -154,6 +156,7 @@ def _joined(
         covered += [part.covered_ns] if part.covered_ns is not None else []
     store = EventStore(tuple(folders))
     source = state_source(store)
+    sampled = next((part for part in parts if part.source == source), None)
     if recording.cpu_log is None and source is not None and store.words("thread_states", "state") == {"running"}:
         recording.warnings.append(f"{source}: {NO_REASONS_WARNING}")
     return Trace(
@@ -164,7 +167,8 @@ def _joined(
         names=names,
         gpu_kinds=kinds_of(store),
         state_source=source,
-        step_ns=next((part.step_ns for part in parts if part.source == source), 0),
+        states_from=sampled.states_from if sampled is not None else StatesFrom.SCHEDULING,
+        step_ns=sampled.step_ns if sampled is not None else 0,
         stacks=next((part.stacks for part in parts if part.stacks is not None), None),
         profiles=profiles,
     )

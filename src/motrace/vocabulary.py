@@ -67,6 +67,9 @@ _PHASES = (
     Phase("encode.write", "encode", "python_overhead", "encoder", "encoder"),
     Phase("encode.finish", "encode", "python_overhead", "encoder", "encoder"),
     Phase("glue", None, "python_overhead", "system", "encoder"),
+    # All of a trace without phases, by whose calls its loop thread makes.
+    Phase("program on cuda", None, "python_overhead", "system", "policy"),
+    Phase("program on vulkan", None, "python_overhead", "system", "renderer"),
     # Outside the loop: start-up and shutdown, which users feel too.
     Phase("imports", None, "python_overhead", "system", "other"),
     Phase("environment", None, "simulation", "simulation", "simulation"),

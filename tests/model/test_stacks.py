@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from motrace.model import composition
@@ -20,6 +26,8 @@ SEEN = [
     ("copying", f"f (a.py:7);array_copyto ({NUMPY});_contig_to_contig ({NUMPY});? (libc.so.6)"),
     ("copying", f"f (a.py:7);array_astype ({NUMPY});_aligned_strided_to_contig_size4 ({NUMPY})"),
     ("copying", "f (a.py:7);memcpy (libc.so.6)"),
+    ("copying", f"f (a.py:7);array_copy ({NUMPY});PyArray_AssignArray ({NUMPY});raw_array_assign_array ({NUMPY})"),
+    ("copying", f"f (a.py:7);array_subscript ({NUMPY});mapiter_get ({NUMPY});npyiter_buffered_iternext ({NUMPY})"),
     ("native:libcrypto", "f (a.py:7);EVP_hash (_hashopenssl.c:442);SHA256_Update (libcrypto.so.3);? (libcrypto.so.3)"),
     (f"native:{short_module(NUMPY)}", f"f (a.py:7);DOUBLE_add ({NUMPY})"),
     ("gil", "f (a.py:7);py_evp_fromname (_hashopenssl.c:907);pthread_cond_timedwait (libc.so.6);? (libc.so.6)"),
@@ -45,6 +53,30 @@ SEEN = [
 @pytest.mark.parametrize(("expected", "stack"), SEEN, ids=[f"{name}-{n}" for n, (name, _) in enumerate(SEEN)])
 def test_classes_of_stacks_that_were_seen(expected: str, stack: str) -> None:
     assert classify(stack.split(";")) == expected
+
+
+COPIES = (
+    *("raw_array_assign_array", "raw_array_assign_scalar", "PyArray_CopyAsFlat", "PyArray_TakeFrom", "mapiter_get"),
+    *("_aligned_contig_cast_ubyte_to_float", "_cast_double_to_half", "_contig_to_contig", "UBYTE_copyswapn"),
+    *("_aligned_strided_to_strided_size8_srcstride0", "_swap_pair_strided_to_contig_size8", "_strided_byte_swap"),
+)
+COPY_WORDS = re.compile(
+    "copy|assign|cast|take|swap|_to_?|concat|repeat|mapiter|subscript|flat|mask|move", re.IGNORECASE
+)
+COMPUTE = re.compile("_(add|subtract|multiply|divide|matmul|dot|sqrt|exp|maximum|copysign|argmax|sum_of_products)")
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="no nm")
+def test_loops_of_the_installed_numpy_that_copy_are_told_from_those_that_compute() -> None:
+    (library,) = (Path(np.__file__).parent / "_core").glob("_multiarray_umath*.so")
+    listed = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout
+    symbols = {line.split()[2] for line in listed.splitlines() if re.match(r"[0-9a-f]+ [tT] ", line)}
+    if "raw_array_assign_array" not in symbols:
+        pytest.skip("this NumPy has no symbols")
+    copying = {one for one in symbols if classify(["f (a.py:7)", f"{one} ({library.name})"]) == "copying"}
+    assert {one for one in COPIES if one in symbols} <= copying
+    assert not [one for one in copying if not COPY_WORDS.search(one) or COMPUTE.search(one)]
+    assert len(copying) > 500
 
 
 def test_every_class_is_running_or_blocked() -> None:

@@ -10,9 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import motrace
+from motrace.model.counters import usage
+from motrace.model.pieces import collect_spans
 from motrace.model.run import analyse_run
 from motrace.model.run_tables import build_tables
 from motrace.readers.cpu import CpuLogFile, Member
@@ -231,6 +234,45 @@ def test_the_cost_of_a_boundary_is_measured(tmp_path: Path) -> None:
     motrace.start(tmp_path)
     motrace.stop()
     assert 200 < read_log(tmp_path).boundary_cost_ns < 100_000
+
+
+def test_a_busy_worker_is_read_in_every_frame(tmp_path: Path) -> None:
+    """Two in five milliseconds of a frame are a worker's, by its own clock."""
+    begin, done, used = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        while begin.wait() and not stop:
+            begin.clear()
+            before = time.thread_time_ns()
+            burn(0.002)
+            used.append(time.thread_time_ns() - before)
+            done.set()
+
+    stop: list[bool] = []
+    worker = threading.Thread(target=work)
+    worker.start()
+    motrace.start(tmp_path)
+    for _ in range(150):
+        with motrace.frame():
+            with motrace.span("idle"):
+                time.sleep(0.003)
+            with motrace.span("handed over"):
+                done.clear()
+                begin.set()
+                done.wait()
+    motrace.stop()
+    stop.append(True)
+    begin.set()
+    worker.join()
+    recording = load_run(tmp_path)
+    log, spans = recording.cpu_log, collect_spans(recording)
+    assert log is not None and worker.native_id is not None
+    inside = np.array([name == "handed over" for name in spans.name])
+    start, end = spans.start_ns[inside], spans.end_ns[inside]
+    found = usage(member(log, worker.native_id), start, end, log.cores, log.tick_ns)
+    assert found.lo_ns.sum() <= sum(used) <= found.hi_ns.sum() + 20e3 * len(used)  # at work before it is told
+    assert found.hi_ns.sum() - found.lo_ns.sum() < 0.2 * sum(used)
+    assert found.est_ns.sum() == pytest.approx(sum(used), rel=0.1)
 
 
 def test_threads_that_end_before_their_name_is_read_do_not_damage_the_log(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ class _Blocked:
             cause: Usage(lo, ns, hi, lo)
             for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
         }
-        if evidence.step_ns and self.during:  # samples err; the clocks' bounds hold
+        if evidence.sampled and self.during:  # samples err; the clocks' bounds hold
             for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))

@@ -26,12 +26,19 @@ def per_frame(run: Json, ns: float) -> float:
 
 
 def usable(runs: list[Json], mode: str) -> list[Json]:
-    """Completed runs of a mode that have frames and were not disturbed by an observer."""
-    return [
-        run
-        for run in runs
-        if run["mode"] == mode and run["status"] == "completed" and run["frames"] and not run["observer"]
-    ]
+    """Completed runs of a mode that have frames and were not disturbed by a collector."""
+    found = [run for run in runs if run["mode"] == mode and run["status"] == "completed" and run["frames"]]
+    return least_disturbed([run for run in found if not run["observer"]])
+
+
+def least_disturbed(runs: list[Json]) -> list[Json]:
+    """Those of some runs that no profiler watched; all of them where one watched each."""
+    return [run for run in runs if not is_profiled(run)] or runs
+
+
+def is_profiled(run: Json) -> bool:
+    """Whether a profiler disturbed a run: a pass of ours, or one that the user attached."""
+    return bool(run["observer"] or run.get("profiler_attached"))
 
 
 def contrast(new: list[Json], base: list[Json], quantity: Callable[[Json], float]) -> Json:

@@ -23,7 +23,8 @@ def crowded_ns(resources: Json | None) -> int:
 def allow_for_others(buckets: dict[str, Json], causes: list[Json], crowded: int) -> None:
     """Widen the bounds, in place: so much of the renderer's stall may be waiting for a core, which is the system's."""
     stall, system = buckets[STALL], buckets[SYSTEM]
-    system["hi_ns"] += min(crowded, stall["hi_ns"])
+    wall = sum(bucket["ns"] for bucket in buckets.values())
+    system["hi_ns"] = min(system["hi_ns"] + min(crowded, stall["hi_ns"]), wall)
     stall["lo_ns"] = max(0, stall["lo_ns"] - crowded)
     for row in causes:
         if row["bucket"] == STALL:

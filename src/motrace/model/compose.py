@@ -93,6 +93,7 @@ def buckets_of(causes: list[Json], base_ns: int) -> dict[str, Json]:
     for row in causes:
         groups.setdefault((row["phase"], row["state"]), []).append(row)
     sums = {bucket: [0, 0, 0] for bucket in BUCKETS}
+    unknown = sum(row["ns"] for row in causes if row["state"] == "unknown")
     for rows in groups.values():
         whole = sum(row["ns"] for row in rows)
         for bucket in {row["bucket"] for row in rows}:
@@ -101,6 +102,10 @@ def buckets_of(causes: list[Json], base_ns: int) -> dict[str, Json]:
             sums[bucket][0] += sum(row["ns"] for row in mine)
             sums[bucket][1] += max(sum(row["lo_ns"] for row in mine), whole - sum(row["hi_ns"] for row in others))
             sums[bucket][2] += min(sum(row["hi_ns"] for row in mine), whole - sum(row["lo_ns"] for row in others))
+    sums["unexplained"][1] = 0
+    at_least = sum(lo for _, lo, _ in sums.values())
+    for bucket, total in sums.items():
+        total[2] = most(bucket, total[2], unknown, base_ns - at_least + total[1])
     return {
         bucket: {
             "ns": ns,
@@ -112,3 +117,8 @@ def buckets_of(causes: list[Json], base_ns: int) -> dict[str, Json]:
         }
         for bucket, (ns, lo, hi) in sums.items()
     }
+
+
+def most(bucket: str, hi_ns: int, unknown_ns: int, left_ns: int) -> int:
+    """A bucket's upper bound: time of which nothing is known may be any bucket's, as far as the others leave it."""
+    return hi_ns if bucket == "unexplained" else max(hi_ns, min(hi_ns + unknown_ns, left_ns))

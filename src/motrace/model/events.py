@@ -10,7 +10,7 @@ import numpy as np
 from ..readers.events import Ops, WindowEvents
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import GPU_WAITS, IDLE_WAITS
-from .evidence import Evidence
+from .evidence import Evidence, StatesFrom
 from .gpu import GpuOps
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +41,7 @@ class Coverage:
     """From when to when a trace recorded (absolute, ns), how well it is aligned, and what it can show.
 
     ``graphics`` and ``cuda``: the trace shows that kind of GPU work (it has such rows, or nothing
-    of the kind can have run).
+    of the kind can have run). ``states_from`` and ``step_ns`` are those of ``Evidence``.
     """
 
     start_ns: int
@@ -50,6 +50,7 @@ class Coverage:
     step_ns: int
     graphics: bool
     cuda: bool
+    states_from: StatesFrom = StatesFrom.SCHEDULING
 
 
 def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidence:
@@ -58,7 +59,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
     working, off_core, runnable = None, None, None
     names = []
     if states is not None:
-        names.append("thread samples" if coverage.step_ns else "scheduling")
+        names.append(coverage.states_from.value)
         working, off_core, runnable = _from_states(events, who, coverage)
     surely_off = None
     waits = _loop_waits(events, who)
@@ -80,6 +81,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         graphics=any_of(gpu.rows(events.ops.graphics).busy().values()) if coverage.graphics else None,
         cuda=any_of(gpu.rows(~events.ops.graphics).busy().values()) if coverage.cuda else None,
         gpu_waits=None if coverage.graphics else _gpu_waits(events),
+        states_from=coverage.states_from,
     )
 
 
@@ -93,7 +95,7 @@ def _from_states(
     off_core, runnable = None, None
     unseen_ns = 0
     for pid, tid, rows in _threads(states.pid, states.tid):
-        if coverage.step_ns and (pid, tid) != who.loop:
+        if coverage.states_from is StatesFrom.SAMPLES and (pid, tid) != who.loop:
             lived_ns = int(states.end_ns[rows].max() - states.start_ns[rows].min())
             unseen_ns += lived_ns - int((states.end_ns[rows] - states.start_ns[rows]).sum())
         on_core = rows[states.running[rows]]

@@ -9,6 +9,7 @@ narrow the bounds that the CPU clocks give: a thread inside a waiting call does 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,18 @@ Array = np.ndarray[Any, Any]
 Bounds = tuple[Array, Array, Array]
 
 
+class StatesFrom(Enum):
+    """What shows the states of threads, by the name that evidence bears."""
+
+    SCHEDULING = "scheduling"
+    SAMPLES = "thread samples"
+
+    def check(self, step_ns: int) -> None:
+        """Raise ValueError unless samples have an interval, and events have none."""
+        if (self is StatesFrom.SAMPLES) != (step_ns > 0):
+            raise ValueError(f"{self.value} can't have a sampling interval of {step_ns} ns")
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Intervals of one run, on the same clock as its pieces.
@@ -35,8 +48,8 @@ class Evidence:
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
     GPUs did, None where the trace can't tell. ``gpu_waits`` is when a thread waited in Vulkan for what
     it had submitted, given where the trace can't tell what the GPU drew: most likely it did then.
-    ``error_ns`` is the error of the alignment of these intervals with the pieces, ``step_ns`` the
-    sampling interval (0 for events).
+    ``error_ns`` is the error of the alignment of these intervals with the pieces. ``states_from`` says
+    what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
 
     source: str
@@ -50,6 +63,15 @@ class Evidence:
     graphics: Intervals | None = None
     cuda: Intervals | None = None
     gpu_waits: Intervals | None = None
+    states_from: StatesFrom = StatesFrom.SCHEDULING
+
+    def __post_init__(self) -> None:
+        self.states_from.check(self.step_ns)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether samples show the threads' states."""
+        return self.states_from is StatesFrom.SAMPLES
 
     @property
     def away(self) -> Intervals | None:
@@ -141,7 +163,7 @@ def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str
         lo = np.maximum(0.0, blocked - others - most_missing)
         off_record = np.minimum((found - off).within(around_start, around_end), most_missing)
         hi = np.minimum(blocked, on_record.within(around_start, around_end) + off_record)
-        if evidence.step_ns:
+        if evidence.sampled:
             lo, hi = _sampled(estimate, blocked, evidence.step_ns)
         out[cause] = (np.clip(estimate, lo, np.maximum(lo, hi)), lo, np.maximum(lo, hi))
     return out

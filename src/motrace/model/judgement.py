@@ -12,7 +12,7 @@ from typing import Any
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
 from .modes import pool_of
-from .verdict import APPLICATION, ENCODER, NO_ACTION, RENDERER, RULES, SETUP, Rule
+from .verdict_rules import APPLICATION, ENCODER, NO_ACTION, RENDERER, SETUP, Rule, leading_rule
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ JUDGEMENTS = (
     Judgement("encoder", None, NEITHER, "the video encoder takes the time"),
     Judgement("simulation", None, NEITHER, "the simulation step takes the time"),
     Judgement("policy", None, NEITHER, "the policy takes the time"),
-    Judgement("system", None, HERE, "the loop waits for a core or for the system"),
+    Judgement("system", None, HERE, "the loop waits for a core"),
     Judgement("unexplained", None, OPEN, "no evidence says what the loop waited for"),
 )  # fmt: skip
 
@@ -76,19 +76,21 @@ def judgement(report: Json) -> Json:
     if not any("capture" in run["phases"] for run in chosen):
         return _made(OPEN, "no completed run captured a picture", None, "record with --mode both", report)
     adapter = next((run["adapter"]["name"] for run in chosen if is_software(run["adapter"])), None)
-    found = [_rules(bucket, adapter is not None) for bucket in _may_lead(report, pool_of(chosen[0]))]
+    pool = report["modes"][pool_of(chosen[0])]
+    pool = pool["composed"] or pool
+    found = [_rules(bucket, adapter is not None, pool["causes"]) for bucket in _may_lead(report, pool["buckets"])]
     answers = {(judged.answer, OWNERS[rule.owner]) for judged, rule in found}
     judged, rule = found[0]
     reason = judged.reason.format(adapter=adapter)
     if judged.answer == OPEN:
-        return _made(OPEN, reason, None, rule.action, report)
+        return _made(OPEN, reason, None, verdict["action"], report)
     if len(answers) > 1:
         labels = ", ".join(BUCKETS[one.bucket] for one, _ in found)
         why = f"within their bounds any of {labels} may lead, and they say different things; the likeliest: {reason}"
         return _made(OPEN, why, None, verdict["next"] or verdict["action"], report)
     fix = next((found["action"] for found in verdict["preflight"] if found["owner"] == SETUP), rule.action)
     missing_driver = adapter is not None and bool(report["environment"].get("gpus"))
-    return _made(judged.answer, reason, rule.owner, fix if missing_driver else rule.action, report)
+    return _made(judged.answer, reason, rule.owner, fix if missing_driver else verdict["action"], report)
 
 
 def _made(answer: str, reason: str, owner: str | None, action: str, report: Json) -> Json:
@@ -97,18 +99,19 @@ def _made(answer: str, reason: str, owner: str | None, action: str, report: Json
     return {"answer": answer, "reason": reason, "owner": name, "action": action}
 
 
-def _may_lead(report: Json, mode: str) -> list[str]:
+def _may_lead(report: Json, buckets: dict[str, Json]) -> list[str]:
     """The buckets that may be the largest within their bounds, the likeliest first."""
-    pool = report["modes"][mode]
-    buckets = (pool["composed"] or pool)["buckets"]
     first = report["verdict"]["bucket"]
     rest = [name for name in BUCKETS if name != first and buckets[name]["hi"] >= buckets[first]["lo"]]
     return [first, *sorted(rest, key=lambda name: (-buckets[name]["share"], name))]
 
 
-def _rules(bucket: str, software: bool) -> tuple[Judgement, Rule]:
+def _rules(bucket: str, software: bool, causes: list[Json]) -> tuple[Judgement, Rule]:
     judged = next(one for one in JUDGEMENTS if one.bucket == bucket and one.software in (None, software))
-    return judged, next(rule for rule in RULES if rule.bucket == bucket and rule.software in (None, software))
+    rule = leading_rule(bucket, software, causes)
+    if judged.answer == HERE and bucket == "system" and rule.owner != SETUP:
+        judged = Judgement(bucket, None, NEITHER, rule.sentence)
+    return judged, rule
 
 
 def _added_share(comparison: Json) -> tuple[float, float] | None:

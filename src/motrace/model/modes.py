@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
+from .compare import least_disturbed
 from .compose import buckets_of, compose
 from .composition import queued_shares
 from .lend import EVIDENCE, lend_samples
@@ -27,6 +28,8 @@ def mode_order(mode: str) -> tuple[bool, int, str]:
 def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str, Json]:
     """For each mode: its completed runs pooled (all its runs, where none is complete).
 
+    A run that the user's own profiler watched, and a pass whose profiler failed, count only where there is no other.
+
     Frames are pooled over the runs; bucket and cause times, wall times and counts are summed;
     rates are sums of frames over sums of time. ``cost`` is what observers cost: of a phase that one
     disturbed too much, its composition is not lent.
@@ -35,7 +38,8 @@ def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str
     modes: dict[str, Json] = {}
     for mode in sorted({pool_of(run) for run in runs}, key=mode_order):
         of_mode = [run for run in runs if pool_of(run) == mode]
-        chosen = [run for run in of_mode if run["status"] == "completed"] or of_mode
+        completed = [run for run in of_mode if run["status"] == "completed"]
+        chosen = least_disturbed([run for run in completed if not run.get("observer_failed")] or completed or of_mode)
         kept = table[table["run"].isin([run["run_id"] for run in chosen]) & ~table["warmup"]]
         modes[mode] = _pool(chosen, kept)
     for mode, pool in modes.items():

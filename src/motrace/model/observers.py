@@ -31,7 +31,11 @@ def observers_cost(runs: list[Json]) -> list[Json]:
     ``would_do`` is, for a phase that was refused to an observer with a rate, the rate at which it would not have been.
     """
     rows: list[Json] = []
-    observed = [run for run in runs if run["observer"] and run["status"] == "completed" and run["frames"]]
+    observed = [
+        run
+        for run in runs
+        if run["observer"] and run["status"] == "completed" and run["frames"] and not run.get("observer_failed")
+    ]
     for mode, name in sorted({(run["mode"], observer_of(run)) for run in observed}):
         mine = [run for run in observed if (run["mode"], observer_of(run)) == (mode, name)]
         quiet = usable(runs, mode)

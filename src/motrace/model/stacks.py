@@ -50,8 +50,27 @@ _LOCKS = (
     *("PyMutex_Lock*", "_PySemaphore_*", "_PyParkingLot_*"),
 )
 _COPIES = (
-    *("*memcpy*", "*memmove*", "*mempcpy*", "*_to_contig*", "_contig_*", "_aligned_*_to_*", "_strided_to_*"),
+    *(
+        "*memcpy*",
+        "*memmove*",
+        "*mempcpy*",
+        "*memccpy*",
+        "bcopy",
+        "*_to_contig*",
+        "_contig_*",
+        "_aligned_*_to_*",
+        "_strided_to_*",
+    ),
     *("*copy_from_slice*", "*array_tobytes*", "PyArray_ToString*", "*bytes_concat*", "*_swap_*_to_*"),
+)
+# NumPy's loops that assign, cast, gather or join; a slice that is copied shows as the function around the inlined loop.
+_NUMPY = ("*multiarray*",)
+_NUMPY_COPIES = (
+    *("*raw_array_*assign_*", "PyArray_Assign*", "PyArray_Copy*", "PyArray_NewCopy", "PyArray_Flatten", "array_flat*"),
+    *("array_copy*", "array_assign_*", "array_boolean_subscript", "*_copyswap*", "*_byte_copy*", "*_byte_swap*"),
+    *("_aligned_*_cast*", "_aligned_cast_*", "_cast_*_to_*", "PyArray_Cast*", "[A-Z]*_to_[A-Z]*", "PyArray_Byteswap"),
+    *("*fasttake*", "*fastputmask*", "*fastrepeat*", "*mapiter_*", "PyArray_TakeFrom", "PyArray_PutMask"),
+    *("PyArray_Concatenate*", "PyArray_Repeat", "*_move_references*", "npyiter_copy_*"),
 )
 # A leaf without a name in the C library is, with these callers, one of its copying functions.
 _COPIERS = (
@@ -104,6 +123,8 @@ RULES = (
     ),
     Rule(WAIT, ("syscall",), among=1, needs=("*wait*", "*park*", "*Condvar*", "*lock*")),
     Rule(COPYING, _COPIES, among=1),
+    Rule(COPYING, _NUMPY_COPIES, _NUMPY, among=1),
+    Rule(COPYING, ("*npyiter_*", "NpyIter_*"), _NUMPY, among=1, needs=("*mapiter_*",)),  # gathers by an index
 )
 
 _OWN_FRAMES = "* (motrace/record/*"

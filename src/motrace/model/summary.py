@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ..adapter import is_software
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
 from .competition import MUCH, allow_for_others, crowded_ns, crowded_share
+from .compose import most
 from .episodes import run_episodes
 from .run import RunAnalysis
 from .run_tables import inclusive_ns, residual_ns
@@ -24,6 +25,8 @@ Json = dict[str, Any]
 
 UNEXPLAINED_WARNING = 0.02
 LOW_DISK_BYTES = 1 << 30
+LEFT_BEHIND = {"nsys": "nsys", "pyspy": "py-spy", "torch": "torch", "scalene": "lines"}
+"""By collector that disturbs a run: the clock or the table that is there if it recorded something."""
 
 
 def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
@@ -72,12 +75,21 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "collectors": manifest.get("collectors") or [],
         "rates": {name: told["rate"] for name, told in (manifest.get("collect") or {}).items() if "rate" in told},
         "observer": bool(manifest.get("observer")),
+        "observer_failed": bool(manifest.get("observer")) and not _observed(analysis),
         "profiler_attached": bool(manifest.get("profiler_attached")),
         "trace": trace_summary(analysis, tables),
         "episodes": run_episodes(analysis, tables),
     }
     summary["warnings"] = recording.warnings + _warnings(summary, manifest)
     return summary
+
+
+def _observed(analysis: RunAnalysis) -> bool:
+    """Whether what its collectors were to record is there, of those that disturb a run."""
+    trace = analysis.trace
+    found = set() if trace is None else {*(source.split()[0] for source in trace.clocks), *trace.store.counts()}
+    asked = set(analysis.recording.manifest.get("collectors") or []) & set(LEFT_BEHIND)
+    return all(LEFT_BEHIND[name] in found for name in asked)
 
 
 def _utc(analysis: RunAnalysis) -> dict[str, str] | None:
@@ -170,26 +182,30 @@ def bucket_totals(attribution: pa.Table) -> dict[str, Json]:
     """Buckets over loop and drain: ns, bounds, share of both; ``loop_ns`` of the loop alone.
 
     A bucket's bounds use the others' too: within a group of rows that is known to last W, it lasts
-    at least W minus what the others can be at most, and at most W minus what they are at least.
+    at least W minus what the others can be at most, and at most W minus what they are at least. Time of
+    which nothing is known may be any bucket's: none of it is surely unexplained.
     """
     rows = attribution.to_pandas()
     rows = rows[rows["segment"].isin(RECORDING_SEGMENTS)]
     base = int(rows["ns"].sum())
-    keys = ["segment", "frame", "phase"]
-    rows = rows.assign(frame=rows["frame"].fillna(-1))
+    keys = ["segment", "frame", "phase", "blocked"]
+    rows = rows.assign(frame=rows["frame"].fillna(-1), blocked=rows["state"] == "blocked")
     sums = rows.groupby([*keys, "bucket"], observed=True)[["ns", "lo_ns", "hi_ns"]].sum().reset_index()
     whole = rows.groupby(keys, observed=True)[["ns", "lo_ns", "hi_ns"]].sum().reset_index()
     sums = sums.merge(whole, on=keys, suffixes=("", "_whole"))
     others_lo, others_hi = sums["lo_ns_whole"] - sums["lo_ns"], sums["hi_ns_whole"] - sums["hi_ns"]
     sums["lo_ns"] = np.maximum(sums["lo_ns"], sums["ns_whole"] - others_hi)
     sums["hi_ns"] = np.minimum(sums["hi_ns"], sums["ns_whole"] - others_lo)
+    sums.loc[sums["bucket"] == "unexplained", "lo_ns"] = 0  # it may be anybody's
     totals = sums.groupby("bucket", observed=True)[["ns", "lo_ns", "hi_ns"]].sum()
     loop = rows[rows["segment"] == "loop"].groupby("bucket", observed=True)["ns"].sum()
+    unknown = int(rows.loc[rows["state"] == "unknown", "ns"].sum())
+    lo = {bucket: int(totals["lo_ns"].get(bucket, 0)) for bucket in BUCKETS}
     return {
         bucket: {
             "ns": int(totals["ns"].get(bucket, 0)),
-            "lo_ns": int(totals["lo_ns"].get(bucket, 0)),
-            "hi_ns": int(totals["hi_ns"].get(bucket, 0)),
+            "lo_ns": lo[bucket],
+            "hi_ns": most(bucket, int(totals["hi_ns"].get(bucket, 0)), unknown, base - sum(lo.values()) + lo[bucket]),
             "share": float(totals["ns"].get(bucket, 0) / base) if base else 0.0,
             "loop_ns": int(loop.get(bucket, 0)),
         }

@@ -15,7 +15,7 @@ from ..timeline.clocks import ClockFit
 from ..vocabulary import role_of
 from .attribution import Blind, Shares, attribute
 from .events import Coverage, Who, evidence_from
-from .evidence import Evidence
+from .evidence import Evidence, StatesFrom
 from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
@@ -39,9 +39,9 @@ class Trace:
     """What profilers and samplers recorded of a run, converted to tables on the run's clock.
 
     ``covered_ns`` is from when to when all of them recorded, absolute; ``clocks`` maps sources to their
-    alignment; ``names`` are those of threads; ``state_source`` and ``step_ns`` say whose thread
-    states are used, and how far apart its samples are (0 for the scheduler's events). ``profiles`` is what
-    the user's own profiles of it tell.
+    alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
+    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
+    what the user's own profiles of it tell.
     """
 
     store: EventStore
@@ -51,6 +51,7 @@ class Trace:
     names: dict[tuple[int, int], str] = field(default_factory=dict)
     gpu_kinds: frozenset[str] = frozenset()
     state_source: str | None = None
+    states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
     stacks: LoopStacks | None = None
     profiles: tuple[dict[str, Any], ...] = ()
@@ -62,8 +63,9 @@ class Trace:
 
     def coverage(self) -> Coverage:
         """What the evidence builder needs to know of it."""
+        kinds = self.gpu_kinds
         return Coverage(
-            *self.covered_ns, self.error_ns, self.step_ns, "graphics" in self.gpu_kinds, bool(self.gpu_kinds)
+            *self.covered_ns, self.error_ns, self.step_ns, "graphics" in kinds, bool(kinds), self.states_from
         )
 
     @property

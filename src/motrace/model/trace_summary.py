@@ -29,6 +29,7 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
     waits = tables["waits"].to_pylist()
     return {
         "events": trace.store.counts(),
+        "sources": sorted(trace.clocks),
         "covered_ns": trace.covered_ns[1] - trace.covered_ns[0],
         "error_ns": trace.error_ns,
         "evidence": "; ".join(evidence),

@@ -5,70 +5,27 @@ Rules are data. Findings that can make every number misleading come first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..adapter import is_software
 from ..vocabulary import BUCKETS
 from .attribution import COUNTERS
-from .compare import usable
+from .compare import is_profiled
 from .competition import MUCH, crowded_share
+from .modes import mode_order
+from .run import FOREIGN
+from .verdict_rules import NO_ACTION, NSYS, RECORD_IT, RULES, SETUP, TRACE_RULES, leading_rule, rules_of
+
+__all__ = ["BUSY", "RULES", "judge", "judged_runs", "preflight", "waited_for_a_core"]
 
 Json = dict[str, Any]
+Bounds = list[float]
 
 _STARVED = "the machine was so busy that the renderer's threads may have waited for a core: counters call that a stall"
 _QUIET = "record again while nothing else runs, or with --collect threads, which sees threads that want a core"
 
-RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
-    "Motrix renderer",
-    "the application",
-    "runtime set-up",
-    "encoder settings",
-    "no action",
-)
-
-
 BUSY = 0.5
 """Above this share of waiting in the time that the loop thread wanted a core, the machine is too busy."""
-_ON_CPU = "run on a machine whose GPU has a Vulkan driver; on a CPU, fewer pixels or environments are all that helps"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a bucket means when it leads. ``when`` is a condition on the adapter, or None for any."""
-
-    bucket: str
-    software: bool | None
-    sentence: str
-    owner: str
-    action: str
-
-
-RULES = (
-    Rule("renderer_gpu", True, "a software rasterizer draws the frames on the CPU", SETUP,
-         _ON_CPU),
-    Rule("renderer_gpu", False, "the GPU draws while the loop waits", RENDERER,
-         "see which passes take the time: record once under Nsight Systems"),
-    Rule("renderer_cpu", True, "the renderer's own threads, which feed a software rasterizer, work meanwhile", SETUP,
-         _ON_CPU),
-    Rule("renderer_cpu", False, "the renderer's own threads work while the loop waits", RENDERER,
-         "see what they do: record once with native stacks of those threads"),
-    Rule("renderer_stall", True, "the loop waits for a software rasterizer's picture while nobody works", SETUP,
-         _ON_CPU),
-    Rule("renderer_stall", False, "the loop waits for a picture while nobody works", APPLICATION,
-         "overlap capture with the next step instead of blocking on each frame"),
-    Rule("python_overhead", None, "the loop thread itself is busy handling frames", APPLICATION,
-         "look at copies and conversions between capture and encoder"),
-    Rule("encoder", None, "the loop waits for the video encoder", ENCODER,
-         "encode while the loop runs, or choose a faster preset"),
-    Rule("simulation", None, "the simulation step takes the time", APPLICATION,
-         "profile the step; rendering is not the cost"),
-    Rule("policy", None, "the policy takes the time", APPLICATION, "profile the policy; rendering is not the cost"),
-    Rule("system", None, "the loop waits for a core or for the system", SETUP,
-         "give the process more cores, or stop what competes with it"),
-    Rule("unexplained", None, "no evidence says what the loop waited for", NO_ACTION,
-         "record once under Nsight Systems, which sees the GPU"),
-)  # fmt: skip
 
 
 def preflight(runs: list[Json], environment: Json) -> list[Json]:
@@ -95,7 +52,18 @@ def preflight(runs: list[Json], environment: Json) -> list[Json]:
                 "action": "read shares, not milliseconds; a GPU's would be others",
             }
         )
-    waited = waited_for_a_core(usable(runs, "record") or _any_completed(runs))
+    chosen = judged_runs(runs)
+    if chosen and all(map(is_profiled, chosen)):
+        findings.append(
+            {
+                "finding": "only profiled runs",
+                "detail": f"a profiler disturbed every run that completed; {', '.join(r['run_id'] for r in chosen)} "
+                "is judged with what that cost",
+                "owner": NO_ACTION,
+                "action": "record once without a profiler",
+            }
+        )
+    waited = waited_for_a_core(chosen)
     if waited > BUSY:
         findings.append(
             {
@@ -135,15 +103,16 @@ def _starved(first: str, runs: list[Json]) -> bool:
 def judge(
     runs: list[Json], environment: Json, modes: dict[str, Json] | None = None, cost: list[Json] | None = None
 ) -> Json:
-    """The verdict over the completed runs of mode record (of any mode, where there is none).
+    """The verdict over ``judged_runs``.
 
     Where an observer's runs lend their composition (``modes``), it stands on that; where they were
     refused (``cost``), it says so.
 
-    The lead is certain where its lower bound lies above the runner-up's upper bound; otherwise the
-    verdict abstains and says what would settle it.
+    The lead is certain where its lower bound lies above the runner-up's upper bound, and that of the
+    cause it speaks of above everything else's; otherwise the verdict abstains and says what would settle
+    it. Unexplained time is never certain: it may be anybody's.
     """
-    chosen = usable(runs, "record") or _any_completed(runs)
+    chosen = judged_runs(runs)
     findings = preflight(runs, environment)
     if not chosen:
         return {
@@ -154,19 +123,19 @@ def judge(
             "next": "record again",
         }
     base = sum(run["recording_wall_ns"] for run in chosen)
-    totals = {
-        bucket: [sum(run["buckets"][bucket][key] for run in chosen) / base for key in ("ns", "lo_ns", "hi_ns")]
-        for bucket in BUCKETS
-    }
     composed = ((modes or {}).get(chosen[0]["mode"]) or {}).get("composed")
-    if composed is not None:
-        totals = {bucket: [entry["share"], entry["lo"], entry["hi"]] for bucket, entry in composed["buckets"].items()}
+    totals = _totals(chosen, composed, base)
+    causes = composed["causes"] if composed is not None else [row for run in chosen for row in run["causes"]]
     order = sorted(totals, key=lambda bucket: (-totals[bucket][0], bucket))
     first, second = order[:2]
     software = any(is_software(run["adapter"]) for run in chosen)
-    rule = next(rule for rule in RULES if rule.bucket == first and rule.software in (None, software))
+    rule = leading_rule(first, software, causes)
+    if all(run["mode"] == FOREIGN for run in chosen):
+        rule = TRACE_RULES.get(first, rule)
     starved = composed is None and _starved(first, chosen)
-    certain = totals[first][1] > totals[second][2] and not starved
+    open_question = _open(first, second, totals, _parts(first, software, causes, base, totals[first]))
+    certain = open_question is None and not starved
+    given = {source.split()[0] for run in runs for source in (run["trace"] or {}).get("sources", [])}
     return {
         "preflight": findings,
         "runs": [run["run_id"] for run in chosen],
@@ -186,21 +155,77 @@ def judge(
         "abstains": not certain,
         "sentence": rule.sentence,
         "owner": rule.owner,
-        "action": rule.action,
+        "action": rule.advice(given),
         "starved": starved,
-        "why": None if certain else _STARVED if starved else _why(first, second, totals),
-        "next": None if certain else _QUIET if starved else _next(chosen, cost or []),
+        "why": None if certain else _STARVED if starved else open_question,
+        "next": None if certain else _QUIET if starved else _next(chosen, cost or [], given),
     }
 
 
-def _any_completed(runs: list[Json]) -> list[Json]:
-    """Completed runs of any mode: those with frames, else those that lasted at all."""
+def _totals(chosen: list[Json], composed: Json | None, base: int) -> dict[str, Bounds]:
+    """Share of each bucket in loop and drain, with bounds; of the composition that was lent, where one was."""
+    if composed is not None:
+        return {bucket: [entry["share"], entry["lo"], entry["hi"]] for bucket, entry in composed["buckets"].items()}
+    keys = ("ns", "lo_ns", "hi_ns")
+    return {bucket: [sum(run["buckets"][bucket][key] for run in chosen) / base for key in keys] for bucket in BUCKETS}
+
+
+def judged_runs(runs: list[Json]) -> list[Json]:
+    """Completed runs of mode record, else of the mode that does most; those with frames before those without.
+
+    A run that a profiler disturbed counts only where there is no other.
+    """
     completed = [run for run in runs if run["status"] == "completed" and run["recording_wall_ns"]]
-    return [run for run in completed if run["frames"]] or completed
+    calm = [run for run in completed if not is_profiled(run)] or completed
+    framed = [run for run in calm if run["frames"]] or calm
+    mode = min((run["mode"] for run in framed), key=mode_order, default=None)
+    mine = [run for run in framed if run["mode"] == mode]
+    return [run for run in mine if not run.get("observer_failed")] or mine
 
 
-def _next(runs: list[Json], cost: list[Json]) -> str:
-    """What would settle it."""
+def _parts(bucket: str, software: bool, causes: list[Json], base: int, whole: Bounds) -> list[tuple[str, Bounds]]:
+    """What of a bucket each of its rules speaks of, as shares with bounds, the largest first."""
+    mine = [row for row in causes if row["bucket"] == bucket]
+    spoken = rules_of(bucket, software, [row["cause"] for row in mine])
+    if len(spoken) == 1:
+        return [(rule.sentence, whole) for rule in spoken]
+    keys = ("ns", "lo_ns", "hi_ns")
+    sums = {
+        rule.sentence: [sum(row[key] for row in mine if row["cause"] in names) / base for key in keys]
+        for rule, names in spoken.items()
+    }
+    all_hi = sum(hi for _, _, hi in sums.values())
+    parts = [
+        (sentence, [share, max(lo, whole[1] - (all_hi - hi)), min(hi, whole[2])])
+        for sentence, (share, lo, hi) in sums.items()
+    ]
+    return sorted(parts, key=lambda part: -part[1][0])
+
+
+def _open(first: str, second: str, totals: dict[str, Bounds], parts: list[tuple[str, Bounds]]) -> str | None:
+    """Why the lead is not certain; None if it is."""
+    if first == "unexplained":
+        return "no evidence says whose most of the time is"
+    hi, rival = max((bounds[2], bucket) for bucket, bounds in totals.items() if bucket != first)
+    if totals[first][1] <= hi:
+        return _why(first, second if totals[first][1] <= totals[second][2] else rival, totals)
+    (sentence, lead), *others = parts
+    rivals = [(other, bounds) for other, bounds in others if bounds[2] >= lead[1]]
+    if rivals:
+        return (
+            f"{BUCKETS[first]} holds several things, and the evidence can't tell which leads: {sentence} "
+            f"({lead[1]:.0%} to {lead[2]:.0%}); or {rivals[0][0]} ({rivals[0][1][1]:.0%} to {rivals[0][1][2]:.0%})"
+        )
+    if lead[1] <= hi:
+        return (
+            f"{BUCKETS[first]} leads as a whole; its largest part ({sentence}: {lead[1]:.0%} to {lead[2]:.0%}) "
+            f"need not exceed {BUCKETS[rival]} (up to {hi:.0%})"
+        )
+    return None
+
+
+def _next(runs: list[Json], cost: list[Json], given: set[str]) -> str:
+    """What would settle it; ``given`` are the tools that recorded something already."""
     crowded = max(crowded_share(run) for run in runs)
     if crowded > MUCH:
         return f"record again on a quieter machine: other processes used up to {crowded:.0%} of the cores"
@@ -214,6 +239,10 @@ def _next(runs: list[Json], cost: list[Json]) -> str:
                 f"{', '.join(phases)} took over 30 % more or less under {observer}: what it saw there is not used; "
                 "record its pass again on a quieter machine, or with fewer events"
             )
+    if all(run["mode"] == FOREIGN for run in runs):
+        return RECORD_IT
+    if NSYS in given:
+        return "narrow the bounds: samples of thread states (--collect threads), or a trace with scheduling"
     return "narrow the bounds: samples of thread states, or a recording under Nsight Systems with scheduling"
 
 

@@ -24,6 +24,9 @@ ROWS = np.dtype(
 MAX_GAP_NS = 250_000_000
 """Between samples further apart than this nothing is known."""
 
+SLOWEST_HZ = 50.0
+"""The sampler's slowest pace: taken for a file that does not say how often it looked."""
+
 _ENDED = "XZx"
 _FACTS = b"motrace"
 Array = np.ndarray[Any, Any]
@@ -63,6 +66,14 @@ class ThreadSamples:
     def late_share(self) -> float:
         """Share of the rounds that waited for a core: they come when somebody blocks, so they are biased."""
         return float(self.facts.get("late", 0)) / max(1, int(self.facts.get("rounds", 0)))
+
+    @property
+    def step_ns(self) -> int:
+        """Mean time between the sampler's rounds, ns, by its own count: a thread may be seen once and no more."""
+        rounds, wall_ns = int(self.facts.get("rounds", 0)), int(self.facts.get("wall_ns", 0))
+        if rounds > 1 and wall_ns > 0:
+            return max(1, wall_ns // rounds)
+        return round(1e9 / float(self.facts.get("hz") or self.facts.get("asked_hz") or SLOWEST_HZ))
 
     def intervals(self) -> dict[tuple[int, int], int]:
         """Mean time between samples in ns, by (pid, tid): a state's edges are known to half of it."""

@@ -44,7 +44,8 @@ class Others:
         self._threads: list[Member] = []
         self._clocks: list[int] = []  # of self._threads, and their last values
         self._values: list[int] = []
-        self._busy: list[int] = []  # indices of those that worked at the last full reading
+        self._values_at_full: list[int] = []  # at the last full reading
+        self._busy: list[int] = []  # indices of those that worked before the last full reading
         self._children: list[Member] = []
         self._known: set[tuple[bool, int]] = set()
         self._slots = 0
@@ -63,6 +64,7 @@ class Others:
         self._scan(now)
         self._read_threads(now, [])
         self._ended_ns = max(0, self._unexplained())  # of threads that ended before recording began: nobody's
+        self._values_at_full = self._values
         self._values = [0] * len(self._values)
         self._read_all(now)
 
@@ -122,6 +124,14 @@ class Others:
         self._find_children(now, entries)
         self._read_children(entries)
         self._put(FULL, now, entries)
+        self._find_busy(now)
+
+    def _find_busy(self, now: int) -> None:
+        """After a full reading: who worked since the one before it, whatever was read in between."""
+        worth = (now - self._last_full) >> BUSY_SHIFT
+        pairs = enumerate(zip(self._values, self._values_at_full))
+        self._busy = [position for position, (value, last) in pairs if value - last > worth]
+        self._values_at_full = self._values.copy()
         self._last_full = now
 
     def _read_threads(self, now: int, entries: list[int]) -> None:
@@ -132,17 +142,10 @@ class Others:
             except OSError:
                 self._drop_ended()
         if values != self._values:
-            worth = (now - self._last_full) >> BUSY_SHIFT
-            busy = []
             for position, (value, last) in enumerate(zip(values, self._values)):
                 if value != last:
                     entries += (self._threads[position].slot, value)
-                    if value - last > worth:
-                        busy.append(position)
-            self._busy = busy
             self._values = values
-        elif self._busy:
-            self._busy = []
 
     def _unexplained(self) -> int:
         """CPU time of the process that its known threads did not use, in ns.
@@ -155,17 +158,18 @@ class Others:
 
     def _drop_ended(self) -> None:
         """Forget threads that ended; what they used stays in the sum."""
-        alive: list[tuple[Member, int]] = []
-        for member, value in zip(self._threads, self._values):
+        alive: list[tuple[Member, int, int]] = []
+        for member, value, at_full in zip(self._threads, self._values, self._values_at_full):
             try:
                 clock_gettime_ns(member.clock)
-                alive.append((member, value))
+                alive.append((member, value, at_full))
             except OSError:
                 self._ended_ns += value
                 self._gone(member)
-        self._threads = [member for member, _ in alive]
-        self._clocks = [member.clock for member, _ in alive]
-        self._values = [value for _, value in alive]
+        self._threads = [member for member, _, _ in alive]
+        self._clocks = [member.clock for member, _, _ in alive]
+        self._values = [value for _, value, _ in alive]
+        self._values_at_full = [at_full for _, _, at_full in alive]
         self._busy = []
 
     def _read_children(self, entries: list[int]) -> None:
@@ -214,6 +218,7 @@ class Others:
                 self._threads.append(self._new(tid, False, now))
                 self._clocks.append(self._threads[-1].clock)
                 self._values.append(0)
+                self._values_at_full.append(0)
         self._full_every = max(FULL_EVERY_NS, FULL_EVERY_PER_THREAD_NS * len(self._threads))
         due = [member for member in (*self._threads, *self._children) if describe_all or now >= member.look_again_ns]
         libraries = start_libraries([member.id for member in due if not member.is_child and not member.library])
