@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from launched import begin, end
+import launched
 
 import motrace
 
@@ -92,7 +92,7 @@ def main(folder: str, truth_path: str, repeats: int) -> None:
         child.stdin.flush()
         return int(child.stdout.readline())
 
-    begin(folder)
+    launched.begin(folder)
     motrace.segment("loop")
     for _ in range(repeats):
         with motrace.frame():
@@ -103,7 +103,7 @@ def main(folder: str, truth_path: str, repeats: int) -> None:
             measure("child", child_works)
             measure("nanosleep in C", lambda: ctypes.CDLL(None).usleep(20_000) and 0)
     motrace.segment("shutdown")
-    end(folder)
+    launched.end(folder)
     child.stdin.close()
     child.wait()
     with open(truth_path, "w") as file:

@@ -3,7 +3,7 @@
 import mmap
 import sys
 
-from launched import begin
+import launched
 
 import motrace
 
@@ -12,7 +12,7 @@ with open(counter_path, "wb") as file:
     file.truncate(4096)
 with open(counter_path, "r+b") as file:
     counter = memoryview(mmap.mmap(file.fileno(), 4096)).cast("q")
-begin(folder, cpu_clocks=len(sys.argv) > 3)
+launched.begin(folder, cpu_clocks=len(sys.argv) > 3)
 done = 0
 print("ready", flush=True)
 while True:

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from launched import begin, end
+import launched
 
 import motrace
 
@@ -40,7 +40,7 @@ def main() -> None:
 
         named = torch.profiler.record_function
         profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
-    begin(folder)
+    launched.begin(folder)
     with profiler:
         for number in range(frames):
             with motrace.frame():
@@ -50,7 +50,7 @@ def main() -> None:
                     digest()
                 with motrace.span("rest"), named("rest"):
                     time.sleep(0.001 * (1 + number % 4))
-    end(folder)
+    launched.end(folder)
     if trace is not None:
         profiler.export_chrome_trace(trace)
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from launched import begin
+import launched
 
 import motrace
 
@@ -46,7 +46,7 @@ def main(folder: str, seconds: float, threads: int, fork: bool) -> None:
         child.stdin.flush()
         child.stdout.readline()
 
-    begin(folder)
+    launched.begin(folder)
     motrace.segment("loop")
     print("ready", flush=True)
     end = time.monotonic() + seconds
@@ -69,7 +69,7 @@ def main(folder: str, seconds: float, threads: int, fork: bool) -> None:
             if fork and turn % 20 == 0:
                 words = [sys.executable, "-S", "-c", "import time; time.sleep(0.1)"]
                 os.waitpid(os.posix_spawn(sys.executable, words, os.environ), 0)
-    end(folder)
+    launched.end(folder)
     child.stdin.close()
     child.wait()
     os.close(writer)
