@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import runs
-from ..errors import MotraceError
+from ..errors import MotraceError, left_out
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
@@ -86,14 +86,15 @@ def load_run(path: Path) -> RunRecording:
     """Read a run folder. What can't be read becomes a warning; raises MotraceError where nothing can."""
     warnings: list[str] = []
     manifest: dict[str, Any] = {}
-    try:
+    with left_out(runs.RUN_FILE, warnings):
         if (path / runs.RUN_FILE).exists():
             manifest = runs.read_json(path / runs.RUN_FILE)
         else:
             warnings.append(f"no {runs.RUN_FILE}: what the run was asked to do and how it ended is not known")
-    except MotraceError as error:
-        warnings.append(str(error))
     span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
+    warnings += [
+        f"{log.path.name} is damaged from its beginning" for log in span_logs if log.damaged and not len(log.records)
+    ]
     span_logs = [log for log in span_logs if len(log.records)]
     cpu_logs = _read_all(path, "cpu-*.bin", CpuLogFile.read, warnings)
     if not span_logs:
@@ -104,10 +105,8 @@ def load_run(path: Path) -> RunRecording:
         warnings.append(f"left out, since another recording wrote into the same folder: {', '.join(left)}")
     span_logs = kept
     episodes = None
-    try:
+    with left_out(runs.EPISODES_FILE, warnings):
         episodes = read_episodes(path)
-    except MotraceError as error:
-        warnings.append(str(error))
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
         run_id=str(manifest.get("run_id", path.name)),
@@ -126,10 +125,8 @@ def load_run(path: Path) -> RunRecording:
 def _read_all(path: Path, pattern: str, read: Any, warnings: list[str]) -> list[Any]:
     found = []
     for file in sorted(path.glob(pattern)):
-        try:
+        with left_out(file.name, warnings):
             found.append(read(file))
-        except MotraceError as error:
-            warnings.append(str(error))
     return found
 
 

@@ -116,18 +116,19 @@ def segment(name: str) -> None:
     log.point(KIND_SEGMENT | _segments[name], log.begin_ns(), 0)
 
 
-def start(directory: str | os.PathLike[str], run_id: str = "run", cpu_clocks: bool = True) -> Path:
+def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_clocks: bool = True) -> Path:
     """Begin to record this process into a new folder below ``directory`` (01, 02 and so on); returns that folder.
 
-    The calling thread is the loop thread: its CPU clocks are read with its spans, if ``cpu_clocks``.
-    Under ``run_record`` the recording is on already, and stays where it is. Raises RuntimeError if
-    the program itself has begun one, OSError if no folder can be made.
+    The calling thread is the loop thread: its CPU clocks are read with its spans, if ``cpu_clocks``. The run is called
+    as its folder, unless ``run_id`` says otherwise. Under ``run_record`` the recording is on already, and stays where
+    it is. Raises RuntimeError if the program itself has begun one, OSError if no folder can be made.
     """
     if _recording is not None:
         if _recording.launched:
             return Path(_recording.directory)
         raise RuntimeError(f"motrace is already recording into {_recording.directory}: call motrace.stop() first")
     run_dir = runs.new_run_dir(Path(os.path.abspath(directory)))
+    run_id = run_dir.name if run_id is None else run_id
     try:
         runs.update_run(run_dir, run_id=run_id, mode="custom", status=runs.RUNNING, process={"pid": os.getpid()})
         _begin(_Recording(str(run_dir), run_id, cpu_clocks, launched=False))
