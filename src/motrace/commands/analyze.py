@@ -146,6 +146,9 @@ def show(report: dict[str, Any], console: Console) -> None:
             soft_wrap=True,
             markup=False,
         )
+        if mode == "custom" and len(pool["runs"]) > 1:  # started by hand: they need not be alike
+            rates = {run["run_id"]: run["loop_fps"] for run in report["runs"]}
+            console.print(", ".join(f"{run}: {number(rates[run])} FPS" for run in pool["runs"]), markup=False)
         composed = pool["composed"]
         if composed is not None:
             console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:", markup=False)
