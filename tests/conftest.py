@@ -48,9 +48,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture
 def recording(tmp_path: Path) -> Iterator[Path]:
     """A folder into which this process records, without CPU clocks, during the test."""
-    folder = tmp_path / "run"
-    motrace.start(folder, cpu_clocks=False)
-    yield folder
+    yield motrace.start(tmp_path / "run", cpu_clocks=False)
     motrace.stop()
 
 

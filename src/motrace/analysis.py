@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,36 +14,24 @@ import pyarrow as pa
 
 from . import output, runs, tables
 from .collect.nsys import find_nsys
-from .errors import MotraceError
+from .errors import MotraceError, left_out, reason
 from .joining import read_run
-from .model.benchmark import benchmark_rows
-from .model.compare import record_against_none, rungs, same_states
-from .model.episodes import mode_episodes
-from .model.modes import pool_modes
-from .model.observers import observers_cost
+from .model.experiment import experiment_report
 from .model.run import analyse_run
 from .model.run_tables import build_tables
-from .model.runtime import mode_runtimes
 from .model.summary import summarise
-from .model.verdict import judge
+from .model.trace import Trace
 from .own_paths import shortened
 from .ownfiles import OwnFile
 from .ownprofiles import read_own
 from .readers.events import EventStore
 from .readers.nsys import Exporter
+from .readers.run import RunRecording
 from .redaction import redacted
 from .sources import STREAM, RunSources, Sources, find, name_of
 
 Json = dict[str, Any]
 BUNDLE_FILE = "play.json"
-NO_RUN: Json = {
-    "preflight": [],
-    "bucket": None,
-    "abstains": True,
-    "why": "a profile alone: where a loop's time went needs a recorded run",
-    "next": "record the program (python -m tools.run_record --instrument WHAT.toml -- python PROGRAM), "
-    "and profile that run",
-}
 
 
 @dataclass
@@ -74,34 +62,46 @@ class _OneRun:
     problem: str | None
     events: dict[str, list[Path]] = field(default_factory=dict)
     profiles: list[Json] = field(default_factory=list)
+    name: str = ""
 
 
 def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
-    try:
+    warnings: list[str] = []
+    name = source.run_id or source.path.name
+    with left_out(name, warnings):
         recording, trace = read_run(source, scratch, phases)
-        analysis = analyse_run(recording, trace)
-        made = build_tables(analysis)
-        summary = summarise(analysis, made)
-    except MotraceError as error:
-        return _OneRun(None, {}, str(error))
+        try:
+            return _analysed(recording, trace)
+        except Exception as error:
+            if trace is None or source.is_trace:
+                raise
+            recording.warnings.append(reason("what profilers recorded of it is left out", error))
+        return _analysed(recording, None)
+    return _OneRun(None, {}, warnings[0], name=name)
+
+
+def _analysed(recording: RunRecording, trace: Trace | None) -> _OneRun:
+    analysis = analyse_run(recording, trace)
+    made = build_tables(analysis)
+    summary = summarise(analysis, made)
     if summary["residual_ns"]:
         raise MotraceError(
-            f"{source.path.name}: {summary['residual_ns']} ns are attributed twice or not at all; "
+            f"{recording.run_id}: {summary['residual_ns']} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
     events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
     profiles = [] if trace is None else list(trace.profiles)
-    return _OneRun(summary, made, None, events, profiles)
+    return _OneRun(summary, made, None, events, profiles, recording.run_id)
 
 
 def _one_file(file: OwnFile, scratch: Path) -> _OneRun:
     """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
-    try:
+    warnings: list[str] = []
+    with left_out(file.path.name, warnings):
         own = read_own(file, file.path.name, scratch)
-    except MotraceError as error:
-        return _OneRun(None, {}, str(error))
-    store = EventStore(tuple(part.folder for part in own.parts))
-    return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
+        store = EventStore(tuple(part.folder for part in own.parts))
+        return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
+    return _OneRun(None, {}, warnings[0])
 
 
 def analyse(
@@ -119,10 +119,8 @@ def analyse(
     warnings: list[str] = list(sources.warnings)
     experiment: Json = {}
     if (home / runs.EXPERIMENT_FILE).exists():
-        try:
+        with left_out(runs.EXPERIMENT_FILE, warnings):
             experiment = runs.read_json(home / runs.EXPERIMENT_FILE)
-        except MotraceError as error:
-            warnings.append(str(error))
     elif not all(run.is_trace for run in sources.runs):
         warnings.append(f"no {runs.EXPERIMENT_FILE}: the command and the environment are not known")
     done: list[_OneRun] = []
@@ -133,60 +131,51 @@ def analyse(
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     profiles = [told for one in done for told in one.profiles]
-    if not usable and not profiles:
-        raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
-    joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
-    clocks = joined["clocks"].to_pylist()
-    summaries = [one.summary for one in usable if one.summary is not None]
-    report = _report(home, experiment, summaries, joined, clocks, warnings, profiles)
+    report, joined, good = _report_of_good(home, experiment, usable, warnings, profiles)
     events: dict[str, list[Path]] = {}
-    for one in done:
+    for one in [*good, *(one for one in done if one.summary is None)]:
         for name, files in one.events.items():
             events.setdefault(name, []).extend(files)
     return Analysis(home, report, joined, events)
 
 
-def _report(
-    home: Path,
-    experiment: Json,
-    summaries: list[Json],
-    joined: dict[str, pa.Table],
-    clocks: list[Json],
-    warnings: list[str],
-    profiles: list[Json],
-) -> Json:
-    """What report.json holds: everything that is computed of several runs, and what was recorded of all."""
-    environment = experiment.get("environment") or {}
-    if not environment:
-        environment = {"unknown": {"environment": f"no {runs.EXPERIMENT_FILE}"}}
-    same = same_states(summaries)
-    if same is False:
-        warnings.append("the runs did not end in the same simulation state: they did not do the same work")
-    warnings += _experiment_warnings(experiment)
-    cost = observers_cost(summaries)
-    modes = pool_modes(summaries, joined["frames"], cost)
-    for name, found in (("episodes", mode_episodes(summaries, joined)), ("runtime", mode_runtimes(summaries, joined))):
-        for mode, told in found.items():
-            modes[mode][name] = told
-    report = {
-        "schema_version": runs.SCHEMA_VERSION,
-        "experiment": experiment.get("experiment", name_of(home)),
-        "created_utc": experiment.get("created_utc"),
-        "environment": environment,
-        "command": experiment.get("command") or {},
-        "runs": summaries,
-        "modes": modes,
-        "same_states": same,
-        "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
-        "observers": cost,
-        "profiles": profiles,
-        "what_if": [],
-        "verdict": judge(summaries, environment, modes, cost) if summaries else NO_RUN,
-        "clocks": clocks,
-        "warnings": warnings + _run_warnings(summaries),
-    }
-    whole = {**report, "benchmark": benchmark_rows(report) if summaries else []}
-    return dict(shortened(redacted(whole), home))
+def _report_of_good(
+    home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
+) -> tuple[Json, dict[str, pa.Table], list[_OneRun]]:
+    """The report, its tables and the runs in it: a run of which alone no report can be made is left out with a warning.
+
+    So is experiment.json, if it is that. Raises MotraceError where nothing is left.
+    """
+    try:
+        return *_combined(home, experiment, usable, warnings, profiles), usable
+    except Exception:  # noqa: BLE001  (one of them holds what it should not: which?)
+        good: list[_OneRun] = []
+        for one in usable:
+            with left_out(one.name, warnings):
+                _combined(home, {}, [one], [], [])
+                good.append(one)
+        more: list[str] = []
+        with left_out(runs.EXPERIMENT_FILE, more):
+            return *_combined(home, experiment, good, warnings, profiles), good
+        return *_combined(home, {}, good, warnings + more if good or profiles else warnings, profiles), good
+
+
+def _combined(
+    home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
+) -> tuple[Json, dict[str, pa.Table]]:
+    """The report of an experiment, which can be shown, and its tables. Raises MotraceError where it has no run left."""
+    from .report.markdown import render_markdown
+
+    if not usable and not profiles:
+        raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
+    joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
+    summaries = [one.summary for one in usable if one.summary is not None]
+    environment = experiment.get("environment") or {"unknown": {"environment": f"no {runs.EXPERIMENT_FILE}"}}
+    whole = {"experiment": name_of(home), **experiment, "environment": environment}
+    report = {"schema_version": runs.SCHEMA_VERSION, **experiment_report(whole, summaries, joined, warnings, profiles)}
+    report = dict(shortened(redacted(report), home))
+    render_markdown(report)
+    return report, joined
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
@@ -196,25 +185,20 @@ def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int
         yield from map(work, sources, folders)
         return
     with ProcessPoolExecutor(min(jobs, len(sources))) as pool:
-        yield from pool.map(work, sources, folders)
+        begun = [pool.submit(work, source, folder) for source, folder in zip(sources, folders)]
+        for source, folder, one in zip(sources, folders, begun):
+            try:
+                yield one.result()
+            except BrokenExecutor:  # a process was killed, but of which run? Each again, in a process of its own
+                yield _alone(work, source, folder)
 
 
-def _run_warnings(summaries: list[Json]) -> list[str]:
-    """Warnings of the runs; one that several share is said once."""
-    whose: dict[str, list[str]] = {}
-    for summary in summaries:
-        for text in summary["warnings"]:
-            whose.setdefault(text, []).append(summary["run_id"])
-    return [f"{', '.join(run_ids)}: {text}" for text, run_ids in whose.items()]
-
-
-def _experiment_warnings(experiment: Json) -> list[str]:
-    """What the recording warned of before its runs began."""
-    told = [str(text) for text in (experiment.get("command") or {}).get("warnings") or []]
-    free = (experiment.get("environment") or {}).get("disk_free_bytes")
-    if free is not None and free < 1 << 30:
-        told.append(f"low disk: {free / 1e6:.0f} MB were free when the experiment began")
-    return told
+def _alone(work: Callable[..., _OneRun], source: RunSources, folder: Path) -> _OneRun:
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(work, source, folder).result()
+        except BrokenExecutor:
+            return _OneRun(None, {}, f"{source.path.name}: the process that analysed it was killed (out of memory?)")
 
 
 def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import tables
-from .errors import MotraceError
+from .errors import left_out
 from .model.evidence import StatesFrom
 from .model.pieces import closed_spans
 from .model.trace import LoopStacks
@@ -43,14 +43,11 @@ class Part:
 def read_parts(recording: RunRecording, origin_ns: int, scratch: Path) -> list[Part]:
     """All that collectors left in the run's folder; what can't be read becomes a warning of the recording."""
     parts = []
-    for read in _READERS:
-        try:
+    for what, read in _READERS.items():
+        with left_out(what, recording.warnings):
             part = read(recording, origin_ns, scratch)
-        except MotraceError as error:
-            recording.warnings.append(str(error))
-            continue
-        if part is not None:
-            parts.append(part)
+            if part is not None:
+                parts.append(part)
     return parts
 
 
@@ -182,10 +179,10 @@ def _plain(name: str, table: pa.Table, recording: RunRecording, folder: Path) ->
     return Part(name, folder)
 
 
-_READERS: tuple[Callable[[RunRecording, int, Path], Part | None], ...] = (
-    _thread_states,
-    _stacks,
-    _torch,
-    _lines,
-    _gpu_metrics,
-)
+_READERS: dict[str, Callable[[RunRecording, int, Path], Part | None]] = {
+    "threads.arrow": _thread_states,
+    "py-spy": _stacks,
+    "torch.json": _torch,
+    "scalene.json": _lines,
+    "gpu.arrow": _gpu_metrics,
+}

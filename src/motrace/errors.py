@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+DEBUG_VARIABLE = "MOTRACE_DEBUG"
+"""Set in the environment (by --debug), so that processes of ours see it: tracebacks are shown."""
 EXTRAS = {
     "analyze": "adbc_driver_manager adbc_driver_sqlite jinja2 numpy pandas psutil pyarrow rich scipy tomli",
     "workload": "imageio_ffmpeg mediapy motrixsim pynvml torch",
@@ -26,3 +33,24 @@ class UsageError(MotraceError):
     """The command was called wrongly."""
 
     exit_status = 2
+
+
+def reason(what: str, error: BaseException) -> str:
+    """Why ``what`` failed, in one line that names it; with DEBUG_VARIABLE set its traceback goes to stderr."""
+    if os.environ.get(DEBUG_VARIABLE):
+        import traceback  # the measured process has no need of it
+
+        traceback.print_exception(error, file=sys.stderr)
+    text = " ".join(str(error).split())
+    if not isinstance(error, MotraceError):
+        text = f"{type(error).__name__}: {text}"[:300].rstrip(": ")
+    return text if what in text else f"{what}: {text}"
+
+
+@contextmanager
+def left_out(what: str, warnings: list[str]) -> Iterator[None]:
+    """Whatever goes wrong inside becomes a warning that names ``what``; the rest goes on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  (files may hold anything)
+        warnings.append(reason(what, error))

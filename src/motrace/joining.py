@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .collected import Part, read_parts
-from .errors import MotraceError
+from .errors import left_out
 from .foreign import foreign_recording
 from .model.evidence import StatesFrom
 from .model.pieces import closed_spans, collect_segments
@@ -50,14 +50,15 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     aligned: list[tuple[NsysTrace, ClockFit]] = []
     origin = collect_segments(recording)[0].start_ns
     for file in source.traces:
-        opened = file.open()
-        tied = align_trace(recording, opened)
-        if tied is None:
-            recording.warnings.append(f"{opened.name}: nothing ties its clock to the run's; it is left out")
-            continue
-        if "UTC" in tied.method:
-            recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
-        aligned.append((opened, tied))
+        with left_out(file.path.name, recording.warnings):
+            opened = file.open()
+            tied = align_trace(recording, opened)
+            if tied is None:
+                recording.warnings.append(f"{opened.name}: nothing ties its clock to the run's; it is left out")
+                continue
+            if "UTC" in tied.method:
+                recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
+            aligned.append((opened, tied))
     parts = read_parts(recording, origin, scratch)
     told = _read_own_files(source, recording, origin, scratch, parts)
     joined = _joined(recording, aligned, parts, scratch, pids_of(recording), told)
@@ -72,15 +73,12 @@ def _read_own_files(
     """What the users' files of a run tell; their tables are added to ``parts``. A bad one becomes a warning."""
     told = []
     for number, file in enumerate(source.files, 1):
-        try:
+        with left_out(file.path.name, recording.warnings):
             own = read_own(file, recording.run_id, scratch, recording, origin_ns, number)
-        except MotraceError as error:
-            recording.warnings.append(str(error))
-            continue
-        parts += own.parts
-        told.append(own.told)
-        recording.warnings += own.warnings
-        recording.manifest["profiler_attached"] = True  # it was, whatever the launcher knew of it
+            parts += own.parts
+            told.append(own.told)
+            recording.warnings += own.warnings
+            recording.manifest["profiler_attached"] = True  # it was, whatever the launcher knew of it
     return tuple(told)
 
 
@@ -133,6 +131,7 @@ def _joined(
     origin = collect_segments(recording)[0].start_ns
     folders = []
     covered = []
+    usable: list[tuple[NsysTrace, ClockFit]] = []
     for number, (trace, fit) in enumerate(traces):
         folder = scratch / f"events{number}"
 
@@ -140,11 +139,14 @@ def _joined(
             return fit.to_run(times) - origin
 
         window = start - origin - fit.error_ns, end - origin + fit.error_ns
-        convert(trace, recording.run_id, folder, to_run, pids, window)
-        folders.append(folder)
-        edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
-        alone = pids is None  # it is all there is: its events may go on beyond the time that it says it lasted
-        covered.append((start, end) if alone else (max(start, int(edges[0])), min(end, int(edges[1]))))
+        with left_out(trace.name, recording.warnings):
+            convert(trace, recording.run_id, folder, to_run, pids, window)
+            edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
+            alone = pids is None  # it is all there is: its events may go on beyond the time that it says it lasted
+            covered.append((start, end) if alone else (max(start, int(edges[0])), min(end, int(edges[1]))))
+            folders.append(folder)
+            usable.append((trace, fit))
+    traces = usable
     if not parts and not traces and not profiles:
         return None
     names = {key: name for trace, _ in traces for key, name in trace.threads.items() if pids is None or key[0] in pids}

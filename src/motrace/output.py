@@ -29,9 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file. Raises OSError."""
+    """Write a text file; bytes of a path or a name that are not text become ``?``. Raises OSError."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def folder(root: Path, *below: str) -> Path:

@@ -96,7 +96,8 @@ def owners(file: OwnFile, told: Told, by_home: dict[Path, list[Path]]) -> tuple[
     ``by_home`` are the run folders of each experiment.
     """
     identities = {run: run_identity(run) for known in by_home.values() for run in known}
-    around = next((run for run in identities if run.resolve() in file.path.resolve().parents), None)
+    above = [run for run in identities if run.resolve() in file.path.resolve().parents]
+    around = max(above, key=lambda run: len(run.resolve().parts), default=None)
     named = [run for run, who in identities.items() if _names(told, who) and (run == around or _same_time(told, who))]
     if named:
         return named, "its process" + (" and time" if told.utc_ns is not None else "")

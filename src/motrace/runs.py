@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,34 @@ def update_run(run_dir: Path, **fields: Any) -> Json:
     return manifest
 
 
+def new_run_dir(parent: Path) -> Path:
+    """Make the next numbered folder of a run below ``parent``, made too if it is missing. Raises OSError.
+
+    Of several processes that ask at once each gets one of its own.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    number = max((int(entry.name) for entry in parent.iterdir() if is_numbered(entry)), default=0)
+    while True:
+        number += 1
+        made = parent / f"{number:02d}"
+        with suppress(FileExistsError):
+            made.mkdir()
+            return made
+
+
+def is_numbered(run_dir: Path) -> bool:
+    """Whether a folder is named as ``new_run_dir`` names runs."""
+    return run_dir.name.isascii() and run_dir.name.isdigit()
+
+
+def remove_run_dir(run_dir: Path) -> None:
+    """Remove a run's folder in which nothing could be recorded, as far as it can be removed."""
+    with suppress(OSError):
+        for file in run_dir.iterdir():
+            file.unlink()
+        run_dir.rmdir()
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     import hashlib  # takes 10 ms to load, and the measured process does not need it
@@ -104,15 +133,32 @@ def find_experiments(root: Path) -> dict[Path, list[Path]]:
     """Experiments at or below ``root``: their folder, and the folders of their runs.
 
     The experiment of a run is the nearest folder at or above it that holds experiment.json (``root`` may itself
-    be a run of one), else the run's parent folder, or the run's own where that is ``root``.
+    be a run of one), else the run's parent folder, or the run's own where that is ``root``, or has numbered runs in it
+    (``motrace.start`` once recorded into the folder itself).
     """
     experiments: dict[Path, list[Path]] = {}
-    for run_dir in find_runs(root):
+    found = list(find_runs(root))
+    above = {root, *(run_dir.parent for run_dir in found if is_numbered(run_dir))}
+    for run_dir in found:
         home = next((path for path in (run_dir, *run_dir.parents) if (path / EXPERIMENT_FILE).exists()), None)
         if home is None:
-            home = run_dir if run_dir == root else run_dir.parent
+            home = run_dir if run_dir in above else run_dir.parent
         experiments.setdefault(home, []).append(run_dir)
     return experiments
+
+
+def still_records(pid: int, run_dir: Path) -> bool:
+    """Whether a process with this id runs and has a log of the run mapped.
+
+    Another process may have its id by now; the same one may have replaced itself (exec) or begun another run.
+    """
+    try:
+        mapped = Path(f"/proc/{pid}/maps").read_bytes()
+    except PermissionError:
+        return process_alive(pid)
+    except OSError:
+        return False
+    return os.fsencode(run_dir.resolve() / "spans-") in mapped
 
 
 def process_alive(pid: int) -> bool:

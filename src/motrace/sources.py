@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import runs
-from .errors import MotraceError
+from .errors import MotraceError, left_out
 from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owners
 from .readers.identity import run_identity
 from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
@@ -65,8 +65,10 @@ class Sources:
     warnings: list[str] = field(default_factory=list)
 
 
-def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> dict[Path, Sources]:
-    """Experiments below ``paths``, by folder. Raises MotraceError where there is none.
+def find(
+    paths: list[Path], scratch: Path, export: Exporter | None = None, problems: list[MotraceError] | None = None
+) -> dict[Path, Sources]:
+    """Experiments below ``paths``, by folder. Raises MotraceError where there is none; ``problems`` gets it instead.
 
     A profiler's file may lie anywhere below the paths: it is joined to the run whose process it
     watched, by the run-id mark, the process id and the time. What belongs to no run is an
@@ -76,22 +78,13 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     files: list[Path] = []
     own: dict[Path, OwnFile] = {}
     for path in paths:
-        if not path.exists():
-            raise MotraceError(f"{path}: no such file or folder")
-        alone = _is_trace(path)
-        theirs = [] if alone else list(find_own(path))
-        if not path.is_dir() and not alone and not theirs:
-            raise MotraceError(
-                f"{path}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file "
-                "of py-spy, Scalene or torch.profiler"
-            )
-        here = {} if alone or not path.is_dir() else runs.find_experiments(path)
-        traces = [path] if alone else list(find_traces(path))
-        if not here and not traces and not theirs:
-            raise MotraceError(
-                f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no file of a profiler); "
-                "record one with `python -m tools.run_record`"
-            )
+        try:
+            here, traces, theirs = _below(path)
+        except MotraceError as error:
+            if problems is None:
+                raise
+            problems.append(error)
+            continue
         files += [file for file in traces if file not in files]
         own |= {file.path: file for file in theirs}
         for home, run_dirs in here.items():
@@ -104,6 +97,27 @@ def find(paths: list[Path], scratch: Path, export: Exporter | None = None) -> di
     for sources in found.values():
         _tell_apart(sources.runs)
     return found
+
+
+def _below(path: Path) -> tuple[dict[Path, list[Path]], list[Path], list[OwnFile]]:
+    """Experiments, traces of Nsight Systems and users' files at or below a path. Raises MotraceError."""
+    if not path.exists():
+        raise MotraceError(f"{path}: no such file or folder")
+    alone = _is_trace(path)
+    theirs = [] if alone else list(find_own(path))
+    if not path.is_dir() and not alone and not theirs:
+        raise MotraceError(
+            f"{path}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file "
+            "of py-spy, Scalene or torch.profiler"
+        )
+    here = {} if alone or not path.is_dir() else runs.find_experiments(path)
+    traces = [path] if alone else list(find_traces(path))
+    if not here and not traces and not theirs:
+        raise MotraceError(
+            f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no file of a profiler); "
+            "record one with `python -m tools.run_record`"
+        )
+    return here, traces, theirs
 
 
 def _tell_apart(known: list[RunSources]) -> None:
@@ -184,11 +198,9 @@ def _open(
     """The first form of a recording that can be read, opened, and what is wrong with those before it."""
     problems: list[str] = []
     for file in forms:
-        try:
+        with left_out(file.name, problems):
             opened = TraceFile(file, _exported(file, folder, export), folder)
             return opened, opened.open(), problems
-        except MotraceError as error:
-            problems.append(str(error))
     return None, None, problems
 
 
@@ -201,16 +213,14 @@ def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export:
     folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
     folder.mkdir(parents=True, exist_ok=True)
     opened, trace, problems = _open(forms, folder, export)
-    around = [home for home in found if home.resolve() in file.resolve().parents and home.is_dir()]
-    home = max(around, key=lambda home: len(home.parts), default=file if opened is None else opened.path)
+    home = _around(file, found) or (file if opened is None else opened.path)
     watched: list[RunSources] = []
     if opened is not None and trace is not None:
-        try:
+        before = len(problems)
+        with left_out(opened.path.name, problems):
             runs_here = [run for sources in found.values() for run in sources.runs if not run.is_trace]
             watched = [run for run in runs_here if watches(trace, run)]
-        except MotraceError as error:
-            problems.append(str(error))
-            opened = None
+        opened = opened if len(problems) == before else None
     if problems:
         found.setdefault(home, Sources()).warnings.extend(problems)
     if opened is None:
@@ -221,13 +231,20 @@ def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export:
         found.setdefault(opened.path, Sources()).runs.append(RunSources(opened.path, [opened], is_trace=True))
 
 
+def _around(file: Path, found: dict[Path, Sources]) -> Path | None:
+    """The folder of the experiment that a file lies in."""
+    around = [home for home in found if home.resolve() in file.resolve().parents and home.is_dir()]
+    return max(around, key=lambda home: len(home.parts), default=None)
+
+
 def _place_own(file: OwnFile, found: dict[Path, Sources]) -> None:
     """Give a user's file to the runs that it watched; else it is an experiment of its own, whose folder is the file."""
     known = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
-    try:
+    problems: list[str] = []
+    with left_out(file.path.name, problems):
         watched, why = owners(file, look_into(file), {home: paths for home, paths in known.items() if paths})
-    except MotraceError as error:
-        found.setdefault(file.path, Sources()).warnings.append(str(error))
+    if problems:
+        found.setdefault(_around(file.path, found) or file.path, Sources()).warnings.extend(problems)
         return
     for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
         run.files.append(replace(file, joined_by=why))

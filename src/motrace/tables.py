@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import output
-from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, frames_schema
+from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, frames_schema, phase_column, phases_of
 
 __all__ = [
     "EVENT_TABLES", "SCHEMAS", "SPARSE_TABLES", "check", "concatenate", "frames_schema", "make", "no_rows",
-    "one_below_the_other", "write",
+    "one_below_the_other", "phase_column", "phases_of", "write",
 ]  # fmt: skip
 
 
@@ -74,8 +74,7 @@ def one_below_the_other(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]
         for name in parts[0]
         if name != "frames"
     }
-    fixed = frames_schema(()).names
-    phases = sorted({name for part in parts for name in part["frames"].column_names if name not in fixed})
+    phases = sorted({phase for part in parts for phase in phases_of(part["frames"].column_names)})
     schema = frames_schema(phases)
     same = []
     for part in parts:

@@ -57,7 +57,7 @@ def test_lines_are_read_and_the_exit_status_is_the_programs(tmp_path: Path) -> N
     rows = {row["line"]: row for row in lines.to_pylist() if row["file"].endswith("program.py")}
     busiest = max(rows.values(), key=lambda row: row["python_pct"] + row["native_pct"] + row["system_pct"])
     assert busiest["line"] in (7, 8), rows
-    assert load_run(tmp_path / "run").span_logs[0].open_names() == []
+    assert load_run(tmp_path / "run" / "01").span_logs[0].open_names() == []
 
 
 def test_its_file_is_the_runs_wherever_the_program_runs() -> None:

@@ -28,7 +28,7 @@ torch = pytest.importorskip("torch")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Spans]:
     """A loop of ours with the hook; its trace, and the spans, which bear the same names as its ranges."""
     folder = tmp_path_factory.mktemp("torch")
-    motrace.start(folder / "run", cpu_clocks=False)
+    run_dir = motrace.start(folder / "run", cpu_clocks=False)
     hook = TorchHook(str(folder / FILE))
     for number in range(FIRST_FRAME + FRAMES + 2):
         hook.frame(number)
@@ -39,7 +39,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Spans]:
                     time.sleep(0.001 * (1 + number % 3))
     hook.end()
     motrace.stop()
-    ((_, spans),) = spans_of(folder / "run").items()
+    ((_, spans),) = spans_of(run_dir).items()
     return folder / FILE, spans
 
 

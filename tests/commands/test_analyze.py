@@ -187,7 +187,7 @@ def test_a_program_that_raises_is_a_crash(run_program: Callable, tmp_path: Path)
     code = "import motrace, sys; motrace.start(sys.argv[1])\nwith motrace.span('x'): raise ValueError('broken')"
     done = run_program("-c", code, tmp_path / "mine", check=False)
     assert done.returncode == 1
-    manifest = json.loads((tmp_path / "mine" / "run.json").read_text())
+    manifest = json.loads((tmp_path / "mine" / "01" / "run.json").read_text())
     assert manifest["status"] == "crashed" and manifest["status_reason"] == "ValueError: broken"
 
 

@@ -138,6 +138,7 @@ def _log(
         path=Path("simulated"),
         pid=1,
         tid=1,
+        created_ns=0,
         dropped=0,
         has_run_delay=True,
         tick_ns=TICK_NS,

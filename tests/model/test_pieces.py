@@ -94,7 +94,7 @@ def test_pieces_say_what_happened(program: list[tuple[str, object]]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         truth = play(program, folder / "run")
-        recording = load_run(folder / "run")
+        recording = load_run(folder / "run" / "01")
         spans, segments = collect_spans(recording), collect_segments(recording)
         log = recording.span_logs[0]
         pieces = cut(spans, segments, (log.pid, log.tid))
@@ -126,5 +126,5 @@ def test_unnamed_segments_come_from_the_frames(tmp_path: Path) -> None:
     with motrace.span("after"):
         pass
     motrace.stop()
-    recording = load_run(tmp_path / "run")
+    recording = load_run(tmp_path / "run" / "01")
     assert [segment.name for segment in collect_segments(recording)] == ["startup", "loop", "shutdown"]

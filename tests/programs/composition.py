@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 
+import launched
+
 import motrace
 
 CHILD = """
@@ -90,7 +92,7 @@ def main(folder: str, truth_path: str, repeats: int) -> None:
         child.stdin.flush()
         return int(child.stdout.readline())
 
-    motrace.start(folder)
+    launched.begin(folder)
     motrace.segment("loop")
     for _ in range(repeats):
         with motrace.frame():
@@ -101,7 +103,7 @@ def main(folder: str, truth_path: str, repeats: int) -> None:
             measure("child", child_works)
             measure("nanosleep in C", lambda: ctypes.CDLL(None).usleep(20_000) and 0)
     motrace.segment("shutdown")
-    motrace.stop()
+    launched.end(folder)
     child.stdin.close()
     child.wait()
     with open(truth_path, "w") as file:

@@ -3,6 +3,8 @@
 import mmap
 import sys
 
+import launched
+
 import motrace
 
 folder, counter_path = sys.argv[1:]
@@ -10,7 +12,7 @@ with open(counter_path, "wb") as file:
     file.truncate(4096)
 with open(counter_path, "r+b") as file:
     counter = memoryview(mmap.mmap(file.fileno(), 4096)).cast("q")
-motrace.start(folder, cpu_clocks=len(sys.argv) > 3)
+launched.begin(folder, cpu_clocks=len(sys.argv) > 3)
 done = 0
 print("ready", flush=True)
 while True:

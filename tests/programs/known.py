@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import launched
 import numpy as np
 
 import motrace
@@ -146,7 +147,7 @@ def main(folder: str, truth_path: str, seconds: float, with_pool: bool) -> None:
         spent[0] += used
         spent[1] += time.perf_counter_ns() - wall - used
 
-    motrace.start(folder)
+    launched.begin(folder)
     motrace.segment("loop")
     end = time.monotonic() + seconds
     turn = 0
@@ -162,7 +163,7 @@ def main(folder: str, truth_path: str, seconds: float, with_pool: bool) -> None:
                 with motrace.span("gil"):
                     measure("gil", "gil", lambda ns: hashlib.sha256(DATA).digest() and None, 0)
                 hog.wanted.clear()
-    motrace.stop()
+    launched.end(folder)
     pipe.close()
     with open(truth_path, "w") as file:
         json.dump(truth, file)

@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+import launched
+
 import motrace
 
 
@@ -38,7 +40,7 @@ def main() -> None:
 
         named = torch.profiler.record_function
         profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
-    motrace.start(folder)
+    launched.begin(folder)
     with profiler:
         for number in range(frames):
             with motrace.frame():
@@ -48,7 +50,7 @@ def main() -> None:
                     digest()
                 with motrace.span("rest"), named("rest"):
                     time.sleep(0.001 * (1 + number % 4))
-    motrace.stop()
+    launched.end(folder)
     if trace is not None:
         profiler.export_chrome_trace(trace)
 

@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 
+import launched
+
 import motrace
 
 
@@ -44,7 +46,7 @@ def main(folder: str, seconds: float, threads: int, fork: bool) -> None:
         child.stdin.flush()
         child.stdout.readline()
 
-    motrace.start(folder)
+    launched.begin(folder)
     motrace.segment("loop")
     print("ready", flush=True)
     end = time.monotonic() + seconds
@@ -67,7 +69,7 @@ def main(folder: str, seconds: float, threads: int, fork: bool) -> None:
             if fork and turn % 20 == 0:
                 words = [sys.executable, "-S", "-c", "import time; time.sleep(0.1)"]
                 os.waitpid(os.posix_spawn(sys.executable, words, os.environ), 0)
-    motrace.stop()
+    launched.end(folder)
     child.stdin.close()
     child.wait()
     os.close(writer)

@@ -25,8 +25,7 @@ from motrace.record.wordlog import HEADER_WORDS
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with CPU clocks, segments, frames and spans."""
-    folder = tmp_path_factory.mktemp("recorded") / "run"
-    motrace.start(folder)
+    folder = motrace.start(tmp_path_factory.mktemp("recorded") / "run")
     motrace.segment("loop")
     for _ in range(20):
         with motrace.frame(), motrace.span("step"):
@@ -124,8 +123,7 @@ def test_without_cpu_clocks_time_is_unexplained_and_said_so(recorded: Path, tmp_
 def test_the_tail_follows_a_log_as_it_grows(tmp_path: Path) -> None:
     import os
 
-    motrace.start(tmp_path / "run", cpu_clocks=False)
-    tail = SpanTail(tmp_path / "run", os.getpid())
+    tail = SpanTail(motrace.start(tmp_path / "run", cpu_clocks=False), os.getpid())
     seen = [tail.update()]
     for _ in range(3):
         for _ in range(2500):  # beyond the first chunk

@@ -49,7 +49,7 @@ def await_end(thread: threading.Thread) -> None:
 
 
 def test_boundaries_bear_the_times_of_the_spans(tmp_path: Path) -> None:
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     for _ in range(10):
         with motrace.span("outer"), motrace.span("inner"):
             pass
@@ -63,7 +63,7 @@ def test_boundaries_bear_the_times_of_the_spans(tmp_path: Path) -> None:
 
 
 def test_clocks_never_run_backwards(tmp_path: Path) -> None:
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     for _ in range(200):
         with motrace.span("work"):
             time.sleep(0.0005)
@@ -77,7 +77,7 @@ def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
 
     ``join`` returns before the kernel has let go of the thread, so a reading may still find it.
     """
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     with motrace.span("short-lived"):
         thread = threading.Thread(target=burn, args=(0.05,))
         thread.start()
@@ -102,7 +102,7 @@ def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:
         go.wait()
         burn(0.03)
 
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     thread = threading.Thread(target=work)
     with motrace.span("first"):
         thread.start()
@@ -123,7 +123,7 @@ def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:
 
 def test_a_child_is_found_named_and_followed(tmp_path: Path) -> None:
     code = "import time\nb=time.process_time()\nwhile time.process_time()-b<0.08: pass\nprint(); input()"
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     with motrace.span("child works"):
         child = subprocess.Popen([sys.executable, "-u", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert child.stdout is not None and child.stdout.readline() == b"\n"
@@ -141,7 +141,7 @@ def test_a_child_is_found_named_and_followed(tmp_path: Path) -> None:
 
 
 def test_a_child_that_lived_between_two_readings_is_counted(tmp_path: Path) -> None:
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     with motrace.span("short-lived"):
         subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
     with motrace.span("after"):
@@ -161,7 +161,7 @@ def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkey
 
     monkeypatch.setattr(others.os, "listdir", counted)
     begin_ns = time.monotonic_ns()
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     for _ in range(100):
         with motrace.span("idle"):
             time.sleep(0.001)
@@ -219,7 +219,7 @@ def test_a_process_file_is_read_anew_each_time() -> None:
 def test_a_kernel_without_schedstat_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = ProcFile.open
     monkeypatch.setattr(ProcFile, "open", lambda path: None if path.endswith("schedstat") else real(path))
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     with motrace.span("work"):
         time.sleep(0.01)
     motrace.stop()
@@ -231,7 +231,7 @@ def test_a_kernel_without_schedstat_is_said(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_cost_of_a_boundary_is_measured(tmp_path: Path) -> None:
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     motrace.stop()
     assert 200 < read_log(tmp_path).boundary_cost_ns < 100_000
 
@@ -281,7 +281,7 @@ def test_threads_that_end_before_their_name_is_read_do_not_damage_the_log(tmp_pa
         while time.perf_counter() < end:
             pass
 
-    motrace.start(tmp_path)
+    tmp_path = motrace.start(tmp_path)
     for _ in range(60):
         with motrace.span("work"):
             time.sleep(0.002)

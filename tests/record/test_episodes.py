@@ -98,7 +98,7 @@ def test_each_step_is_in_one_episode(tmp_path_factory: pytest.TempPathFactory, h
 def test_a_killed_run_tells_the_same(tmp_path_factory: pytest.TempPathFactory, happened: list[Any]) -> None:
     """What lies on the disk after any step, read as after SIGKILL, is what the end would have told then."""
     folder = tmp_path_factory.mktemp("killed")
-    motrace.start(folder)
+    folder = motrace.start(folder)
     try:
         log = EpisodeLog(success="truncated", reward="how far it went")
         for envs, everything_resets in happened:
@@ -129,7 +129,7 @@ def test_sigkill(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, tmp_path / "run"])
     assert done.returncode == -signal.SIGKILL
-    run = load_run(tmp_path / "run")
+    run = load_run(tmp_path / "run" / "01")
     assert run.episodes is not None and run.episodes.steps == 7
     assert (run.episodes.success, run.episodes.reward) == ("terminated", "ones")
     assert run.episodes.columns == {

@@ -68,7 +68,7 @@ def test_a_full_disk_is_counted_and_reported(run_program: Callable, tmp_path: Pa
     """A limit on file size stands in for the full disk: writing beyond it fails as there, in the same place."""
     done = run_program("-c", LIMITED, tmp_path / "run")
     dropped = int(re.search(r"dropped (\d+)", done.stdout)[1])  # type: ignore[index]
-    recording = load_run(tmp_path / "run")
+    recording = load_run(tmp_path / "run" / "01")
     kept = sum(len(log.records) for log in recording.span_logs)
     assert dropped > 10_000
     assert 1_000 < kept < 20_000
@@ -82,7 +82,7 @@ def test_a_profiler_with_a_dummy_domain_is_told_loudly(run_program: Callable, tm
     warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
     assert len(warnings) == 1
     assert "DummyDomain" in warnings[0] and "nvtx==0.2.11" in warnings[0]
-    assert len(load_run(tmp_path / "run").span_logs) == 1
+    assert len(load_run(tmp_path / "run" / "01").span_logs) == 1
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.12", "3.13"])
@@ -111,6 +111,6 @@ def test_other_pythons(version: str, tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([candidates[-1], "-c", code, tmp_path / "run"], check=True, env=environment)
-    recording = load_run(tmp_path / "run")
+    recording = load_run(tmp_path / "run" / "01")
     assert recording.cpu_log is not None and len(recording.cpu_log.boundaries) > 20
     assert recording.manifest["status"] == "completed"

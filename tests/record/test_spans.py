@@ -123,7 +123,7 @@ def test_a_span_made_before_recording_records_after_it_starts(tmp_path: Path) ->
     motrace.stop()
     with early:
         pass  # not recorded
-    assert names(tmp_path / "run") == [("made early", None, True)]
+    assert names(tmp_path / "run" / "01") == [("made early", None, True)]
 
 
 def test_a_span_around_start_and_one_around_stop(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_span_around_start_and_one_around_stop(tmp_path: Path) -> None:
         motrace.start(tmp_path / "run", cpu_clocks=False)
     with motrace.span("around stop"):
         motrace.stop()
-    assert names(tmp_path / "run") == [("around stop", None, True)]
+    assert names(tmp_path / "run" / "01") == [("around stop", None, True)]
 
 
 def test_switched_off_nothing_is_written(tmp_path: Path) -> None:

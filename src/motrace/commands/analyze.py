@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .. import analysis, runs
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, reason
 from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
 from ..sources import find, name_of
@@ -51,24 +52,25 @@ def _scrub(paths: list[str], target: Path) -> int:
 
 
 def _analyse(args: argparse.Namespace, scratch: Path) -> int:
-    found = find([Path(path) for path in args.paths], scratch, analysis.exporter())
+    problems: list[MotraceError] = []
+    found = find([Path(path) for path in args.paths], scratch, analysis.exporter(), problems)
+    for problem in problems:
+        print(f"analyze: {problem}", file=sys.stderr)
     console = Console(highlight=False, soft_wrap=True)
-    failures: list[MotraceError] = []
+    statuses = [problem.exit_status for problem in problems]
     outputs = _outputs(sorted(found), args.out)
-    for home in sorted(found):
+    for index, home in enumerate(sorted(found)):
         try:
-            folder = scratch / f"home{sorted(found).index(home)}"
-            one = analysis.analyse(home, found[home], folder, args.jobs, phases=args.phases)
+            one = analysis.analyse(home, found[home], scratch / f"home{index}", args.jobs, phases=args.phases)
             analysis.write(one, outputs[home], _named(home, args.out))
-        except MotraceError as error:
-            failures.append(error)
-            print(f"analyze: {home}: {error}", file=sys.stderr)
-            continue
-        show(one.report, console)
-        console.print(f"report: {outputs[home] / 'report.html'}")
-    if failures:
-        return max(error.exit_status for error in failures)
-    return 0
+            show(one.report, console)
+            console.print(f"report: {outputs[home] / 'report.html'}", markup=False)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  (the other experiments are analysed all the same)
+            print(f"analyze: {reason(str(home), error)}", file=sys.stderr)
+            statuses.append(getattr(error, "exit_status", 1))
+    return max(statuses, default=0)
 
 
 def _named(home: Path, out: str | None) -> Path:
@@ -103,24 +105,28 @@ def own_output(home: Path) -> Path:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """The short form of a report."""
-    console.rule(report["experiment"])
+    console.rule(escape(report["experiment"]))
     for text in report["warnings"]:
-        console.print(f"[yellow]warning:[/] {text}")
+        console.print(f"[yellow]warning:[/] {escape(text)}")
     for told in report["profiles"]:
         console.print(profile_line(told), soft_wrap=True, markup=False)
     for mode, pool in report["modes"].items():
         if not pool["frames"]:
             told = ", ".join(f"{name} {seconds(ns)} s" for name, ns in pool["segments"].items())
-            console.print(f"{mode}: no frame was finished ({told})", soft_wrap=True)
+            console.print(f"{mode}: no frame was finished ({told})", soft_wrap=True, markup=False)
             continue
         console.print(
             f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "
             f"{number(pool['effective_fps'])} with the drain, {ms(pool['frame']['mean_ns'])} ms per frame",
             soft_wrap=True,
+            markup=False,
         )
+        if mode == "custom" and len(pool["runs"]) > 1:  # started by hand: they need not be alike
+            rates = {run["run_id"]: run["loop_fps"] for run in report["runs"]}
+            console.print(", ".join(f"{run}: {number(rates[run])} FPS" for run in pool["runs"]), markup=False)
         composed = pool["composed"]
         if composed is not None:
-            console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:")
+            console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:", markup=False)
         console.print(_buckets(composed or pool))
     comparison = report["comparison"]
     if comparison["unknown"] and report["runs"]:
@@ -131,7 +137,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         console.print(
             f"recording adds {signed_ms(entry['difference'])} ms per frame ({doubt}), drain included", soft_wrap=True
         )
-    console.print(verdict_line(report["verdict"]))
+    console.print(verdict_line(report["verdict"]), markup=False)
 
 
 def profile_line(told: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .. import analysis
@@ -65,8 +66,8 @@ def show(mode: str, comparison: dict[str, Any], console: Console) -> None:
     table.add_column("")
     for title in ("base", "new", "change", "95 % interval"):
         table.add_column(title, justify="right")
-    rows = {"loop": comparison["frame_ns"], "loop and drain": comparison["frame_with_drain_ns"], **comparison["phases"]}
-    for name, entry in rows.items():
+    rows = [("loop", comparison["frame_ns"]), ("loop and drain", comparison["frame_with_drain_ns"])]
+    for name, entry in [*rows, *((escape(name), entry) for name, entry in comparison["phases"].items())]:
         interval = "–" if entry["lo"] is None else f"{signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
         table.add_row(name, ms(entry["base"]), ms(entry["new"]), signed_ms(entry["difference"]), interval)
     console.print(table)

@@ -67,7 +67,7 @@ def work_by_phase(ops: GpuOps, pieces: Pieces) -> list[PhaseWork]:
     launched_in = np.where(inside, phases[np.maximum(piece, 0)], "unattributed")
     busy = ops.busy()
     out = []
-    for phase in [*dict.fromkeys(pieces.phase), "unattributed"]:
+    for phase in dict.fromkeys([*pieces.phase, "unattributed"]):
         mine = launched_in == phase
         launched = sum(found.total_ns for found in ops.rows(mine).busy().values()) if mine.any() else 0
         rows = phases == phase

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..adapter import is_software
+from ..tables import phase_column
 from ..vocabulary import BUCKETS
 from .compare import least_disturbed
 from .compose import buckets_of, compose
@@ -46,7 +47,8 @@ def pool_modes(runs: list[Json], frames: pa.Table, cost: list[Json]) -> dict[str
         if " under " in mode:
             pool["composed"] = None
             continue
-        refused = {(row["observer"], row["phase"]) for row in cost if row["mode"] == mode and row["use"] == "refused"}
+        refused = {(row["observer"], row["phase"]) for row in cost
+                   if row["mode"] == mode and row["use"] == "refused" and not row.get("whole_frame")}  # fmt: skip
         under = {name.removeprefix(f"{mode} under "): other for name, other in modes.items()}
         lenders = {name: other for name, other in under.items() if other is not pool and other is not modes.get(name)}
         pool["composed"] = _composed(pool, lenders, refused)
@@ -132,7 +134,7 @@ def _pool(runs: list[Json], kept: Any) -> Json:
         "frame": {**asdict(frame), "share": frame.total_ns / loop_ns if loop_ns else 0.0},
         "phases": {
             phase: {
-                **asdict(Distribution.of(kept[phase].to_numpy())),
+                **asdict(Distribution.of(kept[phase_column(phase)].to_numpy())),
                 "share": sum(run["phases"].get(phase, {}).get("total_ns", 0) for run in runs) / loop_ns
                 if loop_ns
                 else 0.0,

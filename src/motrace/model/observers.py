@@ -28,7 +28,8 @@ def observers_cost(runs: list[Json]) -> list[Json]:
     ``change`` is relative; ``lo`` and ``hi`` its 95 % interval, None with one quiet run: an
     observer has one pass, which is taken to scatter as the quiet runs do. ``use``
     is ``yes``, ``flagged`` (more than 5 %, slower or faster) or ``refused`` (more than 30 %), by the mean.
-    ``would_do`` is, for a phase that was refused to an observer with a rate, the rate at which it would not have been.
+    ``whole_frame`` tells the frame from a phase that the program calls so. ``would_do`` is, for a phase that was
+    refused to an observer with a rate, the rate at which it would not have been.
     """
     rows: list[Json] = []
     observed = [
@@ -41,8 +42,8 @@ def observers_cost(runs: list[Json]) -> list[Json]:
         quiet = usable(runs, mode)
         if not quiet:
             continue
-        for phase in ["frame", *mine[0]["phases"]]:
-            news, bases = (np.array([_mean(run, phase) for run in group], float) for group in (mine, quiet))
+        for phase, whole in [("frame", True), *((phase, False) for phase in mine[0]["phases"])]:
+            news, bases = (np.array([_mean(run, phase, whole) for run in group], float) for group in (mine, quiet))
             base = float(bases.mean())
             if base < SMALL_NS:
                 continue
@@ -53,6 +54,7 @@ def observers_cost(runs: list[Json]) -> list[Json]:
                     "observer": name,
                     "mode": mode,
                     "phase": phase,
+                    "whole_frame": whole,
                     "quiet_ns": base,
                     "observed_ns": float(news.mean()),
                     "change": change,
@@ -84,5 +86,5 @@ def _would_do(runs: list[Json], change: float) -> int | None:
     return int(min(rates) * REFUSE_ABOVE / change) or None
 
 
-def _mean(run: Json, phase: str) -> float:
-    return per_frame(run, run["loop_wall_ns"]) if phase == "frame" else phase_mean(run, phase)
+def _mean(run: Json, phase: str, whole_frame: bool) -> float:
+    return per_frame(run, run["loop_wall_ns"]) if whole_frame else phase_mean(run, phase)

@@ -204,21 +204,21 @@ def _frames_table(analysis: RunAnalysis) -> pa.Table:
     position = {int(number): row for row, number in enumerate(numbers)}
     row_of_piece = np.array([position.get(int(number), -1) for number in pieces.frame], np.int64)
     inside = row_of_piece >= 0
-    columns: dict[str, Array] = {}
+    phases: dict[str, Array] = {}
     for phase, ns in sorted(inclusive_ns(analysis).items()):
         per_frame = np.zeros(len(frames), np.int64)
         np.add.at(per_frame, row_of_piece[inside], ns[inside])
         if per_frame.any():
-            columns[phase] = per_frame
+            phases[phase] = per_frame
     segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
     return tables.make(
-        tables.frames_schema(columns),
+        tables.frames_schema(phases),
         {
             "run": _words(analysis.run_id, len(frames)),
             "frame": numbers,
             "start_ns": spans.start_ns[frames] - origin,
             "end_ns": spans.end_ns[frames] - origin,
-            **columns,
+            **{tables.phase_column(phase): per_frame for phase, per_frame in phases.items()},
             "warmup": [analysis.segments[index].name == "warmup" for index in segment_of],
         },
     )

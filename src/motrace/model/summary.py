@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..adapter import is_software
+from ..tables import phase_column, phases_of
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
 from .competition import MUCH, allow_for_others, crowded_ns, crowded_share
 from .compose import most
@@ -142,9 +143,8 @@ def phase_statistics(analysis: RunAnalysis, kept: Any, loop_ns: int) -> dict[str
     parents = _span_parents(analysis)
     first_seen = {name: int(np.flatnonzero(phases == name)[0]) for name in dict.fromkeys(pieces.phase)}
     statistics: dict[str, Json] = {}
-    names = [name for name in kept.columns if name not in ("run", "frame", "start_ns", "end_ns", "warmup")]
-    for name in sorted(names, key=lambda name: (name == "glue", first_seen.get(name, 0))):
-        values = kept[name].to_numpy()
+    for name in sorted(phases_of(kept.columns), key=lambda name: (name == "glue", first_seen.get(name, 0))):
+        values = kept[phase_column(name)].to_numpy()
         if values.any():
             statistics[name] = {
                 **asdict(Distribution.of(values)),

@@ -231,7 +231,7 @@ def _next(runs: list[Json], cost: list[Json], given: set[str]) -> str:
         return f"record again on a quieter machine: other processes used up to {crowded:.0%} of the cores"
     refused: dict[str, list[str]] = {}
     for row in cost:
-        if row["use"] == "refused" and row["phase"] != "frame":
+        if row["use"] == "refused" and not row.get("whole_frame"):
             refused.setdefault(row["observer"], []).append(row["phase"])
     for observer, phases in refused.items():
         if {"wait", "capture"} & set(phases):

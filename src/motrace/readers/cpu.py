@@ -23,8 +23,19 @@ from ..record.cpulog import (
     PARTIAL,
     SNAPSHOT_WORDS,
 )
-from ..record.wordlog import BOUNDARY_COST_NS, CORES, DROPPED, FLAGS, HEADER_WORDS, MAGIC_CPU, PID, TICK_NS, TID
-from .spans import read_words
+from ..record.wordlog import (
+    BOUNDARY_COST_NS,
+    CORES,
+    CREATED_NS,
+    DROPPED,
+    FLAGS,
+    HEADER_WORDS,
+    MAGIC_CPU,
+    PID,
+    TICK_NS,
+    TID,
+)
+from .spans import lost_records, read_words
 
 Array = np.ndarray[Any, Any]
 
@@ -64,6 +75,7 @@ class CpuLogFile:
     path: Path
     pid: int
     tid: int
+    created_ns: int
     dropped: int
     has_run_delay: bool
     tick_ns: int
@@ -73,6 +85,7 @@ class CpuLogFile:
     boundaries: Array
     members: list[Member]
     damaged: bool = False
+    lost: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> CpuLogFile:
@@ -83,6 +96,7 @@ class CpuLogFile:
             path=path,
             pid=int(words[PID]),
             tid=int(words[TID]),
+            created_ns=int(words[CREATED_NS]),
             dropped=int(words[DROPPED]),
             has_run_delay=not words[FLAGS] & FLAG_NO_RUN_DELAY,
             tick_ns=int(words[TICK_NS]),
@@ -92,6 +106,7 @@ class CpuLogFile:
             boundaries=parsed.boundaries,
             members=list(parsed.members.values()),
             damaged=parsed.damaged,
+            lost=lost_records(words),
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import runs
-from ..errors import MotraceError
+from ..errors import left_out
 from ..record.spans import START
 from .spans import SpanLogFile
 
@@ -33,13 +33,12 @@ def run_identity(path: Path) -> RunIdentity:
     """Of the run in the folder ``path``; what can't be read is left out."""
     manifest: dict[str, Any] = {}
     logs: list[SpanLogFile] = []
-    try:
-        if (path / runs.RUN_FILE).exists():
-            manifest = runs.read_json(path / runs.RUN_FILE)
-        for file in sorted(path.glob("spans-*.bin")):
-            logs.append(SpanLogFile.read(file))
-    except MotraceError:
-        manifest = dict(manifest)  # the reader of the run will say what is wrong with it
+    for file in (path / runs.RUN_FILE, *sorted(path.glob("spans-*.bin"))):
+        with left_out(file.name, []):  # the reader of the run will say what is wrong with it
+            if file.name != runs.RUN_FILE:
+                logs.append(SpanLogFile.read(file))
+            elif file.exists():
+                manifest = runs.read_json(file)
     born = min((log.created_utc_ns for log in logs), default=None)
     last = max(
         (log.created_utc_ns - log.created_ns + max(log.created_ns, int(log.records[:, START:].max())) for log in logs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,21 @@ from typing import Any
 import numpy as np
 
 from .. import runs
-from ..errors import MotraceError
+from ..errors import MotraceError, left_out
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
+from .recordings import likely_loop, one_recording
 from .spans import SpanLogFile
+
+_NO_ROOM = {
+    0: "found no room (a full disk, most likely)",  # of a recorder that did not say
+    errno.ENOSPC: "found no room (a full disk)",
+    errno.EDQUOT: "found no room (the disk quota is used up)",
+    errno.EFBIG: "found no room (the limit on file size)",
+    errno.ENOMEM: "found no room (no memory was free)",
+    errno.ENOENT: "could not be kept (the run's folder was removed)",
+}
 
 
 @dataclass
@@ -31,11 +43,12 @@ class RunRecording:
 
     @property
     def loop_log(self) -> SpanLogFile | None:
-        """The span log of the loop thread: the one that has the segments, else the one with the most records."""
-        logs = [log for log in self.span_logs if self.cpu_log is None or log.tid == self.cpu_log.tid]
-        return max(
-            logs or self.span_logs, key=lambda log: (len(log.of_kind(KIND_SEGMENT)), len(log.records)), default=None
-        )
+        """The span log of the loop thread: of the thread whose clocks were read, else the likeliest of the process."""
+        if self.cpu_log is not None:
+            logs = [log for log in self.span_logs if (log.pid, log.tid) == (self.cpu_log.pid, self.cpu_log.tid)]
+        else:
+            logs = [log for log in self.span_logs if log.pid == _pid(self.manifest)]
+        return max(logs or self.span_logs, key=likely_loop, default=None)
 
     def name_of(self, pid: int, what: int) -> str:
         """The name of a record's span."""
@@ -64,34 +77,43 @@ class RunRecording:
         return (start if start and start <= first else first), (end if end and end >= last else last)
 
 
+def _pid(manifest: dict[str, Any]) -> int | None:
+    """The process that recorded a run, as its manifest says."""
+    return (manifest.get("process") or {}).get("pid")
+
+
 def load_run(path: Path) -> RunRecording:
     """Read a run folder. What can't be read becomes a warning; raises MotraceError where nothing can."""
     warnings: list[str] = []
     manifest: dict[str, Any] = {}
-    try:
+    with left_out(runs.RUN_FILE, warnings):
         if (path / runs.RUN_FILE).exists():
             manifest = runs.read_json(path / runs.RUN_FILE)
         else:
             warnings.append(f"no {runs.RUN_FILE}: what the run was asked to do and how it ended is not known")
-    except MotraceError as error:
-        warnings.append(str(error))
     span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
+    warnings += [
+        f"{log.path.name} is damaged from its beginning" for log in span_logs if log.damaged and not len(log.records)
+    ]
     span_logs = [log for log in span_logs if len(log.records)]
     cpu_logs = _read_all(path, "cpu-*.bin", CpuLogFile.read, warnings)
     if not span_logs:
         raise MotraceError(f"{path.name}: no span was recorded" + "".join(f"; {text}" for text in warnings))
+    kept, cpu_log = one_recording(span_logs, cpu_logs, _pid(manifest))
+    left = sorted(log.path.name for log in (*span_logs, *cpu_logs) if not any(log is one for one in (*kept, cpu_log)))
+    if left:
+        warnings.append(f"left out, since another recording wrote into the same folder: {', '.join(left)}")
+    span_logs = kept
     episodes = None
-    try:
+    with left_out(runs.EPISODES_FILE, warnings):
         episodes = read_episodes(path)
-    except MotraceError as error:
-        warnings.append(str(error))
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
         run_id=str(manifest.get("run_id", path.name)),
         path=path,
         manifest=manifest,
         span_logs=span_logs,
-        cpu_log=max(cpu_logs, key=lambda log: len(log.boundaries), default=None),
+        cpu_log=cpu_log,
         names=names,
         warnings=warnings,
         episodes=episodes,
@@ -103,10 +125,8 @@ def load_run(path: Path) -> RunRecording:
 def _read_all(path: Path, pattern: str, read: Any, warnings: list[str]) -> list[Any]:
     found = []
     for file in sorted(path.glob(pattern)):
-        try:
+        with left_out(file.name, warnings):
             found.append(read(file))
-        except MotraceError as error:
-            warnings.append(str(error))
     return found
 
 
@@ -121,13 +141,11 @@ def _note(recording: RunRecording) -> None:
     if recording.cpu_log is not None and recording.cpu_log.damaged:
         damaged.append(recording.cpu_log.path.name)
     warnings += [f"{name} is damaged: read up to there" for name in damaged]
-    dropped = sum(log.dropped for log in recording.span_logs) + (recording.cpu_log.dropped if recording.cpu_log else 0)
-    if dropped:
-        warnings.append(f"{dropped} records found no room (a full disk): the times after that are unexplained")
+    warnings += _losses(recording)
     warnings += (manifest.get("instrument") or {}).get("warnings", [])
-    status, pid = manifest.get("status"), (manifest.get("process") or {}).get("pid")
+    status, pid = manifest.get("status"), _pid(manifest)
     if status == runs.RUNNING:
-        if pid and runs.process_alive(pid):
+        if pid and runs.still_records(pid, recording.path):
             warnings.append("still running: analysed up to now")
         else:
             manifest["status"] = runs.CRASHED
@@ -137,6 +155,21 @@ def _note(recording: RunRecording) -> None:
     _note_cut(recording)
     if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
         warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
+
+
+def _losses(recording: RunRecording) -> list[str]:
+    """What could not be kept, and why."""
+    lost: dict[int, int] = {}
+    told = [log.lost for log in recording.span_logs]
+    told += [recording.cpu_log.lost] if recording.cpu_log is not None else []
+    for losses in told:
+        for why, count in losses.items():
+            lost[why] = lost.get(why, 0) + count
+    return [
+        f"{count} records {_NO_ROOM[why] if why in _NO_ROOM else f'could not be kept ({os.strerror(why)})'}: "
+        "the times after that are unexplained"
+        for why, count in sorted(lost.items())
+    ]
 
 
 def _note_cut(recording: RunRecording) -> None:

@@ -14,8 +14,11 @@ from ..record.wordlog import (
     CREATED_NS,
     CREATED_UTC_NS,
     DROPPED,
+    DROPPED_WHY,
     FORMAT,
     HEADER_WORDS,
+    HOMELESS,
+    HOMELESS_WHY,
     MAGIC,
     MAGIC_SPANS,
     NAME,
@@ -46,6 +49,15 @@ def read_words(path: Path, magic: int, kind: str) -> Array:
             f"{path.name} has format {words[FORMAT]}, this motrace reads {VERSION}: use the motrace that wrote it"
         )
     return words
+
+
+def lost_records(words: Array) -> dict[int, int]:
+    """How many records a log's header counts as lost, by the errno that says why (0: not known)."""
+    lost: dict[int, int] = {}
+    for count, why in ((DROPPED, DROPPED_WHY), (HOMELESS, HOMELESS_WHY)):
+        if words[count] > 0:
+            lost[int(words[why])] = lost.get(int(words[why]), 0) + int(words[count])
+    return lost
 
 
 def parse_records(words: Array) -> tuple[Array, dict[int, str], int]:
@@ -90,7 +102,8 @@ def sound_records(records: Array, created_ns: int) -> int:
 class SpanLogFile:
     """One thread's span log. ``records`` is (n, 4): kind and name id, start_ns, end_ns, value.
 
-    ``damaged`` records at the end make no sense and were left out.
+    ``damaged`` records at the end make no sense and were left out. ``dropped`` records could not be kept; ``lost``
+    counts these, and those of threads without a log, by the errno that says why.
     """
 
     path: Path
@@ -103,6 +116,7 @@ class SpanLogFile:
     records: Array
     damaged: int
     names: dict[int, str] = field(repr=False)
+    lost: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> SpanLogFile:
@@ -121,6 +135,7 @@ class SpanLogFile:
             records=records[:sound],
             damaged=len(records) - sound,
             names=names,
+            lost=lost_records(words),
         )
 
     def of_kind(self, *kinds: int) -> Array:

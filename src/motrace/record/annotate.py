@@ -12,50 +12,57 @@ import sys
 import threading
 from pathlib import Path
 from time import monotonic_ns, perf_counter_ns, time_ns
+from typing import Any
 
 from .. import runs
+from ..errors import MotraceError
 from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
-from .spans import (
-    KIND_CLOCK,
-    KIND_FRAME,
-    KIND_SEGMENT,
-    Logs,
-    OffFrame,
-    OffSpan,
-    OnFrame,
-    OnSpan,
-    Span,
-    ThreadLog,
-    logs,
-)
+from .spans import KIND_CLOCK, KIND_FRAME, KIND_SEGMENT, Logs, OffFrame, OffSpan, OnFrame, OnSpan, Span, ThreadLog, logs
+from .wordlog import WordLog, encoded
 
 FRAME = "frame"
 
 
 class _Recording:
-    """What one recording process is doing: a session between ``start`` and ``stop``."""
+    """What one recording process is doing: a session between ``start`` and ``stop``.
 
-    def __init__(self, directory: str, run_id: str, cpu_clocks: bool) -> None:
+    ``launched``: the launcher began it, and writes run.json; else the program did, and a fork of it writes nothing.
+    """
+
+    def __init__(self, directory: str, run_id: str, cpu_clocks: bool, launched: bool) -> None:
         self.directory = directory
         self.run_id = run_id
         self.cpu_clocks = cpu_clocks
         self.made: list[ThreadLog] = []
-        self.owns_manifest = False
+        self.home: ThreadLog | None = None  # of the thread that began it, in a fork too
+        self.launched = launched
+        self.owns_manifest = not launched
         self.clock: CpuClock | None = None
+
+    def tell(self, **fields: Any) -> None:
+        """Write fields into the manifest, if it is ours; what goes wrong is a line on stderr, no exception."""
+        if self.owns_manifest:
+            try:
+                runs.update_run(Path(self.directory), **fields)
+            except (OSError, MotraceError) as error:
+                print(f"motrace: {self.directory}: {runs.RUN_FILE} can't be written: {error}", file=sys.stderr)
 
 
 _recording: _Recording | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler, too, may ask for a new span
 _ids = itertools.count(1)
 _names: dict[int, str] = {}
+_over: list[ThreadLog] = []
+"""Logs of a recording that has ended, which threads may still hold."""
 
 
 def _new_span(name: str) -> Span:
     with _lock:
         if name not in _spans:
-            made: Span = OffSpan(name, _new_name(name))
+            name_id = _new_name(name)
+            made: Span = OffSpan(_names[name_id], name_id)
             made.__class__ = _span_class()
             _spans[name] = made
     return _spans[name]
@@ -65,7 +72,7 @@ def _new_name(name: str) -> int:
     if not isinstance(name, str) or not name:
         raise TypeError(f"a span needs a name, not {name!r}")
     name_id = next(_ids)
-    _names[name_id] = name
+    _names[name_id] = name = encoded(name).decode()
     if _recording is not None:
         logs.own().define(name_id, name)
     return name_id
@@ -109,25 +116,35 @@ def segment(name: str) -> None:
     log.point(KIND_SEGMENT | _segments[name], log.begin_ns(), 0)
 
 
-def start(directory: str | os.PathLike[str], run_id: str = "run", cpu_clocks: bool = True) -> None:
-    """Begin to record this process into ``directory`` (made if it is missing).
+def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_clocks: bool = True) -> Path:
+    """Begin to record this process into a new folder below ``directory`` (01, 02 and so on); returns that folder.
 
-    The calling thread is the loop thread: its CPU clocks are read with its spans, if
-    ``cpu_clocks``. Raises RuntimeError if recording is on, OSError if the folder can't be used.
+    The calling thread is the loop thread: its CPU clocks are read with its spans, if ``cpu_clocks``. The run is called
+    as its folder, unless ``run_id`` says otherwise. Under ``run_record`` the recording is on already, and stays where
+    it is. Raises RuntimeError if the program itself has begun one, OSError if no folder can be made.
     """
-    global _recording
     if _recording is not None:
-        raise RuntimeError(f"motrace is already recording into {_recording.directory}")
-    directory = os.path.abspath(directory)
-    os.makedirs(directory, exist_ok=True)
-    recording = _Recording(directory, run_id, cpu_clocks)
-    if not os.path.exists(os.path.join(directory, runs.RUN_FILE)):  # else the launcher wrote it
-        recording.owns_manifest = True
-        process = {"pid": os.getpid()}
-        runs.update_run(Path(directory), run_id=run_id, mode="custom", status=runs.RUNNING, process=process)
-    _begin(recording)
-    if recording.owns_manifest and nvtx_ranges.profiler_attached():
-        runs.update_run(Path(directory), nvtx=nvtx_ranges.facts())
+        if _recording.launched:
+            return Path(_recording.directory)
+        raise RuntimeError(f"motrace is already recording into {_recording.directory}: call motrace.stop() first")
+    run_dir = runs.new_run_dir(Path(os.path.abspath(directory)))
+    run_id = run_dir.name if run_id is None else run_id
+    try:
+        runs.update_run(run_dir, run_id=run_id, mode="custom", status=runs.RUNNING, process={"pid": os.getpid()})
+        _begin(_Recording(str(run_dir), run_id, cpu_clocks, launched=False))
+    except BaseException:
+        _give_up()
+        runs.remove_run_dir(run_dir)
+        raise
+    if nvtx_ranges.profiler_attached() and _recording is not None:
+        _recording.tell(nvtx=nvtx_ranges.facts())
+    atexit.register(_at_exit)
+    return run_dir
+
+
+def start_in(run_dir: str | os.PathLike[str], run_id: str, cpu_clocks: bool = True) -> None:
+    """Begin to record into a folder that the launcher made, whose manifest it writes. Raises OSError."""
+    _begin(_Recording(os.path.abspath(run_dir), run_id, cpu_clocks, launched=True))
     atexit.register(_at_exit)
 
 
@@ -137,25 +154,32 @@ def _begin(recording: _Recording) -> None:
     clock = CpuClock(recording.directory) if recording.cpu_clocks else None
     nvtx_ranges.domain = nvtx_ranges.open_if_attached()
     Logs.make = staticmethod(_make_log)
+    for made in _over:  # no thread goes on writing into a log of the recording before
+        made.retire()
+    _over.clear()
     _recording = recording
     logs.__dict__.pop("log", None)
     log = logs.own()
+    if recording.home is None:
+        log.require_file()
+        recording.home = log
     recording.clock = clock
     if clock is not None:
         log.begin_ns, log.end_ns = clock.begin, clock.end
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
     if nvtx_ranges.domain is not None:
-        nvtx_ranges.domain.mark(f"{RUN_MARK}{recording.run_id}")
+        nvtx_ranges.domain.mark(f"{RUN_MARK}{encoded(recording.run_id).decode()}")
         nvtx_ranges.domain.sync()
     _switch()
 
 
-def _make_log() -> ThreadLog:
-    """A log for the calling thread, which has none yet."""
+def _make_log(over: ThreadLog | None = None) -> ThreadLog:
+    """A log for the calling thread; one that keeps nothing where recording has just ended."""
     recording = _recording
-    assert recording is not None, "a span was recorded while recording was off"
-    log = ThreadLog(recording.directory, dict(_names))
-    recording.made.append(log)
+    directory, home = (recording.directory, recording.home) if recording is not None else (None, None)
+    log = over if over is not None else ThreadLog.__new__(ThreadLog)
+    ThreadLog.__init__(log, directory, dict(_names), home)
+    (recording.made if recording is not None else _over).append(log)
     return log
 
 
@@ -173,38 +197,60 @@ def _switch() -> None:
 
 
 def stop() -> int:
-    """End the recording; returns how many records found no room (a full disk), 0 if all were kept."""
+    """End the recording that ``start`` began; returns how many records could not be kept, 0 if all were.
+
+    What ``run_record`` began goes on.
+    """
+    recording = _recording
+    if recording is None:
+        return 0
+    return _dropped(recording) if recording.launched else end()
+
+
+def end() -> int:
+    """End the recording, whoever began it; returns what ``stop`` does."""
     global _recording
     recording = _recording
     if recording is None:
         return 0
     log = logs.own()
+    for other in recording.made:
+        for name_id, name in other.undefined.items():  # other threads may have kept spans of these names
+            log.define(name_id, name)
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
     if nvtx_ranges.domain is not None:
         nvtx_ranges.domain.sync()
-    dropped = sum(made.dropped for made in recording.made)
     if recording.clock is not None:
         recording.clock.close()
-        dropped += recording.clock.log.dropped
+    dropped = _dropped(recording)
     log.begin_ns = log.end_ns = perf_counter_ns
-    _recording = None
-    _switch()
+    _give_up()
+    _over.extend(recording.made)
     nvtx_ranges.domain = None
     log.trim()
     atexit.unregister(_at_exit)
-    if recording.owns_manifest:
-        runs.update_run(Path(recording.directory), status=runs.COMPLETED, dropped_records=dropped)
+    recording.tell(status=runs.COMPLETED, dropped_records=dropped)
+    if dropped and recording.owns_manifest:
+        why = next(made.why for made in _logs_of(recording) if made.dropped)
+        print(f"motrace: {dropped} records could not be kept: {os.strerror(why)}", file=sys.stderr)
     return dropped
+
+
+def _logs_of(recording: _Recording) -> list[WordLog]:
+    return [*recording.made, *([recording.clock.log] if recording.clock is not None else [])]
+
+
+def _dropped(recording: _Recording) -> int:
+    return sum(made.dropped for made in _logs_of(recording))
 
 
 def _at_exit() -> None:
     """The program ended without ``stop``; an exception that nobody caught makes it a crash."""
     recording = _recording
-    stop()
+    end()
     error = getattr(sys, "last_value", None)
-    if recording is not None and recording.owns_manifest and error is not None:
-        reason = f"{type(error).__name__}: {error}"
-        runs.update_run(Path(recording.directory), status=runs.CRASHED, status_reason=reason)
+    if recording is not None and error is not None:
+        recording.tell(status=runs.CRASHED, status_reason=f"{type(error).__name__}: {error}")
 
 
 def recording_directory() -> str | None:
@@ -219,17 +265,17 @@ def is_recording() -> bool:
 
 def _in_forked_child() -> None:
     """A child made by fork records into logs of its own; the parent's are left alone."""
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
     recording = _recording
     if recording is not None:
         for made in recording.made:
-            made.abandon()
+            if made is not recording.home:  # which counts what the child can't keep
+                made.abandon()
         recording.made = []
         recording.cpu_clocks = False  # the loop thread is the parent's
         recording.owns_manifest = False
-        try:
-            _begin(recording)
-        except OSError:
-            _give_up()
+        _begin(recording)
 
 
 def _give_up() -> None:

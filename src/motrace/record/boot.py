@@ -40,7 +40,7 @@ class Boot:
 
     def run(self, words: list[str]) -> None:
         """Run the program to its end. Raises what it raises, SystemExit among that."""
-        annotate.start(self.run_dir, runs.read_json(self.run_dir / runs.RUN_FILE)["run_id"])
+        annotate.start_in(self.run_dir, runs.read_json(self.run_dir / runs.RUN_FILE)["run_id"])
         runs.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
         atexit.register(self.finish)  # the program's own exit functions are registered later, so they run earlier
         sys.modules["__main__"] = ModuleType("__main__")  # the table's names in it are the program's, not ours
@@ -90,9 +90,9 @@ class Boot:
             )
         except OSError as error:
             print(f"motrace: {runs.RUN_FILE} could not be written: {error.strerror}", file=sys.stderr)
-        dropped = annotate.stop()
+        dropped = annotate.end()
         if dropped:
-            print(f"motrace: {dropped} records found no room on the disk", file=sys.stderr)
+            print(f"motrace: {dropped} records could not be kept", file=sys.stderr)
 
 
 def main() -> None:

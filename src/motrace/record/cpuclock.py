@@ -10,7 +10,9 @@ and delay, cpu, clock where it ends, so that running + run queue never exceeds t
 
 from __future__ import annotations
 
+import errno
 import threading
+from contextlib import suppress
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns
 
 from .cpulog import FLAG_NO_RUN_DELAY, CpuLog
@@ -35,7 +37,7 @@ class CpuClock:
         self._schedstat = ProcFile.open(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         if self._schedstat is None:
             self.log.words[FLAGS] |= FLAG_NO_RUN_DELAY
-        self._others = Others(self.log)
+        self._others: Others | None = Others(self.log)
         self._last_read = perf_counter_ns()
         self.begin()
 
@@ -43,7 +45,7 @@ class CpuClock:
         """Read the clocks where a span begins; returns its start_ns."""
         t = perf_counter_ns()
         if t - self._last_read > GAP_NS:
-            self._others.read(t)
+            self._read_others(t)
             self._last_read = perf_counter_ns()
             t = perf_counter_ns()
         cpu = clock_gettime_ns(CLOCK_THREAD_CPUTIME_ID)
@@ -75,13 +77,31 @@ class CpuClock:
         self._last_t, self._last_cpu, self._last_delay = t, cpu, delay
         self.log.put_boundary(t, cpu, delay)
         if t - self._last_read > GAP_NS:
-            self._others.read(t)
+            self._read_others(t)
             self._last_read = perf_counter_ns()
         return t
 
+    def _read_others(self, t: int) -> None:
+        """Let the others be read; never again once that failed, for half a reading would say what is not so."""
+        if self._others is None:
+            return
+        try:
+            self._others.read(t)
+        except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
+            self._others = None
+            self.log.drop(getattr(error, "errno", None) or errno.EIO)
+
     def _delay(self) -> int:
         """Time that the loop thread has waited for a core: schedstat's second field, in ns."""
-        return int(self._schedstat().split(b" ", 2)[1]) if self._schedstat is not None else 0
+        if self._schedstat is None:
+            return 0
+        try:
+            return int(self._schedstat().split(b" ", 2)[1])
+        except (IndexError, ValueError):  # the program closed the file
+            self._schedstat = None
+            self.log.words[FLAGS] |= FLAG_NO_RUN_DELAY
+            self.log.drop(errno.EBADF)
+            return self._last_delay
 
     def close(self) -> None:
         """Measure what a boundary costs, read everything once more, give back the unused end of the log."""
@@ -90,7 +110,9 @@ class CpuClock:
             self.begin()
             self.end()
         self.log.words[BOUNDARY_COST_NS] = (perf_counter_ns() - begin) // (2 * CALIBRATION)
-        self._others.close()
+        with suppress(OSError):  # the program may have closed their files
+            if self._others is not None:
+                self._others.close()
+            if self._schedstat is not None:
+                self._schedstat.close()
         self.log.trim()
-        if self._schedstat is not None:
-            self._schedstat.close()

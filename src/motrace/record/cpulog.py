@@ -34,8 +34,10 @@ class CpuLog(WordLog):
     __slots__ = ()
 
     def __init__(self, directory: str) -> None:
+        """Create it. Raises OSError."""
         pid = os.getpid()
         super().__init__(unique_path(directory, f"cpu-{pid}"), MAGIC_CPU, pid, threading.get_native_id(), "cpu clocks")
+        self.require_file()
         self.words[TICK_NS] = int(clock_getres(_CLOCK_MONOTONIC_COARSE) * 1e9)
         self.words[CORES] = os.cpu_count() or 1
 

@@ -14,7 +14,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from .wordlog import HEADER_WORDS, WordLog
+from .wordlog import HEADER_WORDS, WordLog, encoded
 
 PATH = "episodes.bin"
 MAGIC = int.from_bytes(b"MOTREPIS", "little")
@@ -34,10 +34,11 @@ class EpisodeFile(WordLog):
         """Create the file. Raises OSError where it can't be made."""
         self._pid, self._envs = os.getpid(), envs
         super().__init__(str(Path(directory, PATH)), MAGIC, self._pid, threading.get_native_id(), "episodes")
+        self.require_file()
         self.pos = BLOCKS
         if not self.room(2 * envs):
             raise OSError(f"no space left for {self.path}")
-        text = f"{success}\0{reward}".encode()[: 8 * TEXT_WORDS]
+        text = encoded(f"{success}\0{reward}")[: 8 * TEXT_WORDS]
         self.put_bytes(HEADER_WORDS, text)
         self.words[ENVS] = envs
         self.pos += 2 * envs

@@ -23,6 +23,7 @@ from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, 
 from .member import Member
 from .procfile import ProcFile, ThreadCount
 from .startlib import start_libraries
+from .wordlog import encoded
 
 ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what was never seen alive
 
@@ -112,18 +113,18 @@ class Others:
         """Read everyone; look for newcomers where the process used more than its threads did."""
         entries: list[int] = []
         self._read_threads(now, entries)
-        rest = self._unexplained()
+        rest, complete = self._unexplained(), True
         if rest > UNEXPLAINED_NS or self._may_be_news(now):
-            self._scan(now)
+            complete = self._scan(now)
             self._read_threads(now, entries)
             rest = self._unexplained()
-        if rest > UNEXPLAINED_NS:  # of threads that ended, and of such as were never seen alive
+        if rest > UNEXPLAINED_NS and complete:  # of threads that ended, and of such as were never seen alive
             self._ended_ns += rest
             self._ended.cpu_ns += rest
             entries += (self._ended.slot, self._ended.cpu_ns)
         self._find_children(now, entries)
         self._read_children(entries)
-        self._put(FULL, now, entries)
+        self._put(FULL if complete else PARTIAL, now, entries)
         self._find_busy(now)
 
     def _find_busy(self, now: int) -> None:
@@ -208,11 +209,19 @@ class Others:
     def _threads_changed(self) -> bool:
         return self._thread_count is not None and self._thread_count() != len(self._threads) + 1
 
-    def _scan(self, now: int, describe_all: bool = False) -> None:
-        """Find new threads. What a thread is called is looked up again a few times while it is young."""
+    def _scan(self, now: int, describe_all: bool = False) -> bool:
+        """Find new threads; False where they can't be listed, since no file descriptor is free.
+
+        What a thread is called is looked up again a few times while it is young.
+        """
         self._last_scan = now
         self._watch = WATCHED_READINGS
-        for name in os.listdir("/proc/self/task"):
+        try:
+            names = os.listdir("/proc/self/task")
+        except OSError as error:
+            self._log.drop(error.errno or 0)
+            return False
+        for name in names:
             tid = int(name)
             if tid != self._tid and (False, tid) not in self._known:
                 self._threads.append(self._new(tid, False, now))
@@ -224,6 +233,7 @@ class Others:
         libraries = start_libraries([member.id for member in due if not member.is_child and not member.library])
         for member in due:
             self._describe(member, now, libraries.get(member.id, member.library))
+        return True
 
     def _children_changed(self, now: int) -> bool:
         """Look for new children in the kernel's list; whether the list changed."""
@@ -264,7 +274,6 @@ class Others:
             self._define(member, now)
 
     def _define(self, member: Member, now: int) -> None:
-        texts = member.name.ljust(NAME_BYTES, b"\0") + member.library.encode()[:LIBRARY_BYTES].ljust(
-            LIBRARY_BYTES, b"\0"
-        )
+        library = encoded(member.library)[:LIBRARY_BYTES]
+        texts = member.name.ljust(NAME_BYTES, b"\0") + library.ljust(LIBRARY_BYTES, b"\0")
         self._log.put(MEMBER, member.slot, member.id, FLAG_CHILD if member.is_child else 0, now, *array("q", texts))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import perf_counter_ns  # the same clock as monotonic_ns on Linux: CLOCK_MONOTONIC
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, unique_path
+from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, encoded, unique_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,25 +35,35 @@ class ThreadLog(WordLog):
     clock, except on the loop thread, where they read CPU clocks too.
     """
 
-    __slots__ = ("stack", "begin_ns", "end_ns", "frames")
+    __slots__ = ("stack", "begin_ns", "end_ns", "frames", "undefined", "over")
 
-    def __init__(self, directory: str, names: dict[int, str]) -> None:
+    def __init__(self, directory: str | None, names: dict[int, str], home: WordLog | None = None) -> None:
+        """``directory`` None keeps nothing; ``home`` counts what is dropped while there is no file."""
         pid, tid = os.getpid(), threading.get_native_id()
-        super().__init__(
-            unique_path(directory, f"spans-{pid}-{tid}"), MAGIC_SPANS, pid, tid, threading.current_thread().name
-        )
         self.stack: list[int] = []
         self.begin_ns: Callable[[], int] = perf_counter_ns
         self.end_ns: Callable[[], int] = perf_counter_ns
         self.frames = 0
-        for name_id, name in names.items():
+        self.over = False
+        self.undefined = dict(names)
+        path = unique_path(directory, f"spans-{pid}-{tid}") if directory is not None else ""
+        super().__init__(path, MAGIC_SPANS, pid, tid, threading.current_thread().name, home)
+
+    def grow(self) -> bool:
+        """Add a chunk, and write the names that found no room before."""
+        if not super().grow():
+            return False
+        waiting, self.undefined = self.undefined, {}
+        for name_id, name in waiting.items():
             self.define(name_id, name)
+        return True
 
     def define(self, name_id: int, name: str) -> None:
-        """Write the definition of a name."""
-        data = name.encode()
+        """Write the definition of a name; later, where it finds no room."""
+        data = encoded(name)
         body = -(-len(data) // (8 * RECORD_WORDS)) * RECORD_WORDS
-        if not self.room(RECORD_WORDS + body):
+        if not self.fits(RECORD_WORDS + body):
+            self.undefined[name_id] = name
             return
         index = self.pos
         self.put_bytes(index + RECORD_WORDS, data)
@@ -64,6 +74,8 @@ class ThreadLog(WordLog):
 
     def begin_slow(self, what: int) -> int:
         """Begin a span where the fast path found the chunk full; returns the record's index."""
+        if self.over:
+            Logs.make(self)
         index = _NOT_KEPT
         if self.room(RECORD_WORDS):
             index = self.pos
@@ -71,6 +83,11 @@ class ThreadLog(WordLog):
         self.stack.append(index)
         self.words[index + WHAT] = what
         return index
+
+    def retire(self) -> None:
+        """Its recording is over: at its next span the thread that owns it begins a new one in its place."""
+        self.over, self.stack = True, []
+        self.words, self.pos = memoryview(bytearray(HEADER_WORDS * 8)).cast("q"), HEADER_WORDS
 
     def point(self, what: int, start_ns: int, value: int) -> None:
         """Write a record without duration."""
@@ -109,16 +126,16 @@ class Logs(threading.local):
     No ``__getattr__`` here: it would slow down every access.
     """
 
-    make: Callable[[], ThreadLog]
+    make: Callable[[ThreadLog | None], ThreadLog]
+    """Makes the calling thread's log, in place of one whose recording is over."""
     log: ThreadLog
 
     def own(self) -> ThreadLog:
         """The calling thread's log, made if there is none."""
-        try:
-            return self.log
-        except AttributeError:
-            self.log = type(self).make()
-            return self.log
+        log = getattr(self, "log", None)
+        if log is None or log.over:
+            self.log = log = type(self).make(log)
+        return log
 
 
 logs = Logs()

@@ -60,12 +60,10 @@ def sentence(text: str) -> str:
 
 def indent(phase: str, phases: dict[str, Any]) -> int:
     """How many phases stand around a phase."""
-    depth, seen = 0, {phase}
-    parent = phases.get(phase, {}).get("parent")
-    while parent in phases and parent not in seen:
+    depth, parent = 0, _parent(phase, phases)
+    while parent is not None:
         depth += 1
-        seen.add(parent)
-        parent = phases[parent].get("parent")
+        parent = _parent(parent, phases)
     return depth
 
 
@@ -79,8 +77,15 @@ def nested(phases: dict[str, Any]) -> list[str]:
 
 
 def _parent(phase: str, phases: dict[str, Any]) -> str | None:
-    parent = phases[phase].get("parent")
-    return parent if parent in phases and parent != phase else None
+    """The phase around a phase; None at the top, and for phases that stand around each other."""
+    parent = at = phases[phase].get("parent")
+    seen: set[str] = set()
+    while at in phases and at not in seen:
+        if at == phase:
+            return None
+        seen.add(at)
+        at = phases[at].get("parent")
+    return parent if parent in phases else None
 
 
 def environment_rows(environment: dict[str, Any]) -> list[tuple[str, str]]:

@@ -67,19 +67,21 @@ def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:
     """One bar per frame; where there are more frames than fit, one for the mean of some in a row."""
     table = frames.to_pandas()
     table = table[table["run"] == run["run_id"]]
+    column_of = {field.metadata[b"phase"].decode(): field.name for field in frames.schema if b"phase" in field.metadata}
     phases = [name for name, phase in run["phases"].items() if phase["parent"] is None]
     count = len(table)
     if not count:
         return Strip(run["run_id"], (), 0.0, 0)
     group = np.arange(count) * min(count, MOST_COLUMNS) // count
-    grouped = table.assign(wall=table["end_ns"] - table["start_ns"]).groupby(group)
-    means = grouped[["wall", *phases]].mean()
+    grouped = table.groupby(group)
+    means = grouped[[column_of[phase] for phase in phases]].mean()
+    walls = (table["end_ns"] - table["start_ns"]).groupby(group).mean()
     ends = grouped["frame"].agg(["first", "last"]).to_numpy().tolist()
     warmup = grouped["warmup"].all().tolist()
-    top_ns = max(1.0, float(means["wall"].max()))
+    top_ns = max(1.0, float(walls.max()))
     width = STRIP_WIDTH / len(means)
     bars: list[Bar] = []
-    for column, values in enumerate(means[phases].to_numpy().tolist()):
+    for column, values in enumerate(means.to_numpy().tolist()):
         y = float(STRIP_HEIGHT)
         first, last = ends[column]
         note = " (warm-up)" if warmup[column] else ""

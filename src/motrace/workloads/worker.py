@@ -60,7 +60,7 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
     options = Options.from_json(runs.read_json(asked) if asked else manifest["options"])
     if asked:
         asked.unlink()
-    annotate.start(run_dir, manifest["run_id"])
+    annotate.start_in(run_dir, manifest["run_id"])
     runs.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
     status, reason, exit_status = runs.COMPLETED, None, 0
     facts: dict[str, Any] = {}
@@ -85,11 +85,11 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
 def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
     try:
         runs.update_run(run_dir, status=status, status_reason=reason, workload=facts, resources=_used())
-        dropped = annotate.stop()
+        dropped = annotate.end()
         if dropped:
             runs.update_run(run_dir, dropped_records=dropped)
     except OSError:  # a full disk, on which nothing more can be said either; the launcher tells the user
-        annotate.stop()
+        annotate.end()
         os._exit(EXIT_NOT_WRITTEN)
 
 
