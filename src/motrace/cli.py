@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from .errors import close_to
+
 COMMANDS = ("record", "analyze", "compare", "sweep")
 USAGE = f"usage: motrace {{{','.join(COMMANDS)}}} ...  (motrace COMMAND --help says more)"
 INTERRUPTED = 130
@@ -39,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(USAGE)
         return 0
     if not words or words[0] not in COMMANDS:
-        print(f"motrace: {'no command' if not words else f'no command {words[0]!r}'}; {USAGE}", file=sys.stderr)
+        wrong = "no command" if not words else f"no command {words[0]!r}{close_to(words[0], COMMANDS)}"
+        print(f"motrace: {wrong}; {USAGE}", file=sys.stderr)
         return 2
     return command(words[0], words[1:])

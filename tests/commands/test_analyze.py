@@ -221,18 +221,20 @@ def test_a_regression_is_found(recorded: Path, run_program: Callable, tmp_path: 
     """The same workload, each frame twenty times as long."""
     words = ("--mode", "none", "--repeat", 3, "--frames", 10, "--workload", "tests.programs.slower:Slower")
     run_program("-m", "tools.run_record", *words, "--out", tmp_path, "--name", "slow")
-    done = run_program("-m", "tools.compare", recorded / "one", tmp_path / "slow", "--fail-over", "50%", check=False)
-    assert done.returncode == 1
-    assert "frame got" in done.stderr and "slower" in done.stderr
-    assert run_program("-m", "tools.compare", tmp_path / "slow", recorded / "one", "--fail-over", "50%").returncode == 0
+    words = ("-m", "tools.compare", "--fail-over", "50%", "--unlike")
+    done = run_program(*words, recorded / "one", tmp_path / "slow", check=False)
+    assert done.returncode == 3
+    assert "frame got" in done.stderr and "slower" in done.stderr and "(unlike: workload, frames)" in done.stderr
+    done = run_program(*words, tmp_path / "slow", recorded / "one")
+    assert "unlike: frames: 10 against 20" in done.stdout
 
 
-@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("150%", 1.5)])
+@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("5", 0.05), ("5 %", 0.05), ("0.5%", 0.005), ("0", 0.0), ("1", 0.01), ("150", 1.5)])
 def test_percentages(text: str, value: float) -> None:
     assert compare.fraction(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["five", "-1%", "%", "nan", "inf"])
+@pytest.mark.parametrize("text", ["five", "-1%", "%", "nan", "inf", "0.05", "1e9999"])
 def test_no_percentages(capsys: pytest.CaptureFixture[str], recorded: Path, text: str) -> None:
     assert compare.main([str(recorded / "one"), str(recorded / "two"), f"--fail-over={text}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
