@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
             strays = [*getattr(found, self.rest, []), *strays]
             setattr(found, self.rest, rest)
         if strays:
-            self._refuse(strays)
+            self._refuse(next((word for word in words if word in strays), strays[0]))
         given = frozenset(vars(found)) - ({self.rest} if not rest else set())
         for action, default in defaults.items():
             if default is not argparse.SUPPRESS and not hasattr(found, action.dest):
@@ -57,12 +57,10 @@ class Parser(argparse.ArgumentParser):
             words.append(f"{word}={waiting.pop(0)}" if word in self.takes_flags and waiting else word)
         return words, []
 
-    def _refuse(self, strays: list[str]) -> None:
-        options = [word for word in strays if word.startswith("-") and word != "-"]
-        if len(options) < len(strays):
-            stray = next(word for word in strays if word not in options)
+    def _refuse(self, stray: str) -> None:
+        if not stray.startswith("-"):
             self.error(f"unrecognized arguments: {stray}{self.on_stray_word}")
-        name = options[0].split("=", 1)[0]
+        name = stray.split("=", 1)[0]
         self.error(f"unrecognized arguments: {name}{close_to(name, self._option_string_actions)}")
 
     def error(self, message: str) -> None:  # type: ignore[override]
