@@ -286,6 +286,38 @@ def test_unlike_experiments_are_not_compared(
     assert f"unlike: {message}" in capsys.readouterr().out
 
 
+def test_what_the_runs_tell_is_compared_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames where no options are known, the adapter, what rode along, and a profiler around it."""
+    for name in ("base", "new"):
+        shutil.copytree(ROOT / "traces/demo-llvmpipe/01-record", tmp_path / name / "01-record")
+    path = tmp_path / "new/01-record/run.json"
+    manifest = json.loads(path.read_text())
+    manifest["adapter"]["name"], manifest["adapter"]["driver_info"] = "Another GPU", "a newer driver"
+    path.write_text(json.dumps({**manifest, "collectors": ["threads"], "profiler_attached": True}))
+    (tmp_path / "new/experiment.json").write_text(json.dumps({"command": {"options": {"frames": 61}}}))
+    assert compare.main([str(tmp_path / "base"), str(tmp_path / "new")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for told in (
+        "frames: 60 against 61",
+        "against Another GPU",
+        "collectors: none against threads",
+        "none against yes",
+    ):
+        assert told in line
+    assert line.count(" against ") == 4, line
+
+
+def test_a_mode_that_is_gone_does_not_pass(recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "base")
+    shutil.copytree(recorded / "one/01-none", tmp_path / "base/03-record")
+    path = tmp_path / "base/03-record/run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "03-record", "mode": "record"}))
+    words = [str(tmp_path / "base"), str(recorded / "one")]
+    assert compare.main([*words, "--fail-over", "5%"]) == 3
+    assert "compare: record: can't tell, no run of it completed" in capsys.readouterr().err
+    assert compare.main(words) == 0
+
+
 def test_another_interpreter_or_machine_is_what_a_comparison_is_for(recorded: Path, tmp_path: Path) -> None:
     shutil.copytree(recorded / "one", tmp_path / "other")
     path = tmp_path / "other/experiment.json"

@@ -84,8 +84,8 @@ def _reports(folder: Path) -> tuple[list[Json], list[str]]:
             except MotraceError as error:
                 warnings.append(str(error))
                 continue
-            if "num_envs" not in (report["command"].get("options") or {}):
-                warnings.append(f"{report['experiment']}: its number of environments is not known; left out")
+            if not {"num_envs", "width", "height"} <= set(report["command"].get("options") or {}):
+                warnings.append(f"{report['experiment']}: its environments and size are not known; left out")
                 continue
             reports.append(report)
             gone = [run for run in report["runs"] if run["status"] != runs.COMPLETED]
