@@ -13,13 +13,15 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each package may import of the others, itself included.
-BASE = {"errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment", "output", "redaction"}
+BASE = {
+    "errors", "vocabulary", "adapter", "runs", "tables", "schemas", "environment", "output", "redaction", "escape",
+}  # fmt: skip
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
     "readers": {"readers", "record", "runs", "output", "errors", "vocabulary", "tables", "schemas"},
     "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "schemas", "adapter", "errors"},
     "timeline": {"timeline", "vocabulary", "errors"},
-    "report": {"report", "vocabulary"},
+    "report": {"report", "vocabulary", "escape"},
     "collect": {"collect", "record", "readers", *BASE},
     "workloads": {"workloads", "collect", "record", "readers", "video", *BASE},
     "commands": {"commands", "sources", "collect", "readers", "workloads", "analysis", "report", "model", *BASE},
@@ -98,6 +100,17 @@ def test_the_model_computes_and_the_report_shows(package: str) -> None:
             node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert not calls & NO_INPUT_OR_OUTPUT, path
+
+
+def test_text_reaches_the_terminal_by_one_way() -> None:
+    """Only ``commands.terminal`` prints or makes a console: there control characters and markup become text."""
+    for path, tree in modules():
+        if home(path) != "commands" or path.stem == "terminal":
+            continue
+        for node in ast.walk(tree):
+            assert not (isinstance(node, ast.ImportFrom) and node.module in ("rich.console", "rich.text")), path
+            assert not (isinstance(node, ast.Name) and node.id == "print"), path
+            assert not (isinstance(node, ast.Attribute) and node.attr in ("stderr", "stdout")), path
 
 
 def test_modules_and_functions_are_small() -> None:

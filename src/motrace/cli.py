@@ -12,6 +12,7 @@ from functools import partial
 
 from . import __version__
 from .commands import execute, parsers
+from .errors import close_to
 
 COMMANDS = ("record", "analyze", "compare", "sweep")
 USAGE = f"usage: motrace {{{','.join(COMMANDS)}}} ...  (motrace COMMAND --help says more; --version)"
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"motrace {__version__}")
         return 0
     if not words or words[0] not in COMMANDS:
-        print(f"motrace: {'no command' if not words else f'no command {words[0]!r}'}; {USAGE}", file=sys.stderr)
+        wrong = "no command" if not words else f"no command {words[0]!r}{close_to(words[0], COMMANDS)}"
+        print(f"motrace: {wrong}; {USAGE}", file=sys.stderr)
         return 2
     return command(words[0], words[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 DEBUG_VARIABLE = "MOTRACE_DEBUG"
@@ -54,3 +54,11 @@ def left_out(what: str, warnings: list[str]) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001  (files may hold anything)
         warnings.append(reason(what, error))
+
+
+def close_to(word: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` where a known word is like this one, else nothing."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {found[0]}?" if found else ""

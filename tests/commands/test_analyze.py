@@ -14,6 +14,7 @@ import pytest
 import motrace
 from motrace import analysis
 from motrace.commands import analyze, compare
+from motrace.model.compare import contrast_runs, gate
 from motrace.model.run import RunAnalysis
 from tests.conftest import ROOT
 
@@ -160,7 +161,19 @@ def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: C
     assert done.returncode == 1 and "--out" in one_line(done)
 
 
-@pytest.mark.parametrize("words", [[], ["x", "--jobs", "0"], ["x", "--jobs", "two"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["x", "--jobs", "0"],
+        ["x", "--jobs", "two"],
+        ["x", "--job", "1", "--sums"],
+        ["x", "--phases", "d", "--sums"],
+        ["x", "--out", "o", "--scrub", "s.sqlite"],
+        ["x", "--sums", "--scrub", "s.sqlite"],
+        [str(ROOT / "traces/demo-llvmpipe"), "--phases", "domain"],
+    ],
+)
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     status, _ = here(capsys, *words)
     assert status == 2
@@ -221,22 +234,131 @@ def test_a_regression_is_found(recorded: Path, run_program: Callable, tmp_path: 
     """The same workload, each frame twenty times as long."""
     words = ("--mode", "none", "--repeat", 3, "--frames", 10, "--workload", "tests.programs.slower:Slower")
     run_program("-m", "tools.run_record", *words, "--out", tmp_path, "--name", "slow")
-    done = run_program("-m", "tools.compare", recorded / "one", tmp_path / "slow", "--fail-over", "50%", check=False)
-    assert done.returncode == 1
-    assert "frame got" in done.stderr and "slower" in done.stderr
-    assert run_program("-m", "tools.compare", tmp_path / "slow", recorded / "one", "--fail-over", "50%").returncode == 0
+    words = ("-m", "tools.compare", "--fail-over", "50%", "--unlike")
+    done = run_program(*words, recorded / "one", tmp_path / "slow", check=False)
+    assert done.returncode == 3
+    assert "frame got" in done.stderr and "slower" in done.stderr and "(unlike: workload, frames)" in done.stderr
+    done = run_program(*words, tmp_path / "slow", recorded / "one")
+    assert "unlike: frames: 10 against 20" in done.stdout
 
 
-@pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("0%", 0.0), ("150%", 1.5)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5%", 0.05), ("5", 0.05), ("5 %", 0.05), ("0.5%", 0.005), ("0", 0.0), ("150", 1.5)],
+)
 def test_percentages(text: str, value: float) -> None:
     assert compare.fraction(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["five", "-1%", "%", "nan", "inf"])
+@pytest.mark.parametrize("text", ["five", "-1%", "%", "nan", "inf", "0.05", "1e9999"])
 def test_no_percentages(capsys: pytest.CaptureFixture[str], recorded: Path, text: str) -> None:
     assert compare.main([str(recorded / "one"), str(recorded / "two"), f"--fail-over={text}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "--fail-over" in line
+
+
+UNLIKE = {
+    "frames": ({"frames": 30}, "frames: 20 against 30"),
+    "environments": ({"num_envs": 8}, "environments: 4 against 8"),
+    "size": ({"width": 64, "height": 48}, "size: 320x180 against 64x48"),
+    "program": ({"workload": "another:Class"}, f"workload: {WORKLOAD} against another:Class"),
+    "arguments": ({"workload_args": ["--x", "1"]}, "arguments of the workload: none against --x 1"),
+    "overrides": ({"overrides": ["a=1"]}, "overrides: none against a=1"),
+    "capture": ({"capture": "async"}, "capture: none against async"),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_unlike_experiments_are_not_compared(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    changed, message = UNLIKE[name]
+    shutil.copytree(recorded / "one", tmp_path / "other")
+    path = tmp_path / "other/experiment.json"
+    facts = json.loads(path.read_text())
+    facts["command"]["options"] |= changed
+    path.write_text(json.dumps(facts))
+    words = [str(recorded / "one"), str(tmp_path / "other"), "--fail-over", "5%"]
+    assert compare.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"did not do the same work ({message})" in line and "--unlike" in line
+    assert compare.main([*words, "--unlike"]) == 0
+    assert f"unlike: {message}" in capsys.readouterr().out
+
+
+def test_what_the_runs_tell_is_compared_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames where no options are known, the adapter, what rode along, and a profiler around it."""
+    for name in ("base", "new"):
+        shutil.copytree(ROOT / "traces/demo-llvmpipe/01-record", tmp_path / name / "01-record")
+    path = tmp_path / "new/01-record/run.json"
+    manifest = json.loads(path.read_text())
+    manifest["adapter"]["name"], manifest["adapter"]["driver_info"] = "Another GPU", "a newer driver"
+    path.write_text(json.dumps({**manifest, "collectors": ["threads"], "profiler_attached": True}))
+    (tmp_path / "new/experiment.json").write_text(json.dumps({"command": {"options": {"frames": 61}}}))
+    assert compare.main([str(tmp_path / "base"), str(tmp_path / "new")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for told in (
+        "frames: 60 against 61",
+        "against Another GPU",
+        "collectors: none against threads",
+        "none against yes",
+    ):
+        assert told in line
+    assert line.count(" against ") == 4, line
+
+
+def test_a_mode_that_is_gone_does_not_pass(recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "base")
+    shutil.copytree(recorded / "one/01-none", tmp_path / "base/03-record")
+    path = tmp_path / "base/03-record/run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "03-record", "mode": "record"}))
+    words = [str(tmp_path / "base"), str(recorded / "one")]
+    assert compare.main([*words, "--fail-over", "5%"]) == 3
+    assert "compare: record: can't tell, no run of it completed" in capsys.readouterr().err
+    assert compare.main(words) == 0
+
+
+def test_another_interpreter_or_machine_is_what_a_comparison_is_for(recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded / "one", tmp_path / "other")
+    path = tmp_path / "other/experiment.json"
+    facts = json.loads(path.read_text())
+    facts["command"]["options"] |= {"python": "/another/python", "video_per_env": False}
+    facts["environment"]["packages"] = {"numpy": "99"}
+    path.write_text(json.dumps(facts))
+    assert compare.main([str(recorded / "one"), str(tmp_path / "other"), "--fail-over", "5"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "slower"),
+    [
+        ([100, 101, 99], [120, 121, 119], True),
+        ([100, 101, 99], [100, 101, 99], False),
+        ([100, 101, 99], [50, 51, 49], False),
+        ([100, 120, 80], [100, 115, 90], None),  # the interval allows more than 5 %
+        ([100, 101, 99], [105, 106, 104], None),
+        ([100], [90], None),  # one run has no spread
+        ([100], [300], None),
+    ],
+)
+def test_what_passes_a_gate(base: list[int], new: list[int], slower: bool | None) -> None:
+    def of(times: list[int]) -> list[dict[str, object]]:
+        return [{"frames": 1, "loop_wall_ns": ns, "recording_wall_ns": ns, "run_wall_ns": ns, "phases": {}}
+                for ns in times]  # fmt: skip
+
+    judged = gate(contrast_runs(of(new), of(base)), 0.05)
+    assert [one.slower for one in judged] == [slower, slower]
+
+
+def test_a_gate_that_can_not_tell_does_not_pass(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, run in (("one", "01-none"), ("two", "02-none")):  # one run each
+        shutil.copytree(recorded / name, tmp_path / name)
+        shutil.rmtree(tmp_path / name / run)
+    words = [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert compare.main(words) == 0
+    assert compare.main([*words, "--fail-over", "500"]) == 3
+    assert "none: frame: can't tell whether it got slower by more than 500 %" in capsys.readouterr().err
 
 
 def test_comparing_with_several_experiments(recorded: Path, run_program: Callable) -> None:
@@ -254,7 +376,9 @@ def test_the_console_command(recorded: Path, capsys: pytest.CaptureFixture[str],
     assert main(["--help"]) == 0
     assert main([]) == 2
     assert main(["dance"]) == 2
-    assert "no command 'dance'" in capsys.readouterr().err
+    assert main(["analyse"]) == 2
+    told = capsys.readouterr().err
+    assert "no command 'dance'" in told and "did you mean analyze?" in told
 
 
 def test_manifests_that_say_little_are_reported(tmp_path: Path) -> None:

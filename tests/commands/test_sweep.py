@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motrace.analysis import load
+from motrace.commands import analyze, compare
 from motrace.commands.sweep import main
 from motrace.commands.sweep_runs import grid, order
 from tests.collect.observed import reached
@@ -95,6 +96,8 @@ def test_a_linear_drift_adds_the_same_to_every_point(envs: int, sizes: int, pair
         (("--resume",), "--resume: say which sweep with --name"),
         (("--resume", "--name", "y"), "holds no sweep.json"),
         (("--no-such-flag",), "unrecognized arguments"),
+        (("foo",), "unrecognized arguments: foo"),
+        (("--", "--load-run", "X"), "the workload humanoid takes no arguments"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(
@@ -116,6 +119,14 @@ def test_both_commands_are_there(run_program: Callable, tmp_path: Path) -> None:
 def test_a_folder_without_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: str, message: str) -> None:
     status, line = here(capsys, "--analyze", tmp_path / folder)
     assert status == 1 and message in line
+
+
+@pytest.mark.parametrize("words", [("--frames", "60"), ("--resume",), ("--name", "x"), ("--", "--its-own")])
+def test_analysing_records_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]) -> None:
+    """An option that is for recording is an error, also where its value is the default."""
+    status, line = here(capsys, "--analyze", tmp_path, *words)
+    assert status == 2 and line.startswith(f"sweep: {' '.join(words) if words[0] == '--' else words[0]}")
+    assert "--analyze records nothing" in line
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +173,30 @@ def test_the_times_are_those_of_the_reports(swept: tuple[Path, subprocess.Comple
     times = rows["x-e002-64x36/01-capture"]["times_ns"]
     assert times == {"frame": run["loop_wall_ns"] / 3, "capture": run["phases"]["capture"]["mean_ns"]}
     assert times["frame"] >= 4e6  # two environments sleep 4 ms
+
+
+def test_what_a_sweep_wrote_is_read_by_every_command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, swept: tuple[Path, subprocess.CompletedProcess[str]]
+) -> None:
+    shutil.copytree(swept[0], tmp_path / "traces")
+    shutil.copytree(ROOT / "traces/demo-llvmpipe/02-none", tmp_path / "traces/z/02-none")  # what is sorted after it
+    point = tmp_path / "traces/x/e001-64x36"
+    for path in (tmp_path / "traces", tmp_path / "traces/x", point, point / "01-capture"):
+        assert analyze.main([str(path)]) == 0
+        assert (point / "analysis/report.html").exists()
+        shutil.rmtree(point / "analysis")
+    assert (tmp_path / "traces/z/analysis/report.html").exists()
+    assert analyze.main([str(tmp_path / "traces"), "--out", str(tmp_path / "traces/results")]) == 0
+    assert main(["--analyze", str(tmp_path / "traces/x")]) == 0
+    assert analyze.main([str(tmp_path / "traces/x")]) == 0, "the results of an analysis are no recording"
+    other = tmp_path / "traces/x/e002-64x36"
+    assert compare.main([str(point), str(point)]) == 0
+    capsys.readouterr()
+    assert compare.main([str(point), str(other)]) == 2
+    assert "environments: 1 against 2" in capsys.readouterr().err
+    assert compare.main([str(tmp_path / "traces/x"), str(other)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds 4 experiments" in line
 
 
 def test_analysing_again_says_the_same(

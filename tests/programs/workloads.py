@@ -35,6 +35,14 @@ class Plain(Base):
     """Completes."""
 
 
+class RaisesWhatItIsGiven(Base):
+    """Fails with its first argument as the reason."""
+
+    def frames(self) -> None:
+        """The loop."""
+        raise ValueError(self.options.workload_args[0])
+
+
 class Slow(Base):
     """Frames of 0.6 s; tells how many it finished when Ctrl-C ends it."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, close_to
 from .base import Collector
 
 
@@ -60,7 +60,8 @@ def names(text: str) -> tuple[str, ...]:
     unknown = [name for name in asked if name not in COLLECTORS]
     if unknown or not asked:
         wrong = ", ".join(unknown) or "nothing is named"
-        raise UsageError(f"--collect {text}: {wrong}; choose from {', '.join(COLLECTORS)}, separated by commas")
+        near = close_to(unknown[0], (*COLLECTORS, "all", "none")) if unknown else ""
+        raise UsageError(f"--collect {text}: {wrong}{near}; choose from {', '.join(COLLECTORS)}, separated by commas")
     return asked
 
 

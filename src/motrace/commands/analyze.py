@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from .. import analysis, runs
@@ -19,8 +16,9 @@ from ..readers.nsys import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
 from ..sources import find, name_of
 from ..vocabulary import BUCKETS
-from . import execute, parsers
+from . import execute, parsers, refuse
 from .sums import print_sums
+from .terminal import Terminal, complain
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,9 +26,11 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     if args.scrub is not None:
+        refuse(args, ("sums", "out", "phases", "jobs"), ": --scrub analyses nothing; leave it out")
         return _scrub(args.paths, Path(args.scrub))
     with tempfile.TemporaryDirectory(prefix="motrace-", dir=_room_for(args.out)) as scratch:
         if args.sums:
+            refuse(args, ("phases", "jobs"), ": --sums reads the reports as they are; leave it out")
             return print_sums([Path(path) for path in args.paths], Path(scratch), args.out)
         return _analyse(args, Path(scratch))
 
@@ -47,16 +47,18 @@ def _scrub(paths: list[str], target: Path) -> int:
     from ..readers.nsys_scrub import scrub
 
     scrub(Path(paths[0]), target, [Path.cwd()])
-    print(f"scrubbed copy: {target}")
+    Terminal().print(f"scrubbed copy: {target}")
     return 0
 
 
 def _analyse(args: argparse.Namespace, scratch: Path) -> int:
     problems: list[MotraceError] = []
     found = find([Path(path) for path in args.paths], scratch, analysis.exporter(), problems)
+    if found and not any(run.is_trace for sources in found.values() for run in sources.runs):
+        refuse(args, ("phases",), " is for a trace that belongs to no recording, and there is none; leave it out")
     for problem in problems:
-        print(f"analyze: {problem}", file=sys.stderr)
-    console = Console(highlight=False, soft_wrap=True)
+        complain("analyze", problem)
+    console = Terminal()
     statuses = [problem.exit_status for problem in problems]
     outputs = _outputs(sorted(found), args.out)
     for index, home in enumerate(sorted(found)):
@@ -64,11 +66,11 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
             one = analysis.analyse(home, found[home], scratch / f"home{index}", args.jobs, phases=args.phases)
             analysis.write(one, outputs[home], _named(home, args.out))
             show(one.report, console)
-            console.print(f"report: {outputs[home] / 'report.html'}", markup=False)
+            console.print(f"report: {outputs[home] / 'report.html'}")
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001  (the other experiments are analysed all the same)
-            print(f"analyze: {reason(str(home), error)}", file=sys.stderr)
+            complain("analyze", reason(str(home), error))
             statuses.append(getattr(error, "exit_status", 1))
     return max(statuses, default=0)
 
@@ -103,17 +105,17 @@ def own_output(home: Path) -> Path:
     return home.parent / runs.ANALYSIS_DIR / name_of(home)
 
 
-def show(report: dict[str, Any], console: Console) -> None:
+def show(report: dict[str, Any], console: Terminal) -> None:
     """The short form of a report."""
-    console.rule(escape(report["experiment"]))
+    console.rule(report["experiment"])
     for text in report["warnings"]:
-        console.print(f"[yellow]warning:[/] {escape(text)}")
+        console.print(f"warning: {text}", style="yellow")
     for told in report["profiles"]:
-        console.print(profile_line(told), soft_wrap=True, markup=False)
+        console.print(profile_line(told))
     for mode, pool in report["modes"].items():
         if not pool["frames"]:
             told = ", ".join(f"{name} {seconds(ns)} s" for name, ns in pool["segments"].items())
-            console.print(f"{mode}: no frame was finished ({told})", soft_wrap=True, markup=False)
+            console.print(f"{mode}: no frame was finished ({told})")
             continue
         console.print(
             f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "

@@ -8,7 +8,10 @@ import shlex
 from ..collect import registry
 from ..collect.registry import Settings
 from ..errors import UsageError
-from . import Parser
+from . import Parser, refuse
+
+OPTIONS_OF = {"nsys": ("nsys_args", "collect_timeout"), "pyspy": ("pyspy_rate", "pyspy_light")}
+"""Options that are for one collector alone."""
 
 
 def add_options(made: Parser) -> None:
@@ -34,7 +37,7 @@ def add_options(made: Parser) -> None:
         "--collect-timeout",
         type=float,
         default=Settings.timeout_s,
-        help="end a tool that makes no progress for so many seconds after its run (default: 60)",
+        help="end an nsys that makes no progress for so many seconds after its run (default: 60)",
     )
 
 
@@ -45,11 +48,11 @@ def settings_of(args: argparse.Namespace) -> Settings:
     if args.pyspy_rate is not None and not 1 <= args.pyspy_rate <= 1000:
         raise UsageError(f"--pyspy-rate {args.pyspy_rate}: must be 1 to 1000 samples per second")
     asked = registry.names(args.collect) if args.collect is not None else ()
-    for given, flag in ((args.pyspy_rate is not None, "--pyspy-rate"), (args.pyspy_light, "--pyspy-light")):
-        if given and "pyspy" not in asked:
-            raise UsageError(f"{flag}: add pyspy to --collect")
     try:
         nsys_args = tuple(shlex.split(args.nsys_args))
     except ValueError as error:
         raise UsageError(f"--nsys-args {args.nsys_args}: {error}; quote it as for a shell") from error
+    for tool, options in OPTIONS_OF.items():
+        if tool not in asked:
+            refuse(args, options, f": add {tool} to --collect")
     return Settings(args.collect_timeout, nsys_args, pyspy_rate=args.pyspy_rate, pyspy_light=bool(args.pyspy_light))

@@ -3,61 +3,92 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from .. import analysis
 from ..errors import MotraceError, UsageError
-from ..model.compare import contrast_runs, regression, usable
+from ..model.alike import differences
+from ..model.compare import Judged, contrast_runs, gate, usable
 from ..report.format import ms, percent, signed_ms
 from . import execute, parsers
+from .terminal import Terminal, complain
+
+GATE_FAILED = 3
 
 
 def fraction(text: str) -> float:
-    """``5%`` or ``0.05`` as 0.05. Raises UsageError."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise UsageError(f"--fail-over {text}: write a percentage, as in 5%") from error
-    if not 0 <= value < float("inf"):
-        raise UsageError(f"--fail-over {text}: must not be negative")
-    return value
+    """``5%`` or ``5`` as 0.05. Raises UsageError, also for a number below 1 without %, which may mean either."""
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+) *(%?)", text)
+    if found is None:
+        raise UsageError(f"--fail-over {text}: write a percentage, as in 5%")
+    value = float(found[1])
+    if not found[2] and 0 < value < 1:
+        raise UsageError(f"--fail-over {text}: write {value:g}% or {value * 100:g}%, whichever you mean")
+    return value / 100
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare; the exit status is 1 where a mode got slower by more than allowed."""
+    """Compare; the exit status is 3 unless each frame is known not to have got slower by more than allowed."""
     limit = None if args.fail_over is None else fraction(args.fail_over)
     base, new = (analysis.load(Path(path)).report for path in (args.base, args.new))
-    console = Console(highlight=False, soft_wrap=True)
     modes = [mode for mode in new["modes"] if usable(new["runs"], mode) and usable(base["runs"], mode)]
     if not modes:
         raise MotraceError(f"{args.base} and {args.new} have no mode with completed runs in common: nothing to compare")
-    slower = 0
+    unlike = differences(base, new, modes)
+    if unlike and not args.unlike:
+        raise UsageError(
+            f"{args.base} and {args.new} did not do the same work ({'; '.join(map(str, unlike))}): record the same "
+            "again, or compare them all the same with --unlike"
+        )
+    console = Terminal()
+    for difference in unlike:
+        console.print(f"unlike: {difference}")
+    doubts = [
+        f"{mode}: can't tell, no run of it completed in {args.new}"
+        for mode in base["modes"]
+        if mode not in modes and usable(base["runs"], mode)
+    ]
     for mode in modes:
         comparison = contrast_runs(usable(new["runs"], mode), usable(base["runs"], mode))
         show(mode, comparison, console)
-        for entry in regression(comparison, limit) if limit is not None else ():
-            slower += 1
-            doubt = (
-                "" if entry["has_interval"] else "; one run has no spread, so this may be noise: record with --repeat 2"
-            )
-            what = "frame" if entry["quantity"] == "frame_ns" else "frame with drain"
-            print(
-                f"compare: {mode}: {what} got {percent(entry['change'])} slower, more than {percent(limit)}{doubt}",
-                file=sys.stderr,
-            )
-    if limit is not None and not slower:
-        console.print(f"no {' or '.join(modes)} frame got slower by more than {percent(limit)}")
-    return 1 if slower else 0
+        doubts += [] if limit is None else _doubts(mode, gate(comparison, limit), limit)
+    if limit is None:
+        for text in doubts:
+            console.print(f"warning: {text}")
+        return 0
+    label = f" (unlike: {', '.join(difference.name for difference in unlike)})" if unlike else ""
+    for text in doubts:
+        complain("compare", text + label)
+    if not doubts:
+        console.print(f"no {' or '.join(modes)} frame got slower by more than {limit * 100:g} %{label}")
+    return GATE_FAILED if doubts else 0
 
 
-def show(mode: str, comparison: dict[str, Any], console: Console) -> None:
+def _doubts(mode: str, judged: list[Judged], limit: float) -> list[str]:
+    """Why a mode does not pass, a line for each quantity; empty where it does."""
+    found = []
+    for one in judged:
+        if one.slower is False:
+            continue
+        what = f"{mode}: {'frame' if one.quantity == 'frame_ns' else 'frame with drain'}"
+        doubt = f"95 %: {percent(one.lo)} to {percent(one.hi)}"
+        if one.slower:
+            found.append(f"{what} got {percent(one.change)} slower ({doubt}), more than {limit * 100:g} %")
+        else:
+            why = "one run has no spread: --repeat 2 or more" if one.lo is None else f"{doubt}; more --repeat"
+            found.append(
+                f"{what}: can't tell whether it got slower by more than {limit * 100:g} %: it changed by "
+                f"{percent(one.change)} ({why} would tell)"
+            )
+    return found
+
+
+def show(mode: str, comparison: dict[str, Any], console: Terminal) -> None:
     """A table of one mode."""
     news, bases = comparison["repeats"]
     table = Table(
@@ -67,7 +98,7 @@ def show(mode: str, comparison: dict[str, Any], console: Console) -> None:
     for title in ("base", "new", "change", "95 % interval"):
         table.add_column(title, justify="right")
     rows = [("loop", comparison["frame_ns"]), ("loop and drain", comparison["frame_with_drain_ns"])]
-    for name, entry in [*rows, *((escape(name), entry) for name, entry in comparison["phases"].items())]:
+    for name, entry in [*rows, *comparison["phases"].items()]:
         interval = "–" if entry["lo"] is None else f"{signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
         table.add_row(name, ms(entry["base"]), ms(entry["new"]), signed_ms(entry["difference"]), interval)
     console.print(table)

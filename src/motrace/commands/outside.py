@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rich.console import Console
-
 from ..collect.nsys_outside import make_room, nsys_around
 from ..workloads.launch import profiled_by
+from .terminal import Terminal
 
 
-def prepare_for_profiler(console: Console) -> None:
+def prepare_for_profiler(console: Terminal) -> None:
     """Do for the user's ``nsys profile`` what it does not do for itself, and say what may go wrong."""
     outside = nsys_around()
     if outside is None:
@@ -27,7 +26,7 @@ def prepare_for_profiler(console: Console) -> None:
         )
 
 
-def tell_of_profiler(home: Path, console: Console) -> Path:
+def tell_of_profiler(home: Path, console: Terminal) -> Path:
     """Say where the report of a profiler around us must lie to be found; returns the folder to analyse."""
     profiler, outside = profiled_by(), nsys_around()
     folder = home

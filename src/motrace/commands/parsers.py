@@ -7,6 +7,7 @@ from . import Parser
 from .collecting import add_options
 
 STALL_TIMEOUT_S = 300.0
+TO_MEASURE_A_PROGRAM = "to measure a program use `--instrument FILE -- python prog.py`"
 NUM_ENVS, SIZES = "1,4,16", "320x180,640x360,1280x720"
 REPEAT, FRAMES, WARMUP = 3, 60, 10
 
@@ -48,7 +49,15 @@ def compare() -> Parser:
     made = Parser(prog="compare", description="Compare the runs of two experiments, mode by mode.")
     made.add_argument("base", help="the experiment to compare with")
     made.add_argument("new", help="the experiment to judge")
-    made.add_argument("--fail-over", metavar="PERCENT", help="exit with 1 if a frame got slower by more, as in 5%%")
+    made.add_argument(
+        "--fail-over",
+        metavar="PERCENT",
+        help="exit with 3 unless it is certain that no frame got slower by more, as in 5%% (or 5)",
+    )
+    made.add_argument(
+        "--unlike", action="store_true", help="compare all the same where the two did not do the same work"
+    )
+    made.on_stray_word = "; two experiments are compared: BASE and NEW"
     return made
 
 
@@ -91,6 +100,7 @@ def record() -> Parser:
         help="end a run that begins no span for so many seconds (default: 300)",
     )
     add_options(made)
+    made.rest, made.on_stray_word = "workload_args", f"; {TO_MEASURE_A_PROGRAM}"
     made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
     return made
 
@@ -109,7 +119,7 @@ def sweep() -> Parser:
     made.add_argument(
         "--workload", default=DEFAULT_WORKLOAD, help="humanoid (default), unilab, or MODULE:CLASS of your own"
     )
-    made.add_argument("--seed", type=int, default=0, help="seed of policy and start states (default: 0)")
+    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
     made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
     made.add_argument("--out", default="traces", help="folder for sweeps (default: traces)")
     made.add_argument("--name", help="name of the sweep (default: workload and time)")
@@ -122,4 +132,5 @@ def sweep() -> Parser:
     made.add_argument("--resume", action="store_true", help="go on with the sweep --name: make only the missing runs")
     made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit what lies below FOLDER once more")
     made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
+    made.rest, made.on_stray_word = "workload_args", "; arguments of the workload come after `--`"
     return made

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .. import runs
@@ -23,6 +22,7 @@ from ..workloads.launch import Ended, launch
 from ..workloads.options import Options
 from ..workloads.program import Program
 from ..workloads.watch import Interrupts
+from .terminal import Terminal
 
 PASS_MODE = "record"
 
@@ -100,7 +100,7 @@ def run_all(
     options: Options | Program,
     settings: registry.Settings,
     stall_timeout_s: float,
-    console: Console,
+    console: Terminal,
 ) -> Done:
     """Run one after the other. Stops at the first quiet run that fails, and at Ctrl-C."""
     waiting = list(planned)
@@ -122,9 +122,9 @@ def run_all(
     return Done((*done, *((one, None) for one in waiting)), interrupts.count > 0)
 
 
-def _progress(console: Console) -> Progress:
+def _progress(console: Terminal) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -11,8 +11,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from .. import environment, runs
 from ..adapter import is_software
 from ..collect import registry
@@ -22,13 +20,16 @@ from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
 from ..workloads.program import Program
-from . import execute, parsers
+from . import execute, parsers, refuse
 from .collecting import settings_of
 from .outside import prepare_for_profiler, tell_of_profiler
+from .parsers import TO_MEASURE_A_PROGRAM
 from .passes import Done, Planned, plan_runs, run_all, usable
 from .record_program import instrument_warnings, program_of
+from .terminal import Terminal, complain
 
 FIRST_MODE = "record"
+PRESET_OPTIONS = ("frames", "warmup", "num_envs", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,18 @@ def make_plan(args: argparse.Namespace) -> Plan:
         collectors, warnings = usable(asked, settings)
         runs_of = plan_runs([program.mode] * args.repeat, collectors)
         return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
-    args.workload, args.seed = args.workload or DEFAULT_WORKLOAD, args.seed or 0
+    args.workload = args.workload or DEFAULT_WORKLOAD
     base, given = _options(args)  # checks what was given before anything is started
     modes = order(args.mode or "both", args.repeat)
+    _refuse_what_has_no_effect(args, base, given, modes)
     python = sys.executable
     told: tuple[str, ...] = ()
     if args.workload == UNILAB:
         base = unilab.prepare(base)
+        if not base.seeded:
+            refuse(args, ("seed",), ": this UniLab takes none; leave it out")
         python, told = str(base.python), base.warnings()
         settings = replace(settings, python=(python,))
-    elif args.python is not None:
-        raise UsageError("--python names UniLab's interpreter: use it with --workload unilab")
     collectors, warnings = usable(asked, settings)
     adapter, chosen = None, []
     rendered = args.workload in (DEFAULT_WORKLOAD, UNILAB)
@@ -92,6 +94,24 @@ def make_plan(args: argparse.Namespace) -> Plan:
     return Plan(base, plan_runs(modes, collectors), preset_name, tuple(chosen), adapter, settings, (*warnings, *told))
 
 
+def _refuse_what_has_no_effect(
+    args: argparse.Namespace, base: Options, given: dict[str, Any], modes: Sequence[str]
+) -> None:
+    """Raises UsageError for an option that nothing would come of."""
+    if args.workload != UNILAB:
+        refuse(args, ("python",), " names UniLab's interpreter: use it with --workload unilab")
+    if args.workload == DEFAULT_WORKLOAD and base.workload_args:
+        words = " ".join(base.workload_args)
+        raise UsageError(
+            f"-- {words}: the workload {DEFAULT_WORKLOAD} takes no arguments; {TO_MEASURE_A_PROGRAM}, "
+            f"UniLab's own need --workload {UNILAB}"
+        )
+    if FIRST_MODE not in modes:
+        refuse(args, ("video_per_env",), f": mode {args.mode} makes no video; use it with --mode {FIRST_MODE}")
+    if set(given) == set(PRESET_OPTIONS):
+        refuse(args, ("preset",), ": every size that it sets is given; leave it out")
+
+
 def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
     """The options of the command line, and those that were given. Raises UsageError."""
     given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
@@ -99,7 +119,7 @@ def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
         given["width"], given["height"] = size_of(args.size)
     base = Options(
         workload=args.workload,
-        seed=args.seed,
+        seed=args.seed or 0,
         checkpoint=args.checkpoint,
         python=args.python,
         workload_args=tuple(args.workload_args),
@@ -111,7 +131,7 @@ def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
 
 def _preset_values(name: str, workload: str) -> dict[str, int]:
     preset = PRESETS[name]
-    values = {key: getattr(preset, key) for key in ("frames", "warmup", "num_envs", "width", "height")}
+    values = {key: getattr(preset, key) for key in PRESET_OPTIONS}
     if workload == UNILAB:
         values["warmup"] = 0  # it has none: every frame is in the video
     return values
@@ -151,7 +171,7 @@ def run(args: argparse.Namespace) -> int:
     now = datetime.now(timezone.utc)
     name = args.name or free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
     home = make_folder(Path(args.out), name)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
         console.print(line)
     facts: dict[str, Any] = {
@@ -189,7 +209,7 @@ def command_line() -> list[str]:
     return [*module, *sys.argv[1:]]
 
 
-def warn_of_space(console: Console, options: Options | Program, facts: dict[str, Any]) -> None:
+def warn_of_space(console: Terminal, options: Options | Program, facts: dict[str, Any]) -> None:
     """Say where memory or disk may not do."""
     needed = options.frames * options.width * options.height * 3
     import psutil
@@ -204,7 +224,7 @@ def warn_of_space(console: Console, options: Options | Program, facts: dict[str,
         console.print(f"warning: low disk: {disk / 1e6:.0f} MB are free")
 
 
-def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> int:
+def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) -> int:
     """Complete the experiment's manifest, say what to do next, choose the exit status."""
     facts["status"] = done.status
     facts["runs"] = [
@@ -221,9 +241,9 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Console) -> 
     if done.status == runs.COMPLETED:
         return 0
     if done.status == runs.CRASHED and done.failed is not None:
-        print(f"run_record: {done.failed.run_id} crashed: {done.failed.reason}", file=sys.stderr)
+        complain("run_record", f"{done.failed.run_id} crashed: {done.failed.reason}")
         return done.failed.exit_status or 1
-    print("run_record: interrupted; what was recorded is kept", file=sys.stderr)
+    complain("run_record", "interrupted; what was recorded is kept")
     return 130
 
 

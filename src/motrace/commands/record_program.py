@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from .. import runs
-from ..errors import UsageError
 from ..workloads.program import Program, take_apart
+from . import refuse
 
 OF_WORKLOADS = (
     *("workload", "mode", "frames", "warmup", "num_envs", "size", "preset"),
@@ -17,9 +17,7 @@ OF_WORKLOADS = (
 
 def program_of(args: argparse.Namespace) -> Program:
     """The program that the command line asks for. Raises MotraceError."""
-    for name in OF_WORKLOADS:
-        if getattr(args, name) is not None:
-            raise UsageError(f"--{name.replace('_', '-')} is for workloads: a program's own arguments come after `--`")
+    refuse(args, OF_WORKLOADS, " is for workloads: a program's own arguments come after `--`")
     return take_apart(args.workload_args, Path(args.instrument))
 
 

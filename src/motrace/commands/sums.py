@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
-from rich.console import Console
-from rich.text import Text
 
 from .. import output
 from ..analysis import exporter
@@ -17,6 +14,7 @@ from ..errors import MotraceError
 from ..readers.nsys_sums import summaries
 from ..report.format import percent, short_ms
 from ..sources import each_trace
+from .terminal import Terminal, complain
 
 FILE = "sums.csv"
 ROWS, NAME_CHARS = 20, 80
@@ -29,33 +27,35 @@ def print_sums(paths: list[Path], scratch: Path, out: str | None) -> int:
 
     A trace that can't be read does not stop the others. Returns the exit status; raises MotraceError.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     tables: list[pa.Table] = []
     failures: list[MotraceError] = []
     for path, trace in each_trace(paths, scratch, exporter()):
         if isinstance(trace, MotraceError):
             failures.append(trace)
-            print(f"analyze: {path}: {trace}", file=sys.stderr)
+            complain("analyze", f"{path}: {trace}")
             continue
         table = summaries(trace)
         tables.append(table.add_column(0, "trace", pa.array([str(path)] * table.num_rows, pa.string())))
-        console.rule(Text(str(path)))
+        console.rule(str(path))
         for text in trace.warnings:
-            console.print("warning:", text, style="yellow", markup=False)
+            console.print(f"warning: {text}", style="yellow")
         _show(table, console)
     if out is not None and tables:
         _write(pa.concat_tables(tables), Path(out), console)
     return max((error.exit_status for error in failures), default=0)
 
 
-def _show(table: pa.Table, console: Console) -> None:
+def _show(table: pa.Table, console: Terminal) -> None:
     kinds = table.select(["summary", "kind"]).group_by(["summary", "kind"], use_threads=False).aggregate([])
     for entry in kinds.to_pylist():
         chosen = (pc.field("summary") == entry["summary"]) & (pc.field("kind") == entry["kind"])
         rows = table.filter(chosen)
         title = TITLES.get(entry["summary"], f"GPU, {entry['kind']}")
-        console.print(f"\n{title}" + (", start and end" if entry["kind"] == "start_end" else ""), style="bold")
-        console.print(_printed(rows.slice(0, ROWS)))
+        console.print()
+        console.print(title + (", start and end" if entry["kind"] == "start_end" else ""), style="bold")
+        for line in _printed(rows.slice(0, ROWS)):
+            console.print(line)
         rest = rows.slice(ROWS)
         if rest.num_rows:
             console.print(
@@ -65,7 +65,7 @@ def _show(table: pa.Table, console: Console) -> None:
         console.print("no ranges, calls or GPU operations")
 
 
-def _printed(rows: pa.Table) -> Text:
+def _printed(rows: pa.Table) -> list[str]:
     lines = ["   share    total, ms       count     mean, us    median     least      most   deviation  name"]
     for row in rows.to_pylist():
         times = [f"{row[f'{what}_ns'] / 1e3:,.1f}" for what in ("mean", "median", "min", "max", "std")]
@@ -76,14 +76,15 @@ def _printed(rows: pa.Table) -> Text:
             + " ".join(f"{time:>{width}}" for time, width in widths)
             + f"  {name}"
         )
-    return Text("\n".join(lines))
+    return lines
 
 
-def _write(table: pa.Table, out: Path, console: Console) -> None:
+def _write(table: pa.Table, out: Path, console: Terminal) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with output.replacing(out / FILE) as temporary:
             csv.write_csv(table, temporary)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
-    console.print(f"\nall {table.num_rows} rows: {out / FILE}", markup=False)
+    console.print()
+    console.print(f"all {table.num_rows} rows: {out / FILE}")

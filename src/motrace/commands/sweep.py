@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rich.console import Console
-
 from .. import environment, redaction, runs
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
-from . import execute, parsers, record
+from . import execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep, show
 from .sweep_runs import SWEEP_FILE, Json, Point, Recorder, Turn, grid, numbers_of, order, shared_options
+from .terminal import Terminal, complain
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def make_plan(args: argparse.Namespace) -> Plan:
     for point in points:  # raises where a point can't be made
         Options(workload=args.workload, num_envs=point.num_envs, width=point.width, height=point.height)
     one = points[0]
-    words = ["--preset", "quick", "--collect", "none", "--num-envs", str(one.num_envs)]
+    words = ["--collect", "none", "--num-envs", str(one.num_envs)]
     words += ["--size", f"{one.width}x{one.height}"]
     for name in ("workload", "mode", "repeat", "frames", "warmup", "seed", "python", "stall_timeout"):
         if (value := getattr(args, name)) is not None:
@@ -52,8 +50,11 @@ def make_plan(args: argparse.Namespace) -> Plan:
 
 def run(args: argparse.Namespace) -> int:
     """Record a sweep and fit it, or fit one that is there."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     if args.analyze is not None:
+        refuse(args, sorted(args.given - {"analyze", "workload_args"}), ": --analyze records nothing; leave it out")
+        if args.workload_args:
+            raise UsageError(f"-- {' '.join(args.workload_args)}: --analyze records nothing; leave it out")
         return analyse_folder(Path(args.analyze), console)
     if args.resume and args.name is None:
         raise UsageError("--resume: say which sweep with --name")
@@ -68,17 +69,17 @@ def run(args: argparse.Namespace) -> int:
     made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
     again = f"python -m tools.sweep --analyze {home}"
     if made.interrupted:
-        print(f"sweep: interrupted; what was recorded is kept: go on with --resume, or {again}", file=sys.stderr)
+        complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
     try:
         show(read_sweep(home), console)
     except MotraceError as error:
-        console.print(f"warning: {error}", markup=False)
-    console.print(f"recorded in {home}; the fit once more: {again}", markup=False)
+        console.print(f"warning: {error}")
+    console.print(f"recorded in {home}; the fit once more: {again}")
     if made.failed:
         count = len(made.failed)
         runs_of = f"{count} run{'s' if count > 1 else ''} failed"
-        print(f"sweep: {runs_of}, first {made.failed[0]}; --resume tries again", file=sys.stderr)
+        complain("sweep", f"{runs_of}, first {made.failed[0]}; --resume tries again")
         return 1
     return 0
 

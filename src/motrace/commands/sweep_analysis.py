@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from .. import analysis, output, redaction, runs
@@ -17,18 +16,19 @@ from ..report.format import percent, short_ms
 from ..report.scaling import QUANTITIES, TERMS, coefficient, findings, render_sweep_html, render_sweep_markdown
 from ..sources import find
 from .sweep_runs import SWEEP_FILE, Json, write
+from .terminal import Terminal
 
 FORMS = (("sweep.md", render_sweep_markdown), ("sweep.html", render_sweep_html))
 
 
-def analyse_folder(folder: Path, console: Console) -> int:
+def analyse_folder(folder: Path, console: Terminal) -> int:
     """``--analyze FOLDER``: fit, write, show. The exit status is 1 where nothing could be fitted."""
     sweep = read_sweep(folder)
     show(sweep, console)
     fits = sweep["results"]["fits"]
     if not any(entry["fit"] for entry in fits):
         raise MotraceError(f"{folder}: {fits[0]['unknown']}")
-    console.print(f"report: {folder / 'sweep.html'}", markup=False)
+    console.print(f"report: {folder / 'sweep.html'}")
     return 0
 
 
@@ -82,8 +82,8 @@ def _reports(folder: Path) -> tuple[list[Json], list[str]]:
             except MotraceError as error:
                 warnings.append(str(error))
                 continue
-            if "num_envs" not in (report["command"].get("options") or {}):
-                warnings.append(f"{report['experiment']}: its number of environments is not known; left out")
+            if not {"num_envs", "width", "height"} <= set(report["command"].get("options") or {}):
+                warnings.append(f"{report['experiment']}: its environments and size are not known; left out")
                 continue
             reports.append(report)
             gone = [run for run in report["runs"] if run["status"] != runs.COMPLETED]
@@ -117,21 +117,21 @@ def _facts(folder: Path, report: Json) -> Json:
     }
 
 
-def show(sweep: Json, console: Console) -> None:
+def show(sweep: Json, console: Terminal) -> None:
     """The short form on the terminal."""
     results = sweep["results"]
     console.rule(sweep["sweep"])
     for text in results["warnings"]:
-        console.print("warning: " + text, style="yellow", markup=False)
+        console.print("warning: " + text, style="yellow")
     for index, entry in enumerate(results["fits"]):
-        console.print(f"{QUANTITIES[entry['quantity']]}, mode {entry['mode']}", style="bold", markup=False)
+        console.print(f"{QUANTITIES[entry['quantity']]}, mode {entry['mode']}", style="bold")
         if not index:  # the reports have it for the others too
             console.print(_points(entry))
         if entry["fit"] is not None:
             console.print(_terms(entry))
-            console.print(_how_good(entry), markup=False)
+            console.print(_how_good(entry))
         for text in findings(entry) if not index else ():
-            console.print(text, markup=False)
+            console.print(text)
 
 
 def _how_good(entry: Json) -> str:

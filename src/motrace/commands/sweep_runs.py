@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from .. import output, runs
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
 from .passes import Planned, run_all
+from .terminal import Terminal
 
 SWEEP_FILE = "sweep.json"
 GIVE_UP = 2
@@ -111,7 +110,7 @@ class Recorder:
         self.mode = options.mode
         self.took_s: dict[Point, float] = {}
 
-    def record(self, turns: Sequence[Turn], console: Console) -> Made:
+    def record(self, turns: Sequence[Turn], console: Terminal) -> Made:
         """Make every run that is not there yet. One that fails is told, and the rest goes on; Ctrl-C ends it."""
         failed: dict[Point, int] = {}
         told: list[str] = []
@@ -122,10 +121,10 @@ class Recorder:
                 if runs.COMPLETED in attempts(self.home, turn, self.mode).values():
                     continue
                 if failed.get(turn.point, 0) >= GIVE_UP:
-                    console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again", markup=False)
+                    console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again")
                     continue
                 about = f"{turn.point.name}, round {turn.round}{self._left(turns[number - 1 :])}"
-                console.print(f"[{number}/{len(turns)}] {about}", markup=False)
+                console.print(f"[{number}/{len(turns)}] {about}")
                 began = time.monotonic()
                 problem, interrupted = self._turn(turn, console)
                 self.took_s[turn.point] = time.monotonic() - began
@@ -135,7 +134,7 @@ class Recorder:
                 if problem is not None:
                     failed[turn.point] = failed.get(turn.point, 0) + 1
                     told.append(f"{turn.point.name}: {problem}")
-                    console.print(f"warning: {told[-1]}; the other points go on", markup=False)
+                    console.print(f"warning: {told[-1]}; the other points go on")
         except KeyboardInterrupt:  # between two runs
             interrupted = True
         self.save(turns, runs.INTERRUPTED if interrupted else runs.CRASHED if told else runs.COMPLETED)
@@ -155,7 +154,7 @@ class Recorder:
         left = sum(self.took_s.get(turn.point, mean) for turn in missing)
         return f"; about {left / 60:.0f} min left" if left >= 90 else f"; about {left:.0f} s left"
 
-    def _turn(self, turn: Turn, console: Console) -> tuple[str | None, bool]:
+    def _turn(self, turn: Turn, console: Terminal) -> tuple[str | None, bool]:
         """One run: why it failed (None if it did not), and whether it was interrupted."""
         folder, point = self.home / turn.point.name, turn.point
         made = attempts(self.home, turn, self.mode)

@@ -7,6 +7,7 @@ frames of one run are not independent. Only completed runs count.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,19 @@ import numpy as np
 from .stats import difference
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Whether a quantity got slower by more than a limit (None: that is not known); changes are fractions."""
+
+    quantity: str
+    slower: bool | None
+    change: float | None
+    lo: float | None
+    hi: float | None
+
+
 NO_MODES = (
     "a program of one's own has no modes: compare two recordings of it with `python -m tools.compare BEFORE AFTER`"
 )
@@ -46,12 +60,13 @@ def contrast(new: list[Json], base: list[Json], quantity: Callable[[Json], float
     news, bases = (np.array([quantity(run) for run in group]) for group in (new, base))
     interval = difference(news, bases)
     base_mean = float(bases.mean())
+    same = np.array_equal(news, bases)  # the same recording twice: no doubt is left
     return {
         "new": float(news.mean()),
         "base": base_mean,
         "difference": interval.mean,
-        "lo": interval.lo,
-        "hi": interval.hi,
+        "lo": 0.0 if same else interval.lo,
+        "hi": 0.0 if same else interval.hi,
         "ratio": float(news.mean()) / base_mean if base_mean else None,
     }
 
@@ -108,19 +123,22 @@ def same_states(runs: list[Json]) -> bool | None:
     return None if len(digests) < 2 else len(set(digests)) == 1
 
 
-def regression(comparison: Json, fail_over: float) -> list[Json]:
-    """Quantities that got slower by more than ``fail_over`` (a fraction), beyond their interval's doubt.
+def gate(comparison: Json, limit: float) -> list[Judged]:
+    """Whether the frame, without and with the drain, got slower by more than ``limit``, a fraction of the base.
 
-    With an interval the whole of it must lie above the threshold's midpoint 0, and the mean above
-    the threshold; without one the mean alone decides, and the entry says so.
+    It did where the whole 95 % interval lies above the limit, it did not where none of it does. Else, or where
+    a side has one run and so no interval, that is not known.
     """
     found = []
     for name in ("frame_ns", "frame_with_drain_ns"):
         entry = comparison[name]
-        if not entry["base"]:
-            continue
-        change = entry["difference"] / entry["base"]
-        certain = entry["lo"] is None or entry["lo"] > 0
-        if change > fail_over and certain:
-            found.append({"quantity": name, "change": change, "has_interval": entry["lo"] is not None, **entry})
+        change, lo, hi = (
+            entry[key] / entry["base"] if entry["base"] and entry[key] is not None else None
+            for key in ("difference", "lo", "hi")
+        )
+        if lo is None or hi is None or lo <= limit < hi:
+            slower = None
+        else:
+            slower = lo > limit
+        found.append(Judged(name, slower, change, lo, hi))
     return found

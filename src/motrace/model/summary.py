@@ -71,7 +71,10 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "adapter_unknown": manifest.get("adapter_unknown"),
         "video": manifest.get("video"),
         "video_unknown": manifest.get("video_unknown"),
-        "workload": {key: workload.get(key) for key in ("checkpoint", "device", "falls", "state_sha256")},
+        "workload": {
+            **{key: workload.get(key) for key in ("device", "falls", "state_sha256")},
+            "checkpoint": _checkpoint(workload.get("checkpoint")),
+        },
         "resources": manifest.get("resources"),
         "collectors": manifest.get("collectors") or [],
         "rates": {name: told["rate"] for name, told in (manifest.get("collect") or {}).items() if "rate" in told},
@@ -91,6 +94,11 @@ def _observed(analysis: RunAnalysis) -> bool:
     found = set() if trace is None else {*(source.split()[0] for source in trace.clocks), *trace.store.counts()}
     asked = set(analysis.recording.manifest.get("collectors") or []) & set(LEFT_BEHIND)
     return all(LEFT_BEHIND[name] in found for name in asked)
+
+
+def _checkpoint(told: Any) -> Json | None:
+    """What a workload tells of its checkpoint, if that is a path and a digest; a workload may tell anything."""
+    return told if isinstance(told, dict) and {"path", "sha256"} <= set(told) else None
 
 
 def _utc(analysis: RunAnalysis) -> dict[str, str] | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
+from ..escape import markdown, visible
 from ..vocabulary import BUCKETS, CAUSES
 
 
@@ -163,11 +165,25 @@ def adapter_line(adapter: dict[str, str] | None, unknown: str | None) -> str:
     return f"{adapter['name']} ({adapter['device_type']}, {driver}, {adapter['backend']})"
 
 
+@jinja2.pass_context
+def _escaped(context: Any, value: Any) -> Any:
+    """What is put out of a value: nothing in it is Markdown or HTML, or acts unseen."""
+    if isinstance(value, Markup):
+        return value
+    return Markup(markdown(str(value))) if str(context.name).endswith(".md") else visible(str(value))
+
+
+def code(text: str) -> str:
+    """A line of a fenced block in Markdown, which shows everything as it is but its own end."""
+    return Markup(visible(text).replace("```", "\\`\\`\\`"))
+
+
 def templates() -> jinja2.Environment:
     """The template engine with these functions as filters."""
     engine = jinja2.Environment(
         loader=jinja2.PackageLoader("motrace.report"),
-        autoescape=jinja2.select_autoescape(("html",)),
+        autoescape=True,
+        finalize=_escaped,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -182,6 +198,7 @@ def templates() -> jinja2.Environment:
         size=size,
         nested=nested,
         sentence=sentence,
+        code=code,
     )
     engine.globals.update(
         indent=indent, environment_rows=environment_rows, adapter_line=adapter_line, BUCKETS=BUCKETS, CAUSES=CAUSES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, close_to
 
 MODES = ("record", "capture", "none")
 """record: everything. capture: pictures are made and dropped. none: the same steps, no renderer."""
@@ -42,7 +42,8 @@ class Options:
     def __post_init__(self) -> None:
         module_name, _, class_name = BUILT_IN.get(self.workload, self.workload).partition(":")
         if not module_name or not class_name:
-            raise UsageError(f"--workload {self.workload}: give {', '.join(BUILT_IN)} or MODULE:CLASS")
+            near = close_to(self.workload, BUILT_IN)
+            raise UsageError(f"--workload {self.workload}: give {', '.join(BUILT_IN)} or MODULE:CLASS{near}")
         if self.mode not in MODES:
             raise UsageError(f"--mode {self.mode}: choose all, both, record, capture or none")
         for name, least in (("frames", 1), ("warmup", 0), ("num_envs", 1)):

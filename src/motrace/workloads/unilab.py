@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import environment
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, close_to
 from .options import UNILAB, Options
 from .process import Command, foreign
 from .program import ask_python, read_table, write_plan
@@ -117,6 +117,12 @@ class UniLabOptions(Options):
         assert self.eval is not None, "prepare makes the eval"
         return self.eval.warnings()
 
+    @property
+    def seeded(self) -> bool:
+        """Whether this UniLab can be given a seed."""
+        assert self.eval is not None, "prepare makes the eval"
+        return bool(self.eval.layout.seed)
+
     def overrides(self) -> tuple[str, ...]:
         """Hydra overrides: those of ``eval``, and those that make its sizes ours."""
         assert self.eval is not None, "prepare makes the eval"
@@ -164,7 +170,12 @@ def prepare(options: Options) -> UniLabOptions:
     """Find UniLab's interpreter and ask UniLab what its eval would run. Raises MotraceError."""
     if options.checkpoint:
         raise UsageError("--checkpoint is the humanoid's; UniLab takes --load-run RUN after `--`")
-    args, overrides = _parser().parse_known_args(list(options.workload_args))
+    parser = _parser()
+    args, overrides = parser.parse_known_args(list(options.workload_args))
+    for word in overrides:
+        if word.startswith("-"):
+            name = word.split("=", 1)[0]
+            parser.error(f"{name} is unknown{close_to(name, parser._option_string_actions)}")
     python = str(Path(options.python).absolute()) if options.python else _own_python()
     found = ask_python((python,), PACKAGES)
     version = found["packages"]["unilab"]

@@ -1,0 +1,24 @@
+"""The terminal: every text is shown as it is, one line each, and none is markup or an escape sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ..escape import visible
+from .complain import complain
+
+__all__ = ["Terminal", "complain"]
+
+
+class Terminal(Console):
+    """A console for text from files: a string, in a table too, is nothing but text."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+        """As Console's, with control characters made visible; whatever is printed as a string comes by here."""
+        return super().render_str(visible(text), **options)
