@@ -123,6 +123,7 @@ def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> N
     rows = [row("step", "other_threads", 700, 0, 1000), row("step", "nobody", 300, 0, 1000)]
     lent = {one["cause"]: one for one in lend_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
     assert lent["gil"]["ns"] == 800 and lent["gil"]["bucket"] == "python_overhead"
+    assert 700 < lent["gil"]["lo_ns"] < 800 < lent["gil"]["hi_ns"] < 870, "Wilson's interval of 80 in 100"
     assert lent["other_threads"]["ns"] == 0 and lent["nobody"]["ns"] == 200
 
 

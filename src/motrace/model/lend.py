@@ -83,4 +83,5 @@ def _name(rows: list[Json], phase: str, shares: list[Share], base_ns: int) -> No
             donor["lo_ns"] = max(0, donor["lo_ns"] - round(total * share.hi))
             donor["share"] = donor["ns"] / base_ns if base_ns else 0.0
         if moved:
-            rows.append(cause_row(phase, cause, EVIDENCE, moved, 0, round(total * share.hi), base_ns))
+            lo, hi = int(total * share.lo), ceil(total * share.hi)
+            rows.append(cause_row(phase, cause, EVIDENCE, moved, lo, min(hi, total), base_ns))

@@ -194,9 +194,12 @@ def _parts(bucket: str, software: bool, causes: list[Json], base: int, whole: Bo
         rule.sentence: [sum(row[key] for row in mine if row["cause"] in names) / base for key in keys]
         for rule, names in spoken.items()
     }
-    all_hi = sum(hi for _, _, hi in sums.values())
+    all_lo, all_hi = sum(lo for _, lo, _ in sums.values()), sum(hi for _, _, hi in sums.values())
     parts = [
-        (sentence, [share, max(lo, whole[1] - (all_hi - hi)), min(hi, whole[2])])
+        (
+            sentence,
+            [share, min(share, max(lo, whole[1] - (all_hi - hi))), max(share, min(hi, whole[2] - (all_lo - lo)))],
+        )
         for sentence, (share, lo, hi) in sums.items()
     ]
     return sorted(parts, key=lambda part: -part[1][0])
