@@ -130,13 +130,13 @@ def test_a_recording_from_before_is_redacted_when_it_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "old"
-    motrace.start(home / "run", cpu_clocks=False)
+    motrace.start(home, cpu_clocks=False)
     with motrace.frame():
         pass
     motrace.stop()
-    run = json.loads((home / "run/run.json").read_text())
+    run = json.loads((home / "01/run.json").read_text())
     run |= {"status": "crashed", "status_reason": f"bad arguments: --token {SECRET} in /home/someone/prog.py"}
-    (home / "run/run.json").write_text(json.dumps(run))
+    (home / "01/run.json").write_text(json.dumps(run))
     argv = ["python", "/home/someone/prog.py", "--api-key", SECRET, "--out", str(tmp_path / "elsewhere")]
     facts = {"experiment": "old", "command": {"argv": argv, "options": {}, "chosen": []}, "environment": {}}
     (home / "experiment.json").write_text(json.dumps(facts))

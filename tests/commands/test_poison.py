@@ -13,6 +13,7 @@ import pytest
 import motrace
 from motrace.commands import analyze, compare, sweep
 from motrace.escape import visible
+from tests.programs import launched
 
 POISON = "[/x] dtype[float] \x1b[31m \x9b1m <script>alert(1)</script> | `a` \n## no :smile: \u202e\u2066 ![i](http://x)"
 PATH = POISON.replace("/", "-")[:60]
@@ -25,11 +26,11 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("traces")
     for number, status in ((1, "completed"), (2, "completed"), (3, "crashed")):
         run = out / "point" / f"{number:02d}-custom"
-        motrace.start(run, cpu_clocks=False)
+        launched.begin(run, cpu_clocks=False)
         for _ in range(4):
             with motrace.frame(), motrace.span(POISON):
                 sum(range(20_000))
-        motrace.stop()
+        launched.end(run)
         path = run / "run.json"
         manifest = json.loads(path.read_text())
         told = {"run_id": f"{number} {POISON}", "status": status, "status_reason": POISON if number == 3 else None}

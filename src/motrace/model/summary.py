@@ -295,7 +295,6 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         warnings.append("a profiler was attached: its times are disturbed; compare them with those of other such runs")
     if (manifest.get("nvtx") or {}).get("dummy"):
         warnings.append("a profiler was attached but recorded none of our NVTX ranges (log.txt says why)")
-    free = (manifest.get("environment") or {}).get("disk_free_bytes")
-    if free is not None and free < LOW_DISK_BYTES:
+    if (free := (manifest.get("environment") or {}).get("disk_free_bytes", LOW_DISK_BYTES)) < LOW_DISK_BYTES:
         warnings.append(f"low disk: {free / 1e6:.0f} MB were free when the run began")
     return warnings
