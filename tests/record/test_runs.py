@@ -240,3 +240,23 @@ def test_a_start_that_fails_leaves_nothing(run_program: Callable, tmp_path: Path
     )
     assert run_program("-c", code, tmp_path / "mine").stdout.strip() == "Too many open files"
     assert not list((tmp_path / "mine").glob("*"))
+
+
+def test_how_it_ended_is_known_on_a_full_disk(run_program: Callable, small_disk: Path) -> None:
+    """Neither the clock pair nor run.json finds room: the log's header tells."""
+    code = RUN + (
+        "motrace.start(folder)\n"
+        "try:\n"
+        "    with open(folder + '/fill', 'wb', 0) as file:\n"
+        "        while True: file.write(bytes(4096))\n"
+        "except OSError: pass\n"
+        "record(0, 9000); {}"
+    )
+    for number, (end, status) in enumerate(
+        (("motrace.stop()", "completed"), ("1 / 0", "crashed"), ("os._exit(0)", "crashed"))
+    ):
+        run_program("-c", code.format(end), small_disk / str(number), check=False)
+        recording = load_run(small_disk / str(number) / "01")
+        assert recording.manifest["status"] == status
+        assert any("found no room (a full disk)" in text for text in recording.warnings)
+        (small_disk / str(number) / "fill").unlink()

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import runs
 from ..errors import MotraceError, left_out
-from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, WHAT
+from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
 from .recordings import likely_loop, one_recording
@@ -147,6 +147,9 @@ def _note(recording: RunRecording) -> None:
     if status == runs.RUNNING:
         if pid and runs.still_records(pid, recording.path):
             warnings.append("still running: analysed up to now")
+        elif any(log.ended == STOPPED for log in recording.span_logs):
+            manifest["status"] = runs.COMPLETED
+            warnings.append(f"{runs.RUN_FILE} could not be written when it ended")
         else:
             manifest["status"] = runs.CRASHED
             manifest["status_reason"] = (

@@ -15,6 +15,7 @@ from ..record.wordlog import (
     CREATED_UTC_NS,
     DROPPED,
     DROPPED_WHY,
+    FLAGS,
     FORMAT,
     HEADER_WORDS,
     HOMELESS,
@@ -117,6 +118,7 @@ class SpanLogFile:
     damaged: int
     names: dict[int, str] = field(repr=False)
     lost: dict[int, int] = field(default_factory=dict)
+    ended: int = 0  # STOPPED or CRASHED, in the log of the thread that began the recording
 
     @classmethod
     def read(cls, path: Path) -> SpanLogFile:
@@ -136,6 +138,7 @@ class SpanLogFile:
             damaged=len(records) - sound,
             names=names,
             lost=lost_records(words),
+            ended=int(words[FLAGS]),
         )
 
     def of_kind(self, *kinds: int) -> Array:

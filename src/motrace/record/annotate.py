@@ -19,8 +19,22 @@ from ..errors import MotraceError
 from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
-from .spans import KIND_CLOCK, KIND_FRAME, KIND_SEGMENT, Logs, OffFrame, OffSpan, OnFrame, OnSpan, Span, ThreadLog, logs
-from .wordlog import WordLog, encoded
+from .spans import (
+    CRASHED,
+    KIND_CLOCK,
+    KIND_FRAME,
+    KIND_SEGMENT,
+    STOPPED,
+    Logs,
+    OffFrame,
+    OffSpan,
+    OnFrame,
+    OnSpan,
+    Span,
+    ThreadLog,
+    logs,
+)
+from .wordlog import FLAGS, WordLog, encoded
 
 FRAME = "frame"
 
@@ -41,9 +55,13 @@ class _Recording:
         self.owns_manifest = not launched
         self.clock: CpuClock | None = None
 
-    def tell(self, **fields: Any) -> None:
-        """Write fields into the manifest, if it is ours; what goes wrong is a line on stderr, no exception."""
-        if self.owns_manifest:
+    def tell(self, flag: int = 0, **fields: Any) -> None:
+        """Write fields into the manifest, if it is ours; what goes wrong is a line on stderr, no exception.
+
+        ``flag`` goes into the log's header, for which there is always room.
+        """
+        if self.owns_manifest and self.home is not None:
+            self.home.words[FLAGS] = flag
             try:
                 runs.update_run(Path(self.directory), **fields)
             except (OSError, MotraceError) as error:
@@ -229,7 +247,7 @@ def end() -> int:
     nvtx_ranges.domain = None
     log.trim()
     atexit.unregister(_at_exit)
-    recording.tell(status=runs.COMPLETED, dropped_records=dropped)
+    recording.tell(STOPPED, status=runs.COMPLETED, dropped_records=dropped)
     if dropped and recording.owns_manifest:
         why = next(made.why for made in _logs_of(recording) if made.dropped)
         print(f"motrace: {dropped} records could not be kept: {os.strerror(why)}", file=sys.stderr)
@@ -250,7 +268,7 @@ def _at_exit() -> None:
     end()
     error = getattr(sys, "last_value", None)
     if recording is not None and error is not None:
-        recording.tell(status=runs.CRASHED, status_reason=f"{type(error).__name__}: {error}")
+        recording.tell(CRASHED, status=runs.CRASHED, status_reason=f"{type(error).__name__}: {error}")
 
 
 def recording_directory() -> str | None:

@@ -25,6 +25,8 @@ KIND_SPAN, KIND_FRAME, KIND_SEGMENT, KIND_CLOCK = (kind << 32 for kind in range(
 NAME_ID_MASK = (1 << 32) - 1
 DEFINITION = -1  # start_ns of a record that defines a name: end_ns is its length, its bytes follow
 
+STOPPED, CRASHED = 1, 2  # in the header's FLAGS: how the recording ended, where run.json can't be written any more
+
 _NOT_KEPT = HEADER_WORDS - RECORD_WORDS  # in the header: where a record goes that found no room
 
 
