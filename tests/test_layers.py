@@ -103,7 +103,7 @@ def test_the_model_computes_and_the_report_shows(package: str) -> None:
 
 
 def test_text_reaches_the_terminal_by_one_way() -> None:
-    """Only ``commands.terminal`` and ``commands.complain`` print or make a console: there control characters and markup become text."""
+    """Only commands.terminal and commands.complain print or make a console: there markup becomes text."""
     for path, tree in modules():
         if home(path) != "commands" or path.stem in ("terminal", "complain"):
             continue
