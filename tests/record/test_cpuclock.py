@@ -251,7 +251,7 @@ def test_a_busy_worker_is_read_in_every_frame(tmp_path: Path) -> None:
     stop: list[bool] = []
     worker = threading.Thread(target=work)
     worker.start()
-    motrace.start(tmp_path)
+    run_dir = motrace.start(tmp_path)
     for _ in range(150):
         with motrace.frame():
             with motrace.span("idle"):
@@ -264,7 +264,7 @@ def test_a_busy_worker_is_read_in_every_frame(tmp_path: Path) -> None:
     stop.append(True)
     begin.set()
     worker.join()
-    recording = load_run(tmp_path)
+    recording = load_run(run_dir)
     log, spans = recording.cpu_log, collect_spans(recording)
     assert log is not None and worker.native_id is not None
     inside = np.array([name == "handed over" for name in spans.name])
