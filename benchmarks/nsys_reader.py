@@ -29,12 +29,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from motrace.readers.nsys import convert, open_trace
-from motrace.readers.nsys_calls import APIS, OPS
-from motrace.readers.nsys_nvtx import Labels
-from motrace.readers.nsys_nvtx import query as nvtx_query
-from motrace.readers.nsys_source import Query
-from motrace.readers.nsys_sums import summaries
+from motrace.readers.nsys.calls import APIS, OPS
+from motrace.readers.nsys.export import convert, open_trace
+from motrace.readers.nsys.nvtx import Labels
+from motrace.readers.nsys.nvtx import query as nvtx_query
+from motrace.readers.nsys.source import Query
+from motrace.readers.nsys.stats import summaries
 
 TARGET_ROWS_S, TARGET_TIMES = 3.5e6, 10.0
 REPORTS = ("gpukernsum", "cudaapisum", "nvtxsum")

@@ -1,6 +1,6 @@
 """How long, and in how much memory, from an export to the report: traces of 1, 10 and 50 million events.
 
-``python -m benchmarks.pipeline``: simulates runs (``benchmarks/simulator``) and analyses each in a
+``python -m benchmarks.pipeline``: simulates runs (``tests/simulator``) and analyses each in a
 new process, ``python -m tools.analyze``, imports included. Prints medians, and how time and memory
 grow from one size to the next.
 """
@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.simulator import Config, simulate
-from benchmarks.simulator.__main__ import frames_for
+from tests.simulator import Config, simulate
+from tests.simulator.__main__ import frames_for
 
 TARGETS = {"10e6 events, s": 15.0, "10e6 events, GB": 1.5}
 CALLS_PER_SLICE = 90

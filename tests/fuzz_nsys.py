@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from motrace.dataset.tables import SCHEMAS, check
 from motrace.errors import MotraceError
-from motrace.readers.nsys import convert, is_nsys_file, nvtx_table, open_trace
-from motrace.readers.nsys_scrub import scrub
-from motrace.tables import SCHEMAS, check
+from motrace.readers.nsys.anonymize import scrub
+from motrace.readers.nsys.export import convert, is_nsys_file, nvtx_table, open_trace
 from tests.readers.exports import Export, everything
 
 ODD = st.one_of(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from motrace import tables
 from motrace.commands import parsers
+from motrace.dataset import tables
 from motrace.errors import MotraceError
 from tests.conftest import ROOT
 from tools import make_docs
@@ -113,10 +113,10 @@ def test_report_keys_are_documented() -> None:
     """Every key of a run in report.json is on the report's page."""
     import inspect
 
-    from motrace.model import summary
+    from motrace.findings import run_summary
 
     page = (ROOT / "docs/report.md").read_text()
-    keys = re.findall(r'^        "(\w+)":', inspect.getsource(summary.summarise), re.MULTILINE)
+    keys = re.findall(r'^        "(\w+)":', inspect.getsource(run_summary.summarise), re.MULTILINE)
     assert len(keys) > 25
     undocumented = {"frames_asked", "adapter_unknown", "video_unknown"}
     assert [key for key in keys if f"`{key}`" not in page and key not in undocumented] == []

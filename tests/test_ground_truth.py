@@ -1,4 +1,4 @@
-"""The whole pipeline against a simulated machine of which everything is known (benchmarks/simulator).
+"""The whole pipeline against a simulated machine of which everything is known (tests/simulator).
 
 Exact evidence must give the truth to the nanosecond, counters and calls must cover it with their
 bounds. The truth is computed in the simulator by rules written down there, not by ours.
@@ -16,15 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.simulator import Config, Simulated, simulate
-from benchmarks.simulator.cpu_events import SHORTEST_CALL_NS
-from benchmarks.simulator.schema import VERSIONS
-from benchmarks.simulator.simulate import START_NS, trace_clock
-from motrace.joining import read_run
-from motrace.model.run import RunAnalysis, analyse_run
-from motrace.model.run_tables import build_tables, residual_ns
-from motrace.sources import find
+from motrace.attribution.run import RunAnalysis, analyse_run
+from motrace.attribution.tables import build_tables, residual_ns
+from motrace.ingest.discover import find
+from motrace.ingest.load_run import read_run
 from motrace.timeline.clocks import MOST_DRIFT
+from tests.simulator import Config, Simulated, simulate
+from tests.simulator.cpu_events import SHORTEST_CALL_NS
+from tests.simulator.schema import VERSIONS
+from tests.simulator.simulate import START_NS, trace_clock
 
 SHOWS_WHY = ("3.13", "3.24", "3.25")  # schemas whose scheduling events say why a thread left its core
 Key = tuple[str, int | None, str, str]

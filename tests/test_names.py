@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import motrace
-from motrace import tables
 from motrace.analysis import load
 from motrace.commands import analyze, compare
+from motrace.dataset import tables
 from tests.conftest import ROOT
 from tests.readers.exports import Export
 

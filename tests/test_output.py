@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 
 import motrace
-from motrace import output, tables
+from motrace import output
 from motrace.commands import analyze, sweep
-from motrace.schemas import SCHEMAS
+from motrace.dataset import tables
+from motrace.dataset.schemas import SCHEMAS
 
 NAMES = ("report.json", "report.md", "report.html", "play.json", "frames.parquet", "spans.parquet")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from motrace import tables, vocabulary
+from motrace import thread_roles, vocabulary
+from motrace.dataset import tables
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- columns: written by tools.make_docs -->\n", "<!-- end of columns -->\n"
@@ -69,7 +70,7 @@ def vocabulary_page() -> str:
     text += "The kernel's name decides first, then the library that started the thread, "
     text += "then the span it first showed in.\n\n"
     text += row("decided by", "pattern", "role") + row(*["---"] * 3)
-    for title, rules in vocabulary.role_rules().items():
+    for title, rules in thread_roles.role_rules().items():
         text += "".join(row(title, f"`{pattern}`", role) for pattern, role in rules)
     text += "\nAny other child process is `child`, any other thread `other`.\n"
     text += "\nWho explains blocked time, where several worked at once, after the phase's own group: "

@@ -12,23 +12,24 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import output, runs, tables
+from . import output, run_folder
+from .attribution.run import analyse_run
+from .attribution.tables import build_tables
+from .attribution.windows import Trace
 from .collect.nsys import find_nsys
+from .dataset import tables
+from .dataset.event_store import EventStore
 from .errors import MotraceError, left_out, reason
-from .joining import read_run
-from .model.experiment import experiment_report
-from .model.run import analyse_run
-from .model.run_tables import build_tables
-from .model.summary import summarise
-from .model.trace import Trace
+from .findings.experiment import experiment_report
+from .findings.run_summary import summarise
+from .ingest.discover import STREAM, RunSources, Sources, find, name_of
+from .ingest.load_run import read_run
+from .ingest.match_runs import OwnFile
+from .ingest.user_profiles import read_own
 from .own_paths import shortened
-from .ownfiles import OwnFile
-from .ownprofiles import read_own
-from .readers.events import EventStore
-from .readers.nsys import Exporter
+from .readers.nsys.export import Exporter
 from .readers.run import RunRecording
 from .redaction import redacted
-from .sources import STREAM, RunSources, Sources, find, name_of
 
 Json = dict[str, Any]
 BUNDLE_FILE = "play.json"
@@ -118,11 +119,11 @@ def analyse(
     """
     warnings: list[str] = list(sources.warnings)
     experiment: Json = {}
-    if (home / runs.EXPERIMENT_FILE).exists():
-        with left_out(runs.EXPERIMENT_FILE, warnings):
-            experiment = runs.read_json(home / runs.EXPERIMENT_FILE)
+    if (home / run_folder.EXPERIMENT_FILE).exists():
+        with left_out(run_folder.EXPERIMENT_FILE, warnings):
+            experiment = run_folder.read_json(home / run_folder.EXPERIMENT_FILE)
     elif not all(run.is_trace for run in sources.runs):
-        warnings.append(f"no {runs.EXPERIMENT_FILE}: the command and the environment are not known")
+        warnings.append(f"no {run_folder.EXPERIMENT_FILE}: the command and the environment are not known")
     done: list[_OneRun] = []
     for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
         done.append(one)
@@ -155,7 +156,7 @@ def _report_of_good(
                 _combined(home, {}, [one], [], [])
                 good.append(one)
         more: list[str] = []
-        with left_out(runs.EXPERIMENT_FILE, more):
+        with left_out(run_folder.EXPERIMENT_FILE, more):
             return *_combined(home, experiment, good, warnings, profiles), good
         return *_combined(home, {}, good, warnings + more if good or profiles else warnings, profiles), good
 
@@ -170,9 +171,12 @@ def _combined(
         raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
     joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
     summaries = [one.summary for one in usable if one.summary is not None]
-    environment = experiment.get("environment") or {"unknown": {"environment": f"no {runs.EXPERIMENT_FILE}"}}
+    environment = experiment.get("environment") or {"unknown": {"environment": f"no {run_folder.EXPERIMENT_FILE}"}}
     whole = {"experiment": name_of(home), **experiment, "environment": environment}
-    report = {"schema_version": runs.SCHEMA_VERSION, **experiment_report(whole, summaries, joined, warnings, profiles)}
+    report = {
+        "schema_version": run_folder.SCHEMA_VERSION,
+        **experiment_report(whole, summaries, joined, warnings, profiles),
+    }
     report = dict(shortened(redacted(report), home))
     render_markdown(report)
     return report, joined
@@ -218,7 +222,7 @@ def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
                 tables.write(table, out / f"{name}.parquet")
         for name, files in sorted(analysis.events.items()):
             tables.concatenate(files, out / f"{name}.parquet")
-        runs.write_json(out / "report.json", analysis.report)
+        run_folder.write_json(out / "report.json", analysis.report)
         for name, text in (
             ("report.md", render_markdown(analysis.report)),
             ("report.html", render_html(analysis.report, analysis.tables)),
@@ -231,15 +235,15 @@ def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
 
 def _write_bundle(report: Json, path: Path) -> None:
     """Write play.json, where a run of mode record completed, and read it back. Raises MotraceError, OSError."""
-    from .report.bundle import play_bundle
-    from .report.bundle_schema import PlayBundle
+    from .report.isaaclab.bundle import play_bundle
+    from .report.isaaclab.schema import PlayBundle
 
     try:
         bundle = play_bundle(report)
         if bundle is None:
             return
-        runs.write_json(path, bundle.as_json())
-        if PlayBundle.from_json(runs.read_json(path)) != bundle:
+        run_folder.write_json(path, bundle.as_json())
+        if PlayBundle.from_json(run_folder.read_json(path)) != bundle:
             raise ValueError("it does not read back as it was written")
     except ValueError as error:
         raise MotraceError(f"{path.name} would break its schema ({error}). Please report this") from error

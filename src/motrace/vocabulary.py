@@ -7,7 +7,6 @@ tables, and a test keeps the page true. Standard library only: the recorder impo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 SEGMENTS = ("startup", "warmup", "loop", "drain", "shutdown")
 """Parts of a run, one after the other; their wall times add up to the run's wall time."""
@@ -169,65 +168,3 @@ NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motr
 
 RIDING_COLLECTORS = ("threads", "gpu")
 """Collectors that ride along in every run, since they disturb nothing; the others are observers."""
-
-ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
-
-_ROLE_BY_NAME = (
-    ("llvmpipe-*", "raster"),
-    ("*:disk$*", "raster"),  # Mesa's shader-cache thread
-    ("IO Task Pool*", "task_pool"),
-    ("Async Compute T*", "task_pool"),
-    ("Compute Task Po*", "task_pool"),
-    ("ffmpeg*", "encoder"),
-)
-_ROLE_BY_LIBRARY = (
-    ("libvulkan_lvp*", "raster"),  # Mesa's software Vulkan: queue, rasterizer, compute and cache threads
-    ("swrast_dri*", "raster"),
-    ("libgallium*", "raster"),
-    ("libnvidia*", "renderer"),  # NVIDIA's graphics driver
-    ("libGLX_nvidia*", "renderer"),
-    ("libgomp*", "policy_pool"),
-    ("libiomp*", "policy_pool"),
-    ("libtorch*", "policy_pool"),
-    ("libc10*", "policy_pool"),
-    ("libcuda*", "policy_pool"),
-    ("libpython*", "other"),
-    ("python*", "other"),
-    ("*openblas*", "other"),
-)
-_ROLE_BY_ORIGIN = {
-    "renderer": "renderer",
-    "capture": "renderer",
-    "submit": "renderer",
-    "wait": "renderer",
-    "take": "renderer",
-    "environment": "sim_pool",
-    "step": "sim_pool",
-    "physics": "sim_pool",
-    "reset": "sim_pool",
-    "checkpoint": "policy_pool",
-    "policy": "policy_pool",
-    "export": "policy_pool",
-}
-
-
-def role_rules() -> dict[str, tuple[tuple[str, str], ...]]:
-    """The rules of ``role_of``, for the docs."""
-    return {"name": _ROLE_BY_NAME, "library": _ROLE_BY_LIBRARY, "first seen in": tuple(_ROLE_BY_ORIGIN.items())}
-
-
-def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
-    """The role of a thread or child process.
-
-    ``name`` is the kernel's name of it (15 characters at most), ``library`` the one that started
-    the thread (empty where that could not be told), ``origin`` the span in which it was first
-    seen. The kernel's name decides first, then the library, then the origin, which tells apart
-    the pools that one engine makes for simulation and for rendering.
-    """
-    for text, rules in ((name, _ROLE_BY_NAME), (library, _ROLE_BY_LIBRARY)):
-        for pattern, role in rules:
-            if fnmatchcase(text, pattern):
-                return role
-    if is_child:
-        return "child"
-    return _ROLE_BY_ORIGIN.get(origin or "", "other")

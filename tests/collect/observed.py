@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from motrace import runs
+from motrace import run_folder
 from motrace.collect.base import Collector
 from motrace.errors import MotraceError
-from motrace.readers.pyspy_align import Spans
+from motrace.readers.pyspy.align import Spans
 from motrace.readers.run import load_run
 from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import END, KIND_FRAME, KIND_SPAN, START, WHAT
@@ -73,5 +73,5 @@ def small_run(folder: Path, frames: int) -> None:
     """Write what the worker of a small run on the real renderer needs, as the launcher does."""
     options = Options(frames=frames, warmup=2, num_envs=2, width=64, height=36)
     folder.mkdir(exist_ok=True)
-    manifest = {"run_id": "small", "options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
-    runs.write_json(folder / runs.RUN_FILE, manifest)
+    manifest = {"run_id": "small", "options": options.as_json(), "mode": options.mode, "status": run_folder.RUNNING}
+    run_folder.write_json(folder / run_folder.RUN_FILE, manifest)

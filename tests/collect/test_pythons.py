@@ -11,9 +11,10 @@ import pytest
 
 from motrace.collect.pyspy import PySpyCollector
 from motrace.collect.threads import FILE, ThreadsCollector
-from motrace.model import composition
-from motrace.model.stacks import classify, coarse
-from motrace.readers import pyspy, thread_samples
+from motrace.readers import thread_samples
+from motrace.readers.pyspy import samples
+from motrace.sampling import shares
+from motrace.sampling.classify import classify, coarse
 from tests.collect.observed import spans_of
 from tests.conftest import PROGRAMS, ROOT
 
@@ -46,7 +47,7 @@ def test_what_a_loop_does_is_told_under_every_python(tmp_path: Path, version: st
     warnings = [text for collector in collectors for text in collector.finish(folder)]
     assert [text for text in warnings if "waited for a core" not in text] == []
     spans = spans_of(folder)
-    seen = pyspy.read_run(folder, spans)
+    seen = samples.read_run(folder, spans)
     assert seen is not None and seen.timed and seen.native, seen and seen.warnings
     ((tid, own),) = spans.items()
     samples = seen.samples.to_pandas()
@@ -54,9 +55,9 @@ def test_what_a_loop_does_is_told_under_every_python(tmp_path: Path, version: st
     names = [*dict.fromkeys(own.name), "outside"]
     classes = {row["stack_id"]: coarse(classify(row["frames"])) for row in seen.stacks.to_pylist()}
     kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
-    counts = composition.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
+    counts = shares.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
     for kind, expected in (("count", "interpreter"), ("digest", "native"), ("rest", "sleeping")):
-        (first, *_) = composition.shares(counts[kind])
+        (first, *_) = shares.shares(counts[kind])
         assert first.name == expected and first.share > 0.75, (kind, counts[kind])
     states = thread_samples.read(folder / FILE).states().to_pandas()
     assert set(states[states["tid"] == tid]["state"]) == {"running", "blocked"}

@@ -14,10 +14,11 @@ from motrace.collect.threads import FILE as THREADS_FILE
 from motrace.collect.threads import ThreadsCollector
 from motrace.collect.torchprof import FILE as TORCH_FILE
 from motrace.collect.torchprof import TorchCollector
-from motrace.model import composition
-from motrace.model.stacks import classify
-from motrace.readers import pyspy, thread_samples
-from motrace.readers.torchprof import BY_MARKS, read_torch
+from motrace.readers import thread_samples
+from motrace.readers.pyspy import samples
+from motrace.readers.torch.kineto import BY_MARKS, read_torch
+from motrace.sampling import shares
+from motrace.sampling.classify import classify
 from tests.collect.observed import small_run, spans_of
 from tests.conftest import ROOT
 
@@ -50,14 +51,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_py_spy_tells_the_simulation_step_from_the_renderer(run: Path) -> None:
     spans = spans_of(run)
     ((tid, own),) = spans.items()
-    seen = pyspy.read_run(run, spans)
+    seen = samples.read_run(run, spans)
     assert seen is not None and seen.native and seen.timed, seen
     samples = seen.samples.to_pandas()
     samples = samples[samples["tid"] == tid]
     names = [*dict.fromkeys(own.name), "outside"]
     classes = {row["stack_id"]: classify(row["frames"]) for row in seen.stacks.to_pylist()}
     kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
-    counts = composition.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
+    counts = shares.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
     assert sum(counts["step"].values()) > 3, counts
     assert {"native_pool_with_gil", "native:motrixsim"} & set(counts["step"]), counts["step"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from motrace import runs
+from motrace import run_folder
 from motrace.collect.registry import COLLECTORS, Settings, make, names
 from motrace.collect.team import Team
 from motrace.commands.passes import plan_runs
@@ -89,14 +89,14 @@ def run(tmp_path: Path, *collectors: Any, workload: str = PLAIN) -> tuple[Any, d
         60.0,
         collectors,
     )
-    return ended, json.loads((tmp_path / "01-none" / runs.RUN_FILE).read_text())
+    return ended, json.loads((tmp_path / "01-none" / run_folder.RUN_FILE).read_text())
 
 
 @pytest.mark.parametrize("kind", [Notes, Wraps])
 def test_a_collector_sees_the_measured_process(tmp_path: Path, kind: type[Notes]) -> None:
     collector = kind()
     ended, manifest = run(tmp_path, collector, workload="tests.programs.workloads:Awaits")
-    assert ended.status == runs.COMPLETED and manifest["exit_code"] == 0
+    assert ended.status == run_folder.COMPLETED and manifest["exit_code"] == 0
     pid = manifest["process"]["pid"]
     assert collector.seen == [(pid, True), False], "attached to the worker while it ran, finished after it"
     assert manifest["collectors"] == ["notes"] and manifest["observer"] is False
@@ -108,7 +108,7 @@ def test_a_collector_sees_the_measured_process(tmp_path: Path, kind: type[Notes]
 def test_one_that_fails_is_a_warning_and_the_others_go_on(tmp_path: Path) -> None:
     good = Notes()
     ended, manifest = run(tmp_path, Broken(), good)
-    assert ended.status == runs.COMPLETED and ended.exit_status == 0
+    assert ended.status == run_folder.COMPLETED and ended.exit_status == 0
     assert len(good.seen) == 2
     failures = [text for text in manifest["collector_warnings"] if text.startswith("broken failed")]
     assert len(failures) == 3 and all("ValueError: it always does" in text for text in failures)
@@ -131,7 +131,7 @@ def test_the_measured_process_decides_how_the_run_ended(tmp_path: Path, workload
             return super().finish(run_dir)
 
     ended, manifest = run(tmp_path, Passes(), workload=f"tests.programs.workloads:{workload}")
-    assert ended.status == runs.CRASHED and reason in ended.reason
+    assert ended.status == run_folder.CRASHED and reason in ended.reason
     assert manifest["exit_code"] == (7 if workload == "Exits" else -9)
 
 
@@ -144,7 +144,7 @@ def test_a_tool_that_does_not_start_the_process(tmp_path: Path) -> None:
             return []
 
     ended, manifest = run(tmp_path, Refuses())
-    assert ended.status == runs.CRASHED
+    assert ended.status == run_folder.CRASHED
     assert ended.reason == "the tool that should start the process did not: no such flag"
     assert manifest["exit_code"] == 2
 
@@ -158,7 +158,7 @@ def test_a_tool_that_is_not_there(tmp_path: Path) -> None:
             return []
 
     ended, manifest = run(tmp_path, Gone())
-    assert ended.status == manifest["status"] == runs.CRASHED
+    assert ended.status == manifest["status"] == run_folder.CRASHED
     assert "could not be started (No such file or directory)" in ended.reason
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from motrace.attribution.run import analyse_run
+from motrace.attribution.tables import build_tables
 from motrace.collect.threads import FACTS_FILE, FILE, RAW_FILE, ThreadsCollector
 from motrace.errors import MotraceError
-from motrace.model.run import analyse_run
-from motrace.model.run_tables import build_tables
 from motrace.readers import thread_samples
 from motrace.readers.run import load_run
 from tests.collect.observed import state_of

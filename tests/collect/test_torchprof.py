@@ -16,8 +16,8 @@ import motrace
 from motrace.collect.pyspy import _clock_pair
 from motrace.collect.torchprof import FILE, TorchCollector
 from motrace.errors import MotraceError
-from motrace.readers.pyspy_align import Spans
-from motrace.readers.torchprof import BY_MARKS, BY_SPANS, BY_UTC, read_torch
+from motrace.readers.pyspy.align import Spans
+from motrace.readers.torch.kineto import BY_MARKS, BY_SPANS, BY_UTC, read_torch
 from motrace.record.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
 from tests.collect.observed import spans_of
 

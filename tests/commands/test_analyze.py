@@ -13,9 +13,9 @@ import pytest
 
 import motrace
 from motrace import analysis
+from motrace.attribution.run import RunAnalysis
 from motrace.commands import analyze, compare
-from motrace.model.compare import contrast_runs, gate
-from motrace.model.run import RunAnalysis
+from motrace.findings.compare import contrast_runs, gate
 from tests.conftest import ROOT
 
 WORKLOAD = "tests.programs.workloads:Plain"

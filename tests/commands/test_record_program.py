@@ -19,7 +19,7 @@ from motrace.collect.registry import Settings
 from motrace.commands.passes import usable
 from motrace.commands.record import free_name
 from motrace.readers.scalene import read_lines
-from motrace.readers.torchprof import BY_MARKS, read_torch
+from motrace.readers.torch.kineto import BY_MARKS, read_torch
 from motrace.record.torch_hook import FRAMES
 from tests.commands.test_record_errors import one_line
 from tests.conftest import ROOT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from motrace import runs
+from motrace import run_folder
 from motrace.record import annotate
 
 
@@ -13,11 +13,11 @@ def begin(folder: str | os.PathLike[str], cpu_clocks: bool = True) -> None:
     """Begin to record into the folder itself."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     process = {"pid": os.getpid()}
-    runs.update_run(Path(folder), run_id="run", mode="custom", status=runs.RUNNING, process=process)
+    run_folder.update_run(Path(folder), run_id="run", mode="custom", status=run_folder.RUNNING, process=process)
     annotate.start_in(folder, "run", cpu_clocks)
 
 
 def end(folder: str | os.PathLike[str]) -> None:
     """End what ``begin`` began."""
-    runs.update_run(Path(folder), status=runs.COMPLETED)
+    run_folder.update_run(Path(folder), status=run_folder.COMPLETED)
     annotate.end()

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.readers import nsys, nsys_columnar, nsys_sqlite
-from motrace.readers.nsys import convert, nvtx_table, open_trace
-from motrace.readers.nsys_enums import api_name, metric_unit, waits_on
-from motrace.tables import EVENT_TABLES, SCHEMAS, check
+from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, check
+from motrace.readers.nsys import columnar, export, sqlite
+from motrace.readers.nsys.enums import api_name, metric_unit, waits_on
+from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 from tests.conftest import SHARED
 
 from .exports import FORMATS, MEMSET, Export, everything, gid
@@ -282,7 +282,7 @@ def test_the_size_of_batches_changes_nothing(
     tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch, form: str, rows: int
 ) -> None:
     whole = tables(everything(), form)
-    for module in (nsys_sqlite, nsys_columnar):
+    for module in (sqlite, columnar):
         monkeypatch.setattr(module, "CHUNK_ROWS", rows)
     pieces = tables(everything(), form)
     assert set(pieces) == set(whole)
@@ -351,7 +351,7 @@ def test_the_environment_goes_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_is_an_nsys_file(tmp_path: Path, form: str) -> None:
-    assert nsys.is_nsys_file(everything().write(tmp_path / "in", form))
+    assert export.is_nsys_file(everything().write(tmp_path / "in", form))
 
 
 def test_what_is_none(tmp_path: Path) -> None:
@@ -366,10 +366,10 @@ def test_what_is_none(tmp_path: Path) -> None:
         pass
     (tmp_path / "f.arrow").write_bytes(b"no arrow")
     names = ("a.nsys-rep", "b.txt", "c.sqlite", "d.parquet", "e.arrow", "f.arrow", "absent.sqlite", ".")
-    assert [name for name in names if nsys.is_nsys_file(tmp_path / name)] == []
+    assert [name for name in names if export.is_nsys_file(tmp_path / name)] == []
     (tmp_path / "g.nsys-rep").write_bytes(b"x")
     (tmp_path / "damaged.sqlite").write_bytes(b"x" * 5000)
-    assert nsys.is_nsys_file(tmp_path / "g.nsys-rep") and nsys.is_nsys_file(tmp_path / "damaged.sqlite")
+    assert export.is_nsys_file(tmp_path / "g.nsys-rep") and export.is_nsys_file(tmp_path / "damaged.sqlite")
 
 
 def fixture(name: str) -> Path:

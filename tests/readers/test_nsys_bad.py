@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from motrace.errors import MotraceError
-from motrace.readers.nsys import convert, nvtx_table, open_trace
+from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 
 from .exports import Export, everything, gid
 from .test_nsys import same

@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.readers.nsys import convert, nvtx_table, open_trace
-from motrace.readers.nsys_sums import summaries
+from motrace.readers.nsys.export import convert, nvtx_table, open_trace
+from motrace.readers.nsys.stats import summaries
 from motrace.timeline.projection import project
 
 from . import recorded

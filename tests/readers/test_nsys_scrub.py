@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from motrace.errors import MotraceError
-from motrace.readers.nsys import convert, open_trace
-from motrace.readers.nsys_scrub import REMOVED, cleaner, scrub
+from motrace.readers.nsys.anonymize import REMOVED, cleaner, scrub
+from motrace.readers.nsys.export import convert, open_trace
 
 from . import recorded
 from .exports import Export, everything, gid

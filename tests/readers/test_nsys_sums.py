@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motrace.commands import analyze
-from motrace.readers.nsys import open_trace
-from motrace.readers.nsys_sums import SCHEMA, summaries
+from motrace.readers.nsys.export import open_trace
+from motrace.readers.nsys.stats import SCHEMA, summaries
 
 from .exports import FORMATS, Export, everything, gid
 

@@ -14,10 +14,10 @@ import pytest
 
 from motrace.collect.pyspy import _program
 from motrace.errors import MotraceError
-from motrace.readers.pyspy import read_profile
-from motrace.readers.pyspy_align import Spans, agreement
-from motrace.readers.pyspy_formats import COUNTED, ORDERED, TIMED, frame_text, read_any
-from motrace.readers.pyspy_log import parse_log
+from motrace.readers.pyspy.align import Spans, agreement
+from motrace.readers.pyspy.formats import COUNTED, ORDERED, TIMED, frame_text, read_any
+from motrace.readers.pyspy.lock_log import parse_log
+from motrace.readers.pyspy.samples import read_profile
 
 FORMATS = {"raw": COUNTED, "flamegraph": COUNTED, "speedscope": ORDERED, "chrometrace": TIMED}
 PROGRAM = """

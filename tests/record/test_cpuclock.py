@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 import motrace
-from motrace.model.counters import usage
-from motrace.model.pieces import collect_spans
-from motrace.model.run import analyse_run
-from motrace.model.run_tables import build_tables
+from motrace.attribution.cpu_clock_bounds import usage
+from motrace.attribution.pieces import collect_spans
+from motrace.attribution.run import analyse_run
+from motrace.attribution.tables import build_tables
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.readers.run import load_run
-from motrace.record import others
+from motrace.record import other_threads
 from motrace.record.procfile import ProcFile
 from motrace.record.startlib import start_libraries
 from tests.conftest import wait_for
@@ -89,7 +89,7 @@ def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
     log = read_log(tmp_path)
     assert not log.damaged
     new = [one for one in log.members if not one.is_child and one.first_seen_ns > log.boundaries[0, 0]]
-    used = sum(int(one.cpu_ns[-1]) for one in (*new, member(log, others.ENDED_THREADS)) if len(one.cpu_ns))
+    used = sum(int(one.cpu_ns[-1]) for one in (*new, member(log, other_threads.ENDED_THREADS)) if len(one.cpu_ns))
     assert 45e6 < used < 80e6
 
 
@@ -117,7 +117,7 @@ def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:
     assert tid is not None
     gone = member(log, tid)
     assert gone.gone_ns is not None
-    total = gone.cpu_ns[-1] + member(log, others.ENDED_THREADS).cpu_ns[-1]
+    total = gone.cpu_ns[-1] + member(log, other_threads.ENDED_THREADS).cpu_ns[-1]
     assert 55e6 < total < 90e6
 
 
@@ -147,7 +147,7 @@ def test_a_child_that_lived_between_two_readings_is_counted(tmp_path: Path) -> N
     with motrace.span("after"):
         time.sleep(0.02)
     motrace.stop()
-    assert member(read_log(tmp_path), others.UNSEEN_CHILDREN).cpu_ns[-1] > 10e6
+    assert member(read_log(tmp_path), other_threads.UNSEEN_CHILDREN).cpu_ns[-1] > 10e6
 
 
 def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkey
         listings += 1
         return real(path)
 
-    monkeypatch.setattr(others.os, "listdir", counted)
+    monkeypatch.setattr(other_threads.os, "listdir", counted)
     begin_ns = time.monotonic_ns()
     tmp_path = motrace.start(tmp_path)
     for _ in range(100):
@@ -177,7 +177,7 @@ def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkey
     thread.join()
     motrace.stop()
     assert any(m.id == thread.native_id for m in read_log(tmp_path).members)
-    looks_again = (time.monotonic_ns() - begin_ns) / others.SCAN_EVERY_NS  # at young threads, at most
+    looks_again = (time.monotonic_ns() - begin_ns) / other_threads.SCAN_EVERY_NS  # at young threads, at most
     assert listings <= 6 + looks_again < 200
 
 

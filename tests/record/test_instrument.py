@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import motrace
+from motrace.attribution.pieces import collect_segments
 from motrace.errors import UsageError
-from motrace.model.pieces import collect_segments
 from motrace.readers.run import load_run
 from motrace.record.instrument import Instrument
 from motrace.record.table import parse

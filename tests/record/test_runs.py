@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import motrace
-from motrace import runs
+from motrace import run_folder
 from motrace.analysis import load
 from motrace.commands import analyze
 from motrace.readers.run import load_run
@@ -93,7 +93,7 @@ def test_a_flat_recording_stays_readable_beside_new_ones(run_program: Callable, 
         ROOT / "traces/demo-llvmpipe/01-record", tmp_path / "top/mine", ignore=shutil.ignore_patterns("*.mp4")
     )
     run_program("-c", RUN + "motrace.start(folder); record(); motrace.stop()", tmp_path / "top/mine")
-    ((home, paths),) = runs.find_experiments(tmp_path / "top").items()
+    ((home, paths),) = run_folder.find_experiments(tmp_path / "top").items()
     assert home == tmp_path / "top/mine" and paths == [home, home / "01"]
     assert len(report_of(home)["runs"]) == 2  # type: ignore[arg-type]
 

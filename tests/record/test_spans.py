@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import motrace
-from motrace.model.pieces import collect_spans
+from motrace.attribution.pieces import collect_spans
 from motrace.readers.run import load_run
 from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import KIND_FRAME, OffFrame, OffSpan, OnSpan

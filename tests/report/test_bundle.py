@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from motrace.analysis import Analysis, load, write
 from motrace.errors import MotraceError
-from motrace.report.bundle import play_bundle
-from motrace.report.bundle_schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
+from motrace.report.isaaclab.bundle import play_bundle
+from motrace.report.isaaclab.schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
 from tests.conftest import ROOT
 
 Json = dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from motrace.model.sweep_summary import summarise_sweep
+from motrace.findings.sweep import summarise_sweep
 from motrace.report.scaling import chart, findings, render_sweep_html, render_sweep_markdown
-from tests.model.sweeps import ENVS, SIZES, TRUTH, law, measured, observed
+from tests.statistics.sweeps import ENVS, SIZES, TRUTH, law, measured, observed
 
 
 def swept(envs: tuple[int, ...] = ENVS, sizes: tuple[tuple[int, int], ...] = SIZES, repeat: int = 3) -> dict[str, Any]:

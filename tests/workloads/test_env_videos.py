@@ -14,9 +14,9 @@ import pytest
 
 from motrace.analysis import load
 from motrace.errors import MotraceError, UsageError
-from motrace.video import probe
 from motrace.workloads.env_videos import EnvVideos
 from motrace.workloads.options import Options
+from motrace.workloads.video import probe
 from tests.commands.test_record_errors import one_line
 
 FRAMES, ENVS, SIZE = 6, 3, (96, 72)

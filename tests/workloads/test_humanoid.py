@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from motrace import runs
+from motrace import run_folder
 from motrace.analysis import Analysis, load, write
 from motrace.commands.record import order
-from motrace.video import probe
 from motrace.vocabulary import SEGMENTS
+from motrace.workloads.video import probe
 
 pytestmark = pytest.mark.motrix
 FRAMES, WARMUP, ENVS = 8, 3, 2
@@ -56,10 +56,10 @@ def test_the_manifest_says_what_was_done(experiment: Path) -> None:
         assert manifest["status"] == "completed" and manifest["exit_code"] == 0
         assert manifest["options"]["frames"] == FRAMES and manifest["options"]["seed"] == 3
         checkpoint = manifest["workload"]["checkpoint"]
-        assert checkpoint["sha256"] == runs.sha256_of(experiment / run_id / checkpoint["path"])
+        assert checkpoint["sha256"] == run_folder.sha256_of(experiment / run_id / checkpoint["path"])
         for artifact in manifest["artifacts"]:
             path = experiment / run_id / artifact["path"]
-            assert path.stat().st_size == artifact["bytes"] and runs.sha256_of(path) == artifact["sha256"]
+            assert path.stat().st_size == artifact["bytes"] and run_folder.sha256_of(path) == artifact["sha256"]
         kinds = {Path(artifact["path"]).suffix for artifact in manifest["artifacts"]}
         assert {".bin", ".txt", ".pt"} <= kinds
         clocks = manifest["clocks"]

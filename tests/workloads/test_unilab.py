@@ -15,10 +15,10 @@ import pytest
 from motrace.analysis import Analysis, load, write
 from motrace.errors import MotraceError, UsageError
 from motrace.record.table import parse
-from motrace.report.bundle_schema import PlayBundle
-from motrace.video import probe
+from motrace.report.isaaclab.schema import PlayBundle
 from motrace.workloads import unilab
 from motrace.workloads.options import Options
+from motrace.workloads.video import probe
 from tests.commands.test_record_errors import one_line
 from tests.conftest import PROGRAMS, ROOT, SHARED
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..readers.progress import SpanTail
-from ..readers.pyspy import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
+from ..readers.pyspy.samples import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
 from .base import FromOutside
 from .prompt import wake_promptly
 from .threads import last_line, stop

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import MotraceError
 from ..readers.scalene import read_lines
 from ..record import boot
-from ..runs import LOG_FILE, RUN_FILE, read_json
+from ..run_folder import LOG_FILE, RUN_FILE, read_json
 from .interpreter import has_module
 
 FILE = "scalene.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import MotraceError
-from ..readers.torchprof import read_torch
+from ..readers.torch.kineto import read_torch
 from ..record.torch_hook import FIRST_FRAME, VARIABLE
 from .interpreter import has_module
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.table import Table
 
-from .. import analysis, runs
+from .. import analysis, run_folder
 from ..errors import MotraceError, UsageError, reason
-from ..readers.nsys import is_nsys_file
+from ..ingest.discover import find, name_of
+from ..readers.nsys.export import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
-from ..sources import find, name_of
 from ..vocabulary import BUCKETS
 from . import execute, parsers, refuse
 from .sums import print_sums
@@ -44,7 +44,7 @@ def _scrub(paths: list[str], target: Path) -> int:
     """Write a copy of an export that can be shared."""
     if len(paths) != 1:
         raise UsageError(f"--scrub: give one export, not {len(paths)} paths")
-    from ..readers.nsys_scrub import scrub
+    from ..readers.nsys.anonymize import scrub
 
     scrub(Path(paths[0]), target, [Path.cwd()])
     Terminal().print(f"scrubbed copy: {target}")
@@ -100,9 +100,9 @@ def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
 
 def own_output(home: Path) -> Path:
     """Where an experiment's results go by default: into its folder; a trace's, beside it."""
-    if (home / runs.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
-        return home / runs.ANALYSIS_DIR
-    return home.parent / runs.ANALYSIS_DIR / name_of(home)
+    if (home / run_folder.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
+        return home / run_folder.ANALYSIS_DIR
+    return home.parent / run_folder.ANALYSIS_DIR / name_of(home)
 
 
 def show(report: dict[str, Any], console: Terminal) -> None:

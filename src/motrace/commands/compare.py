@@ -12,8 +12,8 @@ from rich.table import Table
 
 from .. import analysis
 from ..errors import MotraceError, UsageError
-from ..model.alike import differences
-from ..model.compare import Judged, contrast_runs, gate, usable
+from ..findings.alike import differences
+from ..findings.compare import Judged, contrast_runs, gate, usable
 from ..report.format import ms, percent, signed_ms
 from . import execute, parsers
 from .terminal import Terminal, complain

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from .. import runs
+from .. import run_folder
 from ..collect import registry
 from ..collect.base import Collector
 from ..workloads.launch import Ended, launch
@@ -57,15 +57,15 @@ class Done:
     def failed(self) -> Ended | None:
         """The quiet run that did not complete, None if none did not."""
         quiet = [one for planned, one in self.runs if one is not None and not planned.observer]
-        return next((one for one in quiet if one.status != runs.COMPLETED), None)
+        return next((one for one in quiet if one.status != run_folder.COMPLETED), None)
 
     @property
     def status(self) -> str:
         """Of the experiment. A pass that fails is no failure of the experiment, one that was interrupted is."""
         if self.failed is not None:
             return self.failed.status
-        complete = all(one is not None and one.status == runs.COMPLETED for _, one in self.runs)
-        return runs.INTERRUPTED if self.interrupted and not complete else runs.COMPLETED
+        complete = all(one is not None and one.status == run_folder.COMPLETED for _, one in self.runs)
+        return run_folder.INTERRUPTED if self.interrupted and not complete else run_folder.COMPLETED
 
 
 def usable(names: Sequence[str], settings: registry.Settings) -> tuple[list[Collector], list[str]]:
@@ -112,7 +112,7 @@ def run_all(
             collectors = retries.get(one.run_id) or tuple(registry.make(name, settings) for name in one.collectors)
             ended = _run(home, one, options, collectors, interrupts, stall_timeout_s, progress)
             done.append((one, ended))
-            if interrupts.count or (ended.status != runs.COMPLETED and not one.observer):
+            if interrupts.count or (ended.status != run_folder.COMPLETED and not one.observer):
                 break
             if ended.again is not None:
                 again = replace(one, run_id=f"{one.run_id}-again")
@@ -152,14 +152,14 @@ def _run(
     ended = launch(
         home / planned.run_id,
         options.with_mode(planned.mode),
-        {"schema_version": runs.SCHEMA_VERSION, "run_id": planned.run_id},
+        {"schema_version": run_folder.SCHEMA_VERSION, "run_id": planned.run_id},
         interrupts,
         partial(_show, progress, task, total),
         stall_timeout_s,
         collectors,
     )
     console.print(f"{planned.run_id}: {ended.status} in {time.monotonic() - began:.1f} s")
-    failed = planned.observer and ended.status == runs.CRASHED
+    failed = planned.observer and ended.status == run_folder.CRASHED
     for warning in (*ended.warnings, *([str(ended.reason)] if failed else [])):
         console.print(f"warning: {planned.run_id}: {warning}")
     return ended

@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import environment, runs
-from ..adapter import is_software
+from .. import environment, run_folder
 from ..collect import registry
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
+from ..vulkan_adapter import is_software
 from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
@@ -175,10 +175,10 @@ def run(args: argparse.Namespace) -> int:
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
         console.print(line)
     facts: dict[str, Any] = {
-        "schema_version": runs.SCHEMA_VERSION,
+        "schema_version": run_folder.SCHEMA_VERSION,
         "experiment": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "status": runs.RUNNING,
+        "status": run_folder.RUNNING,
         "command": {
             "argv": command_line(),
             "options": {key: value for key, value in plan.options.as_json().items() if key != "mode"},
@@ -193,7 +193,7 @@ def run(args: argparse.Namespace) -> int:
         "runs": [planned.as_json() for planned in plan.runs],
     }
     try:
-        runs.write_manifest(home / runs.EXPERIMENT_FILE, facts)
+        run_folder.write_manifest(home / run_folder.EXPERIMENT_FILE, facts)
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
@@ -231,16 +231,16 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) ->
         {**planned.as_json(), "status": one.status if one is not None else "not started"} for planned, one in done.runs
     ]
     try:
-        runs.write_manifest(home / runs.EXPERIMENT_FILE, facts)
+        run_folder.write_manifest(home / run_folder.EXPERIMENT_FILE, facts)
     except OSError as error:
-        console.print(f"warning: {runs.EXPERIMENT_FILE} could not be updated ({error.strerror})")
+        console.print(f"warning: {run_folder.EXPERIMENT_FILE} could not be updated ({error.strerror})")
     to_analyse = tell_of_profiler(home, console)
     for text in instrument_warnings(home):
         console.print(f"warning: {text}")
     console.print(f"recorded in {home}; next: python -m tools.analyze {to_analyse}")
-    if done.status == runs.COMPLETED:
+    if done.status == run_folder.COMPLETED:
         return 0
-    if done.status == runs.CRASHED and done.failed is not None:
+    if done.status == run_folder.CRASHED and done.failed is not None:
         complain("run_record", f"{done.failed.run_id} crashed: {done.failed.reason}")
         return done.failed.exit_status or 1
     complain("run_record", "interrupted; what was recorded is kept")

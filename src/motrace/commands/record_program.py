@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import runs
+from .. import run_folder
 from ..workloads.program import Program, take_apart
 from . import refuse
 
@@ -23,5 +23,7 @@ def program_of(args: argparse.Namespace) -> Program:
 
 def instrument_warnings(home: Path) -> list[str]:
     """What could not be measured from outside in the runs of an experiment, each once."""
-    found = [runs.read_json(path).get("instrument") or {} for path in sorted(home.glob(f"*/{runs.RUN_FILE}"))]
+    found = [
+        run_folder.read_json(path).get("instrument") or {} for path in sorted(home.glob(f"*/{run_folder.RUN_FILE}"))
+    ]
     return list(dict.fromkeys(text for one in found for text in one.get("warnings", ())))

@@ -11,9 +11,9 @@ import pyarrow.csv as csv
 from .. import output
 from ..analysis import exporter
 from ..errors import MotraceError
-from ..readers.nsys_sums import summaries
+from ..ingest.discover import each_trace
+from ..readers.nsys.stats import summaries
 from ..report.format import percent, short_ms
-from ..sources import each_trace
 from .terminal import Terminal, complain
 
 FILE = "sums.csv"

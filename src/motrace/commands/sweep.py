@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .. import environment, redaction, runs
+from .. import environment, redaction, run_folder
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
@@ -97,7 +97,7 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
     }
     command = redaction.redacted(command)
     if args.resume:
-        facts = runs.read_json(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
+        facts = run_folder.read_json(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
         if facts is None:
             raise UsageError(f"--resume: {home} holds no {SWEEP_FILE}; leave --resume out to begin a sweep")
         _same(facts["command"], command, facts.get("adapter"), plan.adapter)
@@ -107,10 +107,10 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)
     return home, {
-        "schema_version": runs.SCHEMA_VERSION,
+        "schema_version": run_folder.SCHEMA_VERSION,
         "sweep": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "status": runs.RUNNING,
+        "status": run_folder.RUNNING,
         "command": command,
         "adapter": plan.adapter,
         "environment": {**environment.collect(home), **plan.options.environment()},

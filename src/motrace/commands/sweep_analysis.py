@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.table import Table
 
-from .. import analysis, output, redaction, runs
+from .. import analysis, output, redaction, run_folder
 from ..errors import MotraceError
-from ..model.compare import usable
-from ..model.sweep_summary import measure, summarise_sweep
+from ..findings.compare import usable
+from ..findings.sweep import measure, summarise_sweep
+from ..ingest.discover import find
 from ..report.format import percent, short_ms
 from ..report.scaling import QUANTITIES, TERMS, coefficient, findings, render_sweep_html, render_sweep_markdown
-from ..sources import find
 from .sweep_runs import SWEEP_FILE, Json, write
 from .terminal import Terminal
 
@@ -55,7 +55,7 @@ def read_sweep(folder: Path) -> Json:
         raise MotraceError(f"{folder}: {error}") from error
     results["warnings"] = [*warnings, *results["warnings"]]
     path = folder / SWEEP_FILE
-    facts = redaction.redacted(runs.read_json(path)) if path.exists() else _facts(folder, reports[0])
+    facts = redaction.redacted(run_folder.read_json(path)) if path.exists() else _facts(folder, reports[0])
     facts["results"] = results
     write(path, facts)
     _write_forms(folder, facts)
@@ -86,7 +86,7 @@ def _reports(folder: Path) -> tuple[list[Json], list[str]]:
                 warnings.append(f"{report['experiment']}: its environments and size are not known; left out")
                 continue
             reports.append(report)
-            gone = [run for run in report["runs"] if run["status"] != runs.COMPLETED]
+            gone = [run for run in report["runs"] if run["status"] != run_folder.COMPLETED]
             warnings += [
                 f"{report['experiment']}/{run['run_id']}: {run['status']}"
                 f"{': ' + run['status_reason'] if run['status_reason'] else ''}; left out"
@@ -105,10 +105,10 @@ def _workload(report: Json) -> tuple[str, tuple[str, ...]]:
 def _facts(folder: Path, report: Json) -> Json:
     """A manifest for a folder of experiments that no sweep made."""
     return {
-        "schema_version": runs.SCHEMA_VERSION,
+        "schema_version": run_folder.SCHEMA_VERSION,
         "sweep": folder.resolve().name,
         "created_utc": None,
-        "status": runs.COMPLETED,
+        "status": run_folder.COMPLETED,
         "command": {},
         "adapter": None,
         "environment": report["environment"],

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import output, runs
+from .. import output, run_folder
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
 from ..workloads.options import Options
@@ -77,8 +77,8 @@ def numbers_of(text: str) -> list[int]:
 def attempts(home: Path, turn: Turn, mode: str) -> dict[str, str]:
     """The runs made of a turn so far: run id to status."""
     folder = home / turn.point.name
-    found = sorted(folder.glob(f"{turn.round:02d}-{mode}*/{runs.RUN_FILE}"))
-    return {path.parent.name: str(runs.read_json(path).get("status")) for path in found}
+    found = sorted(folder.glob(f"{turn.round:02d}-{mode}*/{run_folder.RUN_FILE}"))
+    return {path.parent.name: str(run_folder.read_json(path).get("status")) for path in found}
 
 
 def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[Json]:
@@ -86,7 +86,7 @@ def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[Json]:
     rows = []
     for turn in turns:
         made = attempts(home, turn, mode)
-        done = [run_id for run_id, status in made.items() if status == runs.COMPLETED]
+        done = [run_id for run_id, status in made.items() if status == run_folder.COMPLETED]
         last = next(reversed(done or list(made)), None)
         status = "not started" if last is None else made[last]
         rows.append({"point": turn.point.name, "round": turn.round, "run_id": last, "status": status})
@@ -115,10 +115,10 @@ class Recorder:
         failed: dict[Point, int] = {}
         told: list[str] = []
         interrupted = False
-        self.save(turns, runs.RUNNING)
+        self.save(turns, run_folder.RUNNING)
         try:
             for number, turn in enumerate(turns, 1):
-                if runs.COMPLETED in attempts(self.home, turn, self.mode).values():
+                if run_folder.COMPLETED in attempts(self.home, turn, self.mode).values():
                     continue
                 if failed.get(turn.point, 0) >= GIVE_UP:
                     console.print(f"[{number}/{len(turns)}] {turn.point.name}: not tried again")
@@ -128,7 +128,7 @@ class Recorder:
                 began = time.monotonic()
                 problem, interrupted = self._turn(turn, console)
                 self.took_s[turn.point] = time.monotonic() - began
-                self.save(turns, runs.RUNNING)
+                self.save(turns, run_folder.RUNNING)
                 if interrupted:
                     break
                 if problem is not None:
@@ -137,7 +137,9 @@ class Recorder:
                     console.print(f"warning: {told[-1]}; the other points go on")
         except KeyboardInterrupt:  # between two runs
             interrupted = True
-        self.save(turns, runs.INTERRUPTED if interrupted else runs.CRASHED if told else runs.COMPLETED)
+        self.save(
+            turns, run_folder.INTERRUPTED if interrupted else run_folder.CRASHED if told else run_folder.COMPLETED
+        )
         return Made(tuple(told), interrupted)
 
     def save(self, turns: Sequence[Turn], status: str) -> None:
@@ -150,7 +152,7 @@ class Recorder:
         if not self.took_s:
             return ""
         mean = sum(self.took_s.values()) / len(self.took_s)
-        missing = [turn for turn in turns if runs.COMPLETED not in attempts(self.home, turn, self.mode).values()]
+        missing = [turn for turn in turns if run_folder.COMPLETED not in attempts(self.home, turn, self.mode).values()]
         left = sum(self.took_s.get(turn.point, mean) for turn in missing)
         return f"; about {left / 60:.0f} min left" if left >= 90 else f"; about {left:.0f} s left"
 
@@ -161,23 +163,25 @@ class Recorder:
         suffix = f"-again{len(made)}" if made else ""
         planned = Planned(f"{turn.round:02d}-{self.mode}{suffix}", self.mode)
         options = replace(self.options, num_envs=point.num_envs, width=point.width, height=point.height)
-        self._describe(folder, options, planned, runs.RUNNING)
+        self._describe(folder, options, planned, run_folder.RUNNING)
         done = run_all(folder, (planned,), options, self.settings, self.stall_timeout_s, console)
         ended = done.runs[0][1]
         status = ended.status if ended is not None else "not started"
         self._describe(folder, options, planned, status)
-        interrupted = done.interrupted or status == runs.INTERRUPTED
-        problem = None if status == runs.COMPLETED or ended is None else f"{planned.run_id} {status}: {ended.reason}"
+        interrupted = done.interrupted or status == run_folder.INTERRUPTED
+        problem = (
+            None if status == run_folder.COMPLETED or ended is None else f"{planned.run_id} {status}: {ended.reason}"
+        )
         return problem, interrupted
 
     def _describe(self, folder: Path, options: Options, planned: Planned, status: str) -> None:
         """Write the point's experiment.json, with this run in it."""
-        path = folder / runs.EXPERIMENT_FILE
+        path = folder / run_folder.EXPERIMENT_FILE
         try:
             output.folder(self.home, folder.name)
         except OSError as error:
             raise MotraceError(f"{folder} can't be made ({error.strerror}): free some space") from error
-        before = runs.read_json(path)["runs"] if path.exists() else []
+        before = run_folder.read_json(path)["runs"] if path.exists() else []
         entry = {**planned.as_json(), "status": status}
         listed = [one for one in before if one["run_id"] != planned.run_id]
         shared = {key: self.facts[key] for key in ("schema_version", "created_utc", "adapter", "environment")}
@@ -190,7 +194,7 @@ class Recorder:
 def write(path: Path, facts: Json) -> None:
     """Write a manifest. Raises MotraceError."""
     try:
-        runs.write_manifest(path, facts)
+        run_folder.write_manifest(path, facts)
     except OSError as error:
         raise MotraceError(f"{path} can't be written ({error.strerror}): free some space, then --resume") from error
 

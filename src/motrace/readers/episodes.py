@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import runs
+from .. import run_folder
 from ..errors import MotraceError
 from ..record import episodefile
 from ..record.episodes import COLUMNS, END, REASONS, won
@@ -29,7 +29,7 @@ class EpisodeFile:
     @classmethod
     def read(cls, path: Path) -> EpisodeFile:
         """Read and check a file. Raises MotraceError where it does not make sense."""
-        data = runs.read_json(path)
+        data = run_folder.read_json(path)
         try:
             columns = {name: list(data["episodes"][name]) for name in COLUMNS}
             found = cls(int(data["steps"]), int(data["envs"]), str(data["success"]), str(data["reward"]), columns)
@@ -67,7 +67,7 @@ def _damaged(path: Path, problem: str) -> MotraceError:
 
 def read_episodes(run_dir: Path) -> EpisodeFile | None:
     """The episodes of a run, None if it told of none. Raises MotraceError."""
-    path = run_dir / runs.EPISODES_FILE
+    path = run_dir / run_folder.EPISODES_FILE
     if path.exists():
         return EpisodeFile.read(path)
     path = run_dir / episodefile.PATH

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from ..dataset.tables import SCHEMAS
 from ..errors import MotraceError
-from ..tables import SCHEMAS
 
 METRICS_SCHEMA = pa.schema([column for column in SCHEMAS["gpu_metrics"] if column.name != "run"])
 """What the file holds: ``gpu_metrics`` without ``run``; t_ns is CLOCK_MONOTONIC."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import runs
+from .. import run_folder
 from ..errors import MotraceError, left_out
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
@@ -86,11 +86,11 @@ def load_run(path: Path) -> RunRecording:
     """Read a run folder. What can't be read becomes a warning; raises MotraceError where nothing can."""
     warnings: list[str] = []
     manifest: dict[str, Any] = {}
-    with left_out(runs.RUN_FILE, warnings):
-        if (path / runs.RUN_FILE).exists():
-            manifest = runs.read_json(path / runs.RUN_FILE)
+    with left_out(run_folder.RUN_FILE, warnings):
+        if (path / run_folder.RUN_FILE).exists():
+            manifest = run_folder.read_json(path / run_folder.RUN_FILE)
         else:
-            warnings.append(f"no {runs.RUN_FILE}: what the run was asked to do and how it ended is not known")
+            warnings.append(f"no {run_folder.RUN_FILE}: what the run was asked to do and how it ended is not known")
     span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
     warnings += [
         f"{log.path.name} is damaged from its beginning" for log in span_logs if log.damaged and not len(log.records)
@@ -105,7 +105,7 @@ def load_run(path: Path) -> RunRecording:
         warnings.append(f"left out, since another recording wrote into the same folder: {', '.join(left)}")
     span_logs = kept
     episodes = None
-    with left_out(runs.EPISODES_FILE, warnings):
+    with left_out(run_folder.EPISODES_FILE, warnings):
         episodes = read_episodes(path)
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
@@ -144,19 +144,19 @@ def _note(recording: RunRecording) -> None:
     warnings += _losses(recording)
     warnings += (manifest.get("instrument") or {}).get("warnings", [])
     status, pid = manifest.get("status"), _pid(manifest)
-    if status == runs.RUNNING:
-        if pid and runs.still_records(pid, recording.path):
+    if status == run_folder.RUNNING:
+        if pid and run_folder.still_records(pid, recording.path):
             warnings.append("still running: analysed up to now")
         elif any(log.ended == STOPPED for log in recording.span_logs):
-            manifest["status"] = runs.COMPLETED
-            warnings.append(f"{runs.RUN_FILE} could not be written when it ended")
+            manifest["status"] = run_folder.COMPLETED
+            warnings.append(f"{run_folder.RUN_FILE} could not be written when it ended")
         else:
-            manifest["status"] = runs.CRASHED
+            manifest["status"] = run_folder.CRASHED
             manifest["status_reason"] = (
                 manifest.get("status_reason") or "it ended without a word, and so did its launcher"
             )
     _note_cut(recording)
-    if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
+    if manifest.get("status") in (run_folder.CRASHED, run_folder.INTERRUPTED):
         warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
 
 
@@ -180,8 +180,8 @@ def _note_cut(recording: RunRecording) -> None:
     log, manifest = recording.loop_log, recording.manifest
     if log is None or not len(log.records):
         return
-    if manifest.get("status") == runs.COMPLETED and not log.dropped and not _was_stopped(recording, log):
-        manifest["status"] = runs.CRASHED
+    if manifest.get("status") == run_folder.COMPLETED and not log.dropped and not _was_stopped(recording, log):
+        manifest["status"] = run_folder.CRASHED
         manifest["status_reason"] = f"{log.path.name} is cut off: the run completed, the end of its log is lost"
     cpu_log = recording.cpu_log
     if cpu_log is None or not len(cpu_log.boundaries) or cpu_log.tid != log.tid:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..dataset.tables import SCHEMAS
 from ..errors import MotraceError
-from ..tables import SCHEMAS
-from .pyspy_formats import short_file
+from .pyspy.formats import short_file
 
 LINES_SCHEMA = pa.schema([column for column in SCHEMAS["lines"] if column.name != "run"])
 _COLUMNS = {

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from .. import output
+from ..dataset.tables import SCHEMAS
 from ..errors import MotraceError
-from ..tables import SCHEMAS
 from .syscalls import waits_on
 from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from time import monotonic_ns, perf_counter_ns, time_ns
 
-from .. import runs
+from .. import run_folder
 from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
@@ -115,14 +115,16 @@ def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_cloc
         if _recording.launched:
             return Path(_recording.directory)
         raise RuntimeError(f"motrace is already recording into {_recording.directory}: call motrace.stop() first")
-    run_dir = runs.new_run_dir(Path(os.path.abspath(directory)))
+    run_dir = run_folder.new_run_dir(Path(os.path.abspath(directory)))
     run_id = run_dir.name if run_id is None else run_id
     try:
-        runs.update_run(run_dir, run_id=run_id, mode="custom", status=runs.RUNNING, process={"pid": os.getpid()})
+        run_folder.update_run(
+            run_dir, run_id=run_id, mode="custom", status=run_folder.RUNNING, process={"pid": os.getpid()}
+        )
         _begin(Recording(str(run_dir), run_id, cpu_clocks, launched=False))
     except BaseException:
         _give_up()
-        runs.remove_run_dir(run_dir)
+        run_folder.remove_run_dir(run_dir)
         raise
     if nvtx_ranges.profiler_attached() and _recording is not None:
         _recording.tell(nvtx=nvtx_ranges.facts())
@@ -217,7 +219,7 @@ def end() -> int:
     nvtx_ranges.domain = None
     log.trim()
     atexit.unregister(_at_exit)
-    recording.tell(STOPPED, status=runs.COMPLETED, dropped_records=dropped)
+    recording.tell(STOPPED, status=run_folder.COMPLETED, dropped_records=dropped)
     if dropped and recording.owns_manifest:
         why = next(made.why for made in recording.logs() if made.dropped)
         print(f"motrace: {dropped} records could not be kept: {os.strerror(why)}", file=sys.stderr)
@@ -230,7 +232,7 @@ def _at_exit() -> None:
     end()
     error = getattr(sys, "last_value", None)
     if recording is not None and error is not None:
-        recording.tell(CRASHED, status=runs.CRASHED, status_reason=f"{type(error).__name__}: {error}")
+        recording.tell(CRASHED, status=run_folder.CRASHED, status_reason=f"{type(error).__name__}: {error}")
 
 
 def recording_directory() -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from . import annotate, mainprogram, nvtx_ranges
 from .instrument import Instrument
 from .table import parse
@@ -32,16 +32,18 @@ class Boot:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self.status, self.reason = runs.COMPLETED, ""
-        plan = runs.read_json(run_dir / runs.INSTRUMENT_FILE)
+        self.status, self.reason = run_folder.COMPLETED, ""
+        plan = run_folder.read_json(run_dir / run_folder.INSTRUMENT_FILE)
         self.frames_asked, self.facts = plan.get("frames_asked"), plan.get("facts", {})
-        values = {**plan.get("values", {}), "run_dir": str(run_dir), "video": str(run_dir / runs.VIDEO_FILE)}
-        self.instrument = Instrument(parse(plan["table"], runs.INSTRUMENT_FILE), plan.get("mode", "custom"), values)
+        values = {**plan.get("values", {}), "run_dir": str(run_dir), "video": str(run_dir / run_folder.VIDEO_FILE)}
+        self.instrument = Instrument(
+            parse(plan["table"], run_folder.INSTRUMENT_FILE), plan.get("mode", "custom"), values
+        )
 
     def run(self, words: list[str]) -> None:
         """Run the program to its end. Raises what it raises, SystemExit among that."""
-        annotate.start_in(self.run_dir, runs.read_json(self.run_dir / runs.RUN_FILE)["run_id"])
-        runs.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
+        annotate.start_in(self.run_dir, run_folder.read_json(self.run_dir / run_folder.RUN_FILE)["run_id"])
+        run_folder.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
         atexit.register(self.finish)  # the program's own exit functions are registered later, so they run earlier
         sys.modules["__main__"] = ModuleType("__main__")  # the table's names in it are the program's, not ours
         self.instrument.frame_hook = hook = frame_hook()
@@ -53,16 +55,16 @@ class Boot:
             mainprogram.run(words, self.instrument)
         except SystemExit as exit_:
             if exit_.code == EXIT_INTERRUPTED:
-                self.status, self.reason = runs.INTERRUPTED, "Ctrl-C"
+                self.status, self.reason = run_folder.INTERRUPTED, "Ctrl-C"
             elif exit_.code not in (None, 0):
-                self.status, self.reason = runs.CRASHED, f"it ended with sys.exit({exit_.code!r})"
+                self.status, self.reason = run_folder.CRASHED, f"it ended with sys.exit({exit_.code!r})"
             raise
         except KeyboardInterrupt:
-            self.status, self.reason = runs.INTERRUPTED, "Ctrl-C"
+            self.status, self.reason = run_folder.INTERRUPTED, "Ctrl-C"
             raise
         except BaseException as error:
             text = " ".join(str(error).split())[:300]
-            self.status, self.reason = runs.CRASHED, f"{type(error).__name__}: {text} (see {runs.LOG_FILE})"
+            self.status, self.reason = run_folder.CRASHED, f"{type(error).__name__}: {text} (see {run_folder.LOG_FILE})"
             raise
         finally:
             if hook is not None:
@@ -74,14 +76,14 @@ class Boot:
         """Take everything back, and write down what was found."""
         self.instrument.uninstall()
         turns, asked = self.instrument.turns, self.frames_asked
-        if self.status == runs.COMPLETED and asked is not None and turns != asked:
-            self.status = runs.CRASHED
+        if self.status == run_folder.COMPLETED and asked is not None and turns != asked:
+            self.status = run_folder.CRASHED
             self.reason = f"{self.instrument.table.program} made {turns} of {asked} frames and went on as if it had"
         for warning in self.instrument.warnings:
             print(f"motrace: warning: {warning}", file=sys.stderr)
         try:
             self.instrument.episodes.write(self.run_dir)
-            runs.update_run(
+            run_folder.update_run(
                 self.run_dir,
                 status=self.status,
                 status_reason=self.reason or None,
@@ -89,7 +91,7 @@ class Boot:
                 instrument={"measured": self.instrument.measured, "warnings": self.instrument.warnings},
             )
         except OSError as error:
-            print(f"motrace: {runs.RUN_FILE} could not be written: {error.strerror}", file=sys.stderr)
+            print(f"motrace: {run_folder.RUN_FILE} could not be written: {error.strerror}", file=sys.stderr)
         dropped = annotate.end()
         if dropped:
             print(f"motrace: {dropped} records could not be kept", file=sys.stderr)

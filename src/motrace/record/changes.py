@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from .episodes import EpisodeLog, host
 from .table import Change, Episodes, Observe
 from .wrap import Hook
@@ -120,7 +120,7 @@ def _file(path: Path) -> dict[str, Any]:
     below = path.is_relative_to(Path.cwd())
     return {
         "path": str(path.relative_to(Path.cwd())) if below else path.name,
-        "sha256": runs.sha256_of(path) if path.is_file() else None,
+        "sha256": run_folder.sha256_of(path) if path.is_file() else None,
     }
 
 

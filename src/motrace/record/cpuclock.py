@@ -16,7 +16,7 @@ from contextlib import suppress
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns
 
 from .cpulog import FLAG_NO_RUN_DELAY, CpuLog
-from .others import Others
+from .other_threads import Others
 from .procfile import ProcFile
 from .wordlog import BOUNDARY_COST_NS, FLAGS
 

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from . import annotate
 from .episodefile import EpisodeFile
 
@@ -92,10 +92,10 @@ class EpisodeLog:
             return
         self._close_all(END)
         columns = zip(COLUMNS, zip(*sorted(self._rows)))
-        data = {"schema_version": runs.SCHEMA_VERSION, "steps": self.steps, "envs": len(self._begun)}
+        data = {"schema_version": run_folder.SCHEMA_VERSION, "steps": self.steps, "envs": len(self._begun)}
         rules = {"success": self.success, "reward": self.reward}
         episodes = {name: list(values) for name, values in columns}
-        runs.write_json(run_dir / runs.EPISODES_FILE, {**data, **rules, "episodes": episodes})
+        run_folder.write_json(run_dir / run_folder.EPISODES_FILE, {**data, **rules, "episodes": episodes})
         if self._file is not None:
             self._file.remove()
             self._file = None

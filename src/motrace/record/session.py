@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from ..errors import MotraceError
 from .cpuclock import CpuClock
 from .spans import ThreadLog
@@ -37,9 +37,9 @@ class Recording:
         if self.owns_manifest and self.home is not None:
             self.home.words[FLAGS] = flag
             try:
-                runs.update_run(Path(self.directory), **fields)
+                run_folder.update_run(Path(self.directory), **fields)
             except (OSError, MotraceError) as error:
-                print(f"motrace: {self.directory}: {runs.RUN_FILE} can't be written: {error}", file=sys.stderr)
+                print(f"motrace: {self.directory}: {run_folder.RUN_FILE} can't be written: {error}", file=sys.stderr)
 
     def logs(self) -> list[WordLog]:
         """Every log that this process made."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .blocks import Grid, Section
 from .format import ms, number, percent
-from .layout import Grid, Section
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..vocabulary import BUCKETS
+from .blocks import Grid, Section
 from .format import ms, number, percent, seconds, size
-from .layout import Grid, Section
 from .profiles import own_profiles
 
 Json = dict[str, Any]

@@ -12,13 +12,13 @@ import numpy as np
 
 from ..record.annotate import segment, span
 from ..record.episodes import TRUNCATED, EpisodeLog
-from ..runs import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
-from ..video import use_bundled_ffmpeg
+from ..run_folder import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
 from .env_videos import EnvVideos
 from .humanoid_env import HumanoidEnv
 from .loop import Context, run_loop, warmup_rule
 from .motrix_camera import MotrixCamera
 from .policy import MlpPolicy, load_policy, seeded_policy
+from .video import use_bundled_ffmpeg
 
 
 class HumanoidWorkload:

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import redaction, runs
-from ..adapter import parse_adapter
+from .. import redaction, run_folder
 from ..collect.base import Collector
 from ..collect.team import Team
 from ..errors import MotraceError
 from ..readers.progress import SpanTail
 from ..record.nvtx_ranges import profiler_attached
-from ..video import missing_frames, probe
+from ..vulkan_adapter import parse_adapter
 from .competition import Competition
 from .process import Command, worker_command
+from .video import missing_frames, probe
 from .watch import Interrupts, await_birth, reap, spawn, watch
 
 FULL_DISK_BYTES = 1 << 18
@@ -86,9 +86,9 @@ def launch(
     """
     run_dir.mkdir(parents=True)
     team = Team(collectors, run_dir)
-    asked = {"options": options.as_json(), "mode": options.mode, "status": runs.RUNNING}
+    asked = {"options": options.as_json(), "mode": options.mode, "status": run_folder.RUNNING}
     outside = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
-    runs.write_manifest(run_dir / runs.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
+    run_folder.write_manifest(run_dir / run_folder.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
         life = _live(run_dir, worker_command(options, run_dir), team, interrupts, progress, stall_timeout_s)
     except OSError as error:  # a tool that can't be started
@@ -111,7 +111,7 @@ def _live(
     wrapped = command != plain
     life = _Life(time.monotonic_ns())
     environment = {**own.environment(), **team.environment()}
-    process = spawn(command, environment, run_dir / runs.LOG_FILE, wrapped, own.cwd, own.stdin)
+    process = spawn(command, environment, run_dir / run_folder.LOG_FILE, wrapped, own.cwd, own.stdin)
     pid: int | None = process.pid
     interrupts.aim(None if wrapped else pid)
     try:
@@ -132,7 +132,7 @@ def _live(
         life.usage, _ = reap(process)
     else:
         time.sleep(LAST_WORDS_S)
-        life.log_bytes = (run_dir / runs.LOG_FILE).stat().st_size
+        life.log_bytes = (run_dir / run_folder.LOG_FILE).stat().st_size
     with interrupts.raised():
         team.finish()
     killed = False if direct else reap(process)[1]
@@ -150,25 +150,27 @@ def _of_measured(process: subprocess.Popen[bytes], direct: bool) -> int | None:
 
 def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     """Fill in what only the launcher knows, and what only the ended run's files tell."""
-    manifest = runs.read_json(run_dir / runs.RUN_FILE)
+    manifest = run_folder.read_json(run_dir / run_folder.RUN_FILE)
     status, reason = manifest["status"], manifest.get("status_reason")
     if life.stalled is not None:
-        status, reason = runs.CRASHED, life.stalled
-    elif status == runs.RUNNING:
-        status, reason = runs.CRASHED, _why(life, run_dir)
+        status, reason = run_folder.CRASHED, life.stalled
+    elif status == run_folder.RUNNING:
+        status, reason = run_folder.CRASHED, _why(life, run_dir)
     nvtx = manifest.get("nvtx") or {}
     if nvtx.get("dummy"):
         team.warnings.append(NO_NVTX if nvtx.get("missing") else DUMMY)
-    log = (run_dir / runs.LOG_FILE).read_text(errors="replace") if (run_dir / runs.LOG_FILE).exists() else ""
+    log = (
+        (run_dir / run_folder.LOG_FILE).read_text(errors="replace") if (run_dir / run_folder.LOG_FILE).exists() else ""
+    )
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
-    if status == runs.COMPLETED and life.interrupted and "instrument" in manifest["options"]:
+    if status == run_folder.COMPLETED and life.interrupted and "instrument" in manifest["options"]:
         # The program took Ctrl-C for its end and exited with 0; nobody knows how far it would have gone.
-        status, reason = runs.INTERRUPTED, "Ctrl-C, after which the program ended by itself"
-    if status == runs.COMPLETED:
+        status, reason = run_folder.INTERRUPTED, "Ctrl-C, after which the program ended by itself"
+    if status == run_folder.COMPLETED:
         reason = missing_frames(manifest, video, video_unknown)
-        status = runs.CRASHED if reason else status
-    if status == runs.CRASHED and life.returncode == 0 and reason:  # the program swallowed what went wrong
+        status = run_folder.CRASHED if reason else status
+    if status == run_folder.CRASHED and life.returncode == 0 and reason:  # the program swallowed what went wrong
         reason += _last_error(log)
     reason = reason and redaction.text(reason)
     fields: dict[str, Any] = {
@@ -184,14 +186,16 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     }
     fields["resources"] = _resources(life, manifest.get("resources") or {})
     code = life.returncode or 0
-    exit_status = 0 if status == runs.COMPLETED else code if 0 < code < 128 else 1
+    exit_status = 0 if status == run_folder.COMPLETED else code if 0 < code < 128 else 1
     warnings, again = tuple(team.warnings), team.calmer()
     try:
-        runs.update_run(run_dir, **fields)
-        runs.update_run(run_dir, artifacts=runs.artifacts(run_dir))
+        run_folder.update_run(run_dir, **fields)
+        run_folder.update_run(run_dir, artifacts=run_folder.artifacts(run_dir))
     except OSError as error:
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
-        return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings)
+        return Ended(
+            run_dir.name, run_folder.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings
+        )
     return Ended(run_dir.name, status, reason, exit_status, warnings, again)
 
 
@@ -206,7 +210,7 @@ def _resources(life: _Life, told: dict[str, Any]) -> dict[str, Any]:
 def _last_error(log: str) -> str:
     """The last line of a log that names an exception, for a message."""
     found = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Panic)\w*: .*$", log, re.MULTILINE)
-    return f"; its log says: {found[-1][:200]}" if found else f"; see {runs.LOG_FILE}"
+    return f"; its log says: {found[-1][:200]}" if found else f"; see {run_folder.LOG_FILE}"
 
 
 def _no_adapter(manifest: dict[str, Any]) -> str:
@@ -216,7 +220,7 @@ def _no_adapter(manifest: dict[str, Any]) -> str:
 
 
 def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
-    path = run_dir / runs.VIDEO_FILE
+    path = run_dir / run_folder.VIDEO_FILE
     if manifest["mode"] in ("none", "capture"):
         return None, f"mode {manifest['mode']} records nothing"
     if not path.exists():
@@ -235,7 +239,7 @@ def _why(life: _Life, run_dir: Path) -> str:
         name = signal.Signals(-code).name
         hint = " (out of memory? `dmesg` tells)" if name == "SIGKILL" else ""
         return f"the process was killed by {name}{hint}"
-    log = (run_dir / runs.LOG_FILE).read_bytes()[: life.log_bytes].decode(errors="replace")
+    log = (run_dir / run_folder.LOG_FILE).read_bytes()[: life.log_bytes].decode(errors="replace")
     lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it printed nothing"]
     if life.pid is None:
         return f"the tool that should start the process did not: {lines[0][:200]}"

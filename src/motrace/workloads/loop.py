@@ -10,8 +10,8 @@ import numpy as np
 
 from ..record.annotate import frame, segment, span
 from ..record.torch_hook import frame_hook
-from ..video import BufferedSink, is_blank
 from .options import Options
+from .video import BufferedSink, is_blank
 
 MAX_EXTRA_WARMUP = 120
 """Warm-up ends here even if the picture is still blank."""

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from ..adapter import parse_adapter, plain
 from ..errors import MotraceError
+from ..vulkan_adapter import parse_adapter, plain
 
 PROBE = "import motrixsim.render as r; r.RenderApp(log_level='INFO', headless=True)"
 TIMEOUT_S = 90.0

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from ..record import boot
 
-ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "runs.py", "vocabulary.py", "record")
+ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.py", "vocabulary.py", "record")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _own_folder() -> str:
 def _recorder_home() -> str:
     """A folder that holds a package ``motrace`` with the recorder and nothing else."""
     home = str(Path(_own_folder(), "recorder"))
-    package = Path(runs.__file__).parent
+    package = Path(run_folder.__file__).parent
     (Path(home) / "motrace").mkdir(parents=True)
     for name in ENTERS:
         (Path(home) / "motrace" / name).symlink_to(package / name)

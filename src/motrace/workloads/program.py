@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from ..errors import MotraceError, UsageError
 from ..record.table import parse
 from .process import Command, foreign
@@ -73,7 +73,7 @@ def write_plan(
     ``facts`` go into the run's manifest as they are; of these ``video_frames`` must be in the video.
     """
     plan = {"table": table, "mode": mode, "values": values, "frames_asked": frames, "facts": facts or {}}
-    runs.write_json(run_dir / runs.INSTRUMENT_FILE, plan)
+    run_folder.write_json(run_dir / run_folder.INSTRUMENT_FILE, plan)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from .. import runs
+from .. import run_folder
 from ..readers.progress import SpanTail
 
 POLL_S = 0.5
@@ -109,7 +109,7 @@ def await_birth(process: subprocess.Popen[bytes], run_dir: Path, timeout_s: floa
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         over = _ended(process.pid)
-        pid = (runs.read_json(run_dir / runs.RUN_FILE).get("process") or {}).get("pid")
+        pid = (run_folder.read_json(run_dir / run_folder.RUN_FILE).get("process") or {}).get("pid")
         if pid is not None:
             return int(pid)
         if over:
@@ -138,9 +138,8 @@ def watch(pid: int, tail: SpanTail, progress: Callable[[int], None], stall_timeo
             if tail.idle_s() > stall_timeout_s:
                 os.kill(pid, signal.SIGKILL)
                 poller.poll()
-                return (
-                    f"killed: it began or ended no span for {stall_timeout_s:.0f} s{tail.where()}; see {runs.LOG_FILE}"
-                )
+                idle = f"it began or ended no span for {stall_timeout_s:.0f} s{tail.where()}"
+                return f"killed: {idle}; see {run_folder.LOG_FILE}"
         progress(tail.update())
         return None
     finally:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .. import runs
+from .. import run_folder
 from ..errors import MotraceError, UsageError, not_installed
 from ..record import annotate, nvtx_ranges
 from .options import BUILT_IN, Options
@@ -56,24 +56,24 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
     """Run it; returns the exit status. ``asked`` holds the options as they were given, and is removed."""
     _die_with_parent()
     signal.signal(signal.SIGTERM, _as_interrupt)
-    manifest = runs.read_json(run_dir / runs.RUN_FILE)
-    options = Options.from_json(runs.read_json(asked) if asked else manifest["options"])
+    manifest = run_folder.read_json(run_dir / run_folder.RUN_FILE)
+    options = Options.from_json(run_folder.read_json(asked) if asked else manifest["options"])
     if asked:
         asked.unlink()
     annotate.start_in(run_dir, manifest["run_id"])
-    runs.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
-    status, reason, exit_status = runs.COMPLETED, None, 0
+    run_folder.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
+    status, reason, exit_status = run_folder.COMPLETED, None, 0
     facts: dict[str, Any] = {}
     try:
         with annotate.span("imports"):
             workload_class = load_workload(options.workload)
         facts = workload_class(RunContext(options, run_dir)).run() or {}
         if facts.get("interrupted"):
-            status, reason, exit_status = runs.INTERRUPTED, "Ctrl-C during the frames", EXIT_INTERRUPTED
+            status, reason, exit_status = run_folder.INTERRUPTED, "Ctrl-C during the frames", EXIT_INTERRUPTED
     except KeyboardInterrupt:
-        status, reason, exit_status = runs.INTERRUPTED, "Ctrl-C", EXIT_INTERRUPTED
+        status, reason, exit_status = run_folder.INTERRUPTED, "Ctrl-C", EXIT_INTERRUPTED
     except BaseException as error:  # noqa: BLE001  (pyo3's PanicException is not an Exception)
-        status, exit_status = runs.CRASHED, getattr(error, "exit_status", 1)
+        status, exit_status = run_folder.CRASHED, getattr(error, "exit_status", 1)
         reason = one_line(error)
         if not isinstance(error, MotraceError):
             traceback.print_exc()
@@ -84,10 +84,10 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
 
 def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
     try:
-        runs.update_run(run_dir, status=status, status_reason=reason, workload=facts, resources=_used())
+        run_folder.update_run(run_dir, status=status, status_reason=reason, workload=facts, resources=_used())
         dropped = annotate.end()
         if dropped:
-            runs.update_run(run_dir, dropped_records=dropped)
+            run_folder.update_run(run_dir, dropped_records=dropped)
     except OSError:  # a full disk, on which nothing more can be said either; the launcher tells the user
         annotate.end()
         os._exit(EXIT_NOT_WRITTEN)
@@ -109,12 +109,12 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
         return missing
     if kind == "PanicException":
-        return f"Motrix panicked: {text[:300]} (its own words are in {runs.LOG_FILE})"
+        return f"Motrix panicked: {text[:300]} (its own words are in {run_folder.LOG_FILE})"
     if kind == "RenderClosedError":
-        return f"the renderer closed in mid-run: {text[:300]} (its own words are in {runs.LOG_FILE})"
+        return f"the renderer closed in mid-run: {text[:300]} (its own words are in {run_folder.LOG_FILE})"
     if isinstance(error, SystemExit):
         return f"the workload called sys.exit({error.code!r})"
-    return f"{kind}: {text[:300]} (the traceback is in {runs.LOG_FILE})"
+    return f"{kind}: {text[:300]} (the traceback is in {run_folder.LOG_FILE})"
 
 
 def _as_interrupt(signum: int, frame: FrameType | None) -> None:

@@ -1,0 +1,203 @@
+"""Every nanosecond of the loop thread, to exactly one cause, with bounds (docs/attribution.md).
+
+States are exact. Blocked time B of a piece of wall time W is split by what the others' clocks
+allow: a role that worked between u_lo and u_hi inside the piece worked at least
+max(0, u_lo + B - W) and at most min(B, u_hi) of the blocked time. Where several roles worked at
+once the phase's own role comes first (``Phase.waits_for``), so causes are exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..readers.cpu import CpuLogFile
+from ..vocabulary import phase_info
+from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
+from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
+from .pieces import Pieces
+from .split_by_bounds import CUDA, GRAPHICS, split_by_clocks, whole_ns
+
+Array = np.ndarray[Any, Any]
+
+EXACT, COUNTERS, NO_EVIDENCE = "thread clock", "cpu counters", "none"
+GPU_WAITED = "waits for the GPU"
+RUNNING_CAUSE = "native_or_python"
+
+
+@dataclass
+class Shares:
+    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi."""
+
+    state: str
+    cause: str
+    evidence: str
+    ns: Array
+    lo_ns: Array
+    hi_ns: Array
+    rows: Array | None = None
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Workers that no CPU clock shows: a GPU that draws, a GPU that computes the policy."""
+
+    gpu: bool
+    cuda: bool
+
+    def in_group(self, group: str) -> bool:
+        """Whether someone unseen may have worked while a phase waited for ``group``."""
+        return {"renderer": self.gpu, "policy": self.cuda}.get(group, False)
+
+
+def attribute(
+    pieces: Pieces,
+    log: CpuLogFile | None,
+    roles: dict[int, str],
+    born_ns: int | None,
+    blind: Blind,
+    evidence: Evidence | None = None,
+) -> list[Shares]:
+    """Split every piece among its causes; the shares of a piece add up to its wall time exactly.
+
+    ``roles`` maps slots of the CPU log's members to roles. ``evidence`` is what intervals say, where
+    a profiler or a sampler recorded some.
+    """
+    states = loop_states(log, pieces.start_ns, pieces.end_ns, born_ns)
+    exact = EXACT
+    if evidence is not None and not states.known.any():
+        states, exact = states_of(evidence, pieces), evidence.source
+    zero = np.zeros(len(pieces), np.int64)
+    unknown = np.where(states.known, zero, states.wall_ns)
+    least = states.running_ns
+    if exact != EXACT and evidence is not None and evidence.working is None:
+        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: who knows
+    shares = [
+        Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
+        Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
+        Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
+    ]
+    group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
+    blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None
+    totals: dict[tuple[str, str], list[Array]] = {}
+    for group in sorted(set(group_of.tolist())):
+        rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
+        if len(rows) and blocked is not None:
+            label, causes = blocked.split(group, rows)
+            for cause, share in causes.items():
+                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in range(3)])
+                for column, values in zip(target, share):
+                    column[rows] = values
+    return shares + [Shares("blocked", cause, label, *columns) for (cause, label), columns in sorted(totals.items())]
+
+
+def busy_by_role(pieces: Pieces, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
+    """For each role of the CPU log: how long at least one of its members worked, in each piece."""
+    return _by_role(log, roles, _usages(pieces, log), pieces.end_ns - pieces.start_ns)
+
+
+def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
+    return {
+        member.slot: usage(member, pieces.start_ns, pieces.end_ns, log.cores, log.tick_ns) for member in log.members
+    }
+
+
+def _by_role(log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array) -> dict[str, Usage]:
+    busy: dict[str, Usage] = {}
+    for role in sorted(set(roles.values())):
+        members = [member for member in log.members if roles[member.slot] == role]
+        most = [log.cores if member.is_child else 1 for member in members]
+        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores)
+    return busy
+
+
+class _Blocked:
+    """Splits the blocked time of pieces, with the best evidence there is."""
+
+    def __init__(
+        self,
+        pieces: Pieces,
+        log: CpuLogFile | None,
+        roles: dict[int, str],
+        states: States,
+        blind: Blind,
+        evidence: Evidence | None,
+    ) -> None:
+        self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
+        self.cores = log.cores if log is not None else 1
+        self.has_clocks = log is not None
+        self.during = {} if log is None else self._during(log, roles)
+        self.likely_ns = np.zeros(len(pieces))  # blocked time in which an unseen GPU most likely drew
+        if evidence is not None and evidence.gpu_waits is not None:
+            self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
+        if evidence is not None:
+            for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
+                if found is not None and len(found):
+                    self.during[name] = overlap(evidence, found, pieces, states)
+
+    def _during(self, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
+        """Bounds on each role's work inside the blocked time of each piece."""
+        wall, blocked = self.states.wall_ns.astype(float), self.states.blocked_ns.astype(float)
+        usages = _usages(self.pieces, log)
+        during = {
+            role: _inside(used, blocked, wall, self.cores)
+            for role, used in _by_role(log, roles, usages, self.states.wall_ns).items()
+        }
+        if self.evidence is None or not self.evidence.waiting:
+            return during
+        most = {member.slot: log.cores if member.is_child else 1 for member in log.members}
+        narrowed = {slot: _cpu_inside(used, blocked, wall, most[slot]) for slot, used in usages.items()}
+        for slot, waiting in self.evidence.waiting.items():
+            narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
+        calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
+        return {role: _both(used, calls[role]) for role, used in during.items()}
+
+    def split(self, group: str, rows: Array) -> tuple[str, dict[str, tuple[Array, Array, Array]]]:
+        """What the evidence is called, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
+        evidence, blocked = self.evidence, self.states.blocked_ns[rows]
+        blind, likely = self.blind.in_group(group), self.likely_ns[rows]
+        mine = {role: used.rows(rows) for role, used in self.during.items()}
+        if evidence is None or evidence.working is None or blind:
+            source = "" if evidence is None else evidence.source
+            if blind and group == "renderer" and likely.any():
+                source += f" and {GPU_WAITED}"
+            if evidence is not None and not self.has_clocks:
+                return source, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
+            label = COUNTERS if evidence is None else f"{COUNTERS} and {source}"
+            return label, split_by_clocks(blocked, mine, group, blind, self.cores, likely_ns=likely)
+        causes = {
+            cause: Usage(lo, ns, hi, lo)
+            for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
+        }
+        if evidence.sampled and self.during:  # samples err; the clocks' bounds hold
+            for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
+                found = causes.get(cause, Usage.nothing(len(rows)))
+                causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
+        return evidence.source, whole_ns(causes, blocked)
+
+
+def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
+    """Work inside the blocked part of a piece, from work inside the piece."""
+    lo = np.maximum(0.0, used.lo_ns + blocked - wall)
+    hi = np.minimum(blocked, used.hi_ns)
+    est = used.est_ns * blocked / np.maximum(wall, 1.0)
+    total_lo = np.maximum(0.0, used.total_lo_ns - cores * (wall - blocked))
+    return Usage(lo, np.clip(est, lo, hi), hi, total_lo)
+
+
+def _cpu_inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
+    """CPU time inside the blocked part of a piece, of a member that uses up to ``cores`` at once."""
+    lo = np.maximum(0.0, used.lo_ns - cores * (wall - blocked))
+    hi = np.minimum(cores * blocked, used.hi_ns)
+    est = used.est_ns * blocked / np.maximum(wall, 1.0)
+    return Usage(lo, np.clip(est, lo, np.maximum(lo, hi)), np.maximum(lo, hi), lo)
+
+
+def _both(one: Usage, other: Usage) -> Usage:
+    """Bounds that both allow; where they contradict each other, those of ``other``."""
+    lo, hi = np.maximum(one.lo_ns, other.lo_ns), np.minimum(one.hi_ns, other.hi_ns)
+    apart = lo > hi
+    lo, hi = np.where(apart, other.lo_ns, lo), np.where(apart, other.hi_ns, hi)
+    return Usage(lo, np.clip(one.est_ns, lo, hi), hi, np.maximum(one.total_lo_ns, other.total_lo_ns))

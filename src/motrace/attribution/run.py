@@ -1,0 +1,116 @@
+"""One run, analysed: its pieces, who worked in them, and why the loop thread waited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import MotraceError
+from ..readers.cpu import Member
+from ..readers.run import RunRecording
+from ..thread_roles import role_of
+from ..vulkan_adapter import is_software
+from .attribute import Blind, Shares, attribute
+from .evidence_from_events import Who
+from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
+from .windows import Trace, attribute_with_trace, who_is_who
+
+Array = np.ndarray[Any, Any]
+
+FOREIGN = "trace"
+"""Mode of a run that only a profiler recorded."""
+CUDA_KINDS = frozenset(("kernel", "memcpy", "memset"))
+
+
+@dataclass
+class RunAnalysis:
+    """A run with every nanosecond of its loop thread attributed."""
+
+    recording: RunRecording
+    spans: Spans
+    segments: list[Segment]
+    pieces: Pieces
+    roles: dict[int, str]
+    shares: list[Shares]
+    trace: Trace | None = None
+    who: Who | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, unique in its experiment."""
+        return self.recording.run_id
+
+    @property
+    def mode(self) -> str:
+        """record, none, or custom for a program that is not one of our workloads."""
+        return str(self.recording.manifest.get("mode", "custom"))
+
+    @property
+    def status(self) -> str:
+        """completed, interrupted, crashed or unknown."""
+        return str(self.recording.manifest.get("status", "unknown"))
+
+    @property
+    def born_ns(self) -> int | None:
+        """When the process was started, on CLOCK_MONOTONIC; None if no launcher told."""
+        clocks = self.recording.manifest.get("clocks") or {}
+        return clocks.get("spawn_monotonic_ns")
+
+    @property
+    def origin_ns(self) -> int:
+        """The run's start: time 0 of its tables."""
+        return self.segments[0].start_ns
+
+    @property
+    def loop_tid(self) -> int:
+        """Thread id of the loop thread, 0 if there is none."""
+        log = self.recording.loop_log
+        return log.tid if log is not None else 0
+
+
+def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnalysis:
+    """Cut a run into pieces and attribute them. Raises MotraceError where no time passed in it.
+
+    ``trace`` holds the events that profilers and samplers recorded of it.
+    """
+    spans = collect_spans(recording)
+    segments = collect_segments(recording)
+    log = recording.loop_log
+    loop = (log.pid, log.tid) if log is not None else (0, 0)
+    pieces = cut(spans, segments, loop)
+    if not len(pieces):
+        raise MotraceError(f"{recording.run_id}: its recording lasts no time at all; remove it, or record again")
+    self_check(pieces, segments)
+    cpu_log = recording.cpu_log
+    members = cpu_log.members if cpu_log is not None else []
+    roles = {member.slot: _role(member, pieces) for member in members}
+    analysis = RunAnalysis(recording, spans, segments, pieces, roles, [], trace)
+    blind = blind_spots(recording, roles, trace)
+    if trace is None:
+        analysis.shares = attribute(pieces, cpu_log, roles, analysis.born_ns, blind)
+    else:
+        who = analysis.who = who_is_who(loop, cpu_log, roles, trace.names)
+        analysis.shares = attribute_with_trace(pieces, cpu_log, roles, analysis.born_ns, blind, trace, who)
+    return analysis
+
+
+def _role(member: Member, pieces: Pieces) -> str:
+    index = int(np.searchsorted(pieces.start_ns, member.first_seen_ns - 1, side="right")) - 1
+    origin = pieces.phase[index] if 0 <= index < len(pieces) else None
+    return role_of(member.name, member.library, origin, member.is_child)
+
+
+def blind_spots(recording: RunRecording, roles: Mapping[int, str], trace: Trace | None = None) -> Blind:
+    """Which workers of this run neither a CPU clock nor a trace could show."""
+    manifest = recording.manifest
+    adapter = manifest.get("adapter")
+    if adapter is not None:
+        gpu = not is_software(adapter)
+    else:
+        gpu = manifest.get("mode") not in ("none", FOREIGN) and "raster" not in roles.values()
+    cuda = (manifest.get("workload") or {}).get("device") == "cuda"
+    seen = trace.gpu_kinds if trace is not None else frozenset()
+    return Blind(gpu=gpu and "graphics" not in seen, cuda=cuda and not seen & CUDA_KINDS)

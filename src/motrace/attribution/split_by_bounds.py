@@ -1,0 +1,176 @@
+"""Blocked time, cut into exclusive causes: who gets how much, with bounds that hold.
+
+Workers are known by bounds on the time that each worked inside the blocked time (``Usage``). Where
+several worked at once the phase's own role comes first; each gets what those before it left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS
+from .cpu_clock_bounds import Usage
+
+Array = np.ndarray[Any, Any]
+RENDERER_ROLES = ("renderer", "task_pool")
+GRAPHICS, CUDA = "graphics", "cuda"
+"""Names under which a GPU's work stands beside the roles' work."""
+
+
+def split_by_clocks(
+    blocked_ns: Array,
+    busy: dict[str, Usage],
+    group: str,
+    blind: bool,
+    cores: int,
+    unseen: bool = False,
+    likely_ns: Array | None = None,
+) -> dict[str, tuple[Array, Array, Array]]:
+    """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``.
+
+    ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
+    among them where a trace showed the GPU. ``blind``: someone unseen may have worked for ``group``.
+    ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
+    long an unseen GPU most likely drew; it moves the estimate, not the bounds.
+    """
+    blocked = blocked_ns.astype(float)
+    split = _Split(blocked, cores)
+    zero = np.zeros(len(blocked))
+    anything = Usage(zero, zero, blocked, zero)
+    unseen_gpu = anything if likely_ns is None else Usage(zero, np.minimum(likely_ns, blocked), blocked, zero)
+    if unseen:
+        busy = {**busy, **{role: anything for roles in ROLE_GROUPS.values() for role in roles}}
+    for name in (group, *(other for other in ROLE_GROUPS if other != group)):
+        if name == "renderer":
+            hidden = blind and name == group
+            draws = (
+                unseen_gpu if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
+            )
+            cpu = _union(blocked, [busy[role] for role in RENDERER_ROLES if role in busy])
+            split.renderer("gpu_only" if hidden or GRAPHICS in busy else "raster", draws, cpu)
+            continue
+        for role in ROLE_GROUPS[name]:
+            if role in busy:
+                split.take(ROLE_CAUSES[role], busy[role])
+        if name == "policy" and (CUDA in busy or (blind and name == group)):
+            split.take("cuda", busy.get(CUDA, anything))
+    split.rest(blind or unseen)
+    return whole_ns(split.causes, blocked_ns)
+
+
+def _union(blocked: Array, parts: list[Usage]) -> Usage:
+    """Bounds on the time in which at least one of several roles worked."""
+    if not parts:
+        return Usage.nothing(len(blocked))
+    lo = np.max([part.lo_ns for part in parts], axis=0)
+    hi = np.minimum(blocked, np.sum([part.hi_ns for part in parts], axis=0))
+    idle = np.prod([1.0 - np.clip(part.est_ns / np.maximum(blocked, 1.0), 0.0, 1.0) for part in parts], axis=0)
+    return Usage(lo, np.clip(blocked * (1.0 - idle), lo, hi), hi, np.sum([part.total_lo_ns for part in parts], axis=0))
+
+
+class _Split:
+    """Hands out blocked time cause by cause; each gets what those before it left."""
+
+    def __init__(self, blocked: Array, cores: int) -> None:
+        self.blocked = blocked
+        self._cores = cores
+        self.causes: dict[str, Usage] = {}
+        self._free = np.ones(len(blocked))  # estimated fraction that nobody has explained yet
+        self._taken_lo = np.zeros(len(blocked))  # the union of what was taken is between these
+        self._taken_hi = np.zeros(len(blocked))
+        self._total_lo = np.zeros(len(blocked))  # CPU time that all of them used together, at least
+
+    def _fraction(self, used: Usage) -> Array:
+        return np.clip(used.est_ns / np.maximum(self.blocked, 1.0), 0.0, 1.0)
+
+    def _left(self, used: Usage) -> tuple[Array, Array]:
+        """Bounds on the part of ``used`` that lies outside what was taken."""
+        lo = np.maximum(0.0, used.lo_ns - self._taken_hi)
+        hi = np.maximum(lo, np.minimum(used.hi_ns, self.blocked - self._taken_lo))
+        return lo, hi
+
+    def _took(self, used: Usage, fraction: Array) -> None:
+        self._free = self._free * (1.0 - fraction)
+        self._total_lo = self._total_lo + used.total_lo_ns
+        self._taken_lo = np.minimum(
+            self.blocked, np.maximum(np.maximum(self._taken_lo, used.lo_ns), self._total_lo / self._cores)
+        )
+        self._taken_hi = np.minimum(self.blocked, self._taken_hi + used.hi_ns)
+
+    def take(self, cause: str, used: Usage) -> None:
+        """A role that worked: its cause gets what of it was not taken yet."""
+        lo, hi = self._left(used)
+        fraction = self._fraction(used)
+        self._add(cause, lo, self.blocked * self._free * fraction, hi)
+        self._took(used, fraction)
+
+    def renderer(self, gpu_cause: str, gpu: Usage, cpu: Usage) -> None:
+        """GPU (or rasterizer) and the renderer's threads: one alone, the other alone, both at once."""
+        fraction, cpu_fraction = self._fraction(gpu), self._fraction(cpu)
+        scale = self.blocked * self._free
+        gpu_lo, gpu_hi = self._left(gpu)
+        cpu_lo, cpu_hi = self._left(cpu)
+        both_lo = np.maximum(0.0, gpu_lo + cpu_lo - (self.blocked - self._taken_lo))
+        self._add("renderer_both", both_lo, scale * fraction * cpu_fraction, np.minimum(gpu_hi, cpu_hi))
+        self._add(gpu_cause, np.maximum(0.0, gpu_lo - cpu_hi), scale * fraction * (1 - cpu_fraction), gpu_hi - both_lo)
+        self._add(
+            "renderer_cpu_only",
+            np.maximum(0.0, cpu_lo - gpu_hi),
+            scale * (1 - fraction) * cpu_fraction,
+            cpu_hi - both_lo,
+        )
+        self._took(gpu, fraction)
+        self._took(cpu, cpu_fraction)
+
+    def rest(self, blind: bool) -> None:
+        """What nobody explains: pure latency, or unexplained where a worker can't be seen."""
+        lo = np.maximum(0.0, self.blocked - self._taken_hi)
+        hi = self.blocked - self._taken_lo
+        estimate = self.blocked * self._free
+        zero = np.zeros(len(lo))
+        self._add("nobody", lo, zero if blind else estimate, hi)
+        if blind:
+            self._add("unexplained", zero, estimate, hi)
+
+    def _add(self, cause: str, lo: Array, estimate: Array, hi: Array) -> None:
+        lo, hi = np.maximum(0.0, lo), np.maximum(np.maximum(0.0, lo), hi)
+        before = self.causes.get(cause)
+        if before is None:
+            self.causes[cause] = Usage(lo, np.clip(estimate, lo, hi), hi, lo)
+        else:  # a second role with the same cause: the parts are exclusive, so they add
+            estimate = before.est_ns + np.clip(estimate, lo, hi)
+            self.causes[cause] = Usage(before.lo_ns + lo, estimate, before.hi_ns + hi, before.lo_ns + lo)
+
+
+def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Array, Array, Array]]:
+    """Whole nanoseconds that add up to the blocked time: estimates moved inside their bounds."""
+    names = list(causes)
+    lo = np.array([np.floor(causes[name].lo_ns) for name in names])
+    hi = np.array([np.minimum(np.ceil(causes[name].hi_ns), blocked_ns) for name in names])
+    lo = np.minimum(lo, hi)
+    est = np.clip(np.array([causes[name].est_ns for name in names]), lo, hi)
+    if "unexplained" in names:  # what clipping left over is no evidence for anybody else
+        row = names.index("unexplained")
+        est[row] = np.clip(est[row] + blocked_ns - est.sum(axis=0), est[row], hi[row])
+    est = _fit(est, lo, hi, blocked_ns)
+    ns = np.floor(est).astype(np.int64)
+    left = blocked_ns - ns.sum(axis=0)
+    columns = np.arange(ns.shape[1])
+    most_room = np.argmax(hi - ns, axis=0)
+    ns[most_room, columns] += left
+    return {
+        name: (ns[row], np.minimum(lo[row].astype(np.int64), ns[row]), np.maximum(hi[row].astype(np.int64), ns[row]))
+        for row, name in enumerate(names)
+    }
+
+
+def _fit(est: Array, lo: Array, hi: Array, total: Array) -> Array:
+    """Move estimates inside their bounds, in proportion to their room, until they add up to ``total``."""
+    missing = total - est.sum(axis=0)
+    up, down = hi - est, est - lo
+    room_up, room_down = up.sum(axis=0), down.sum(axis=0)
+    grow = np.where(missing > 0, np.minimum(1.0, missing / np.maximum(room_up, 1e-9)), 0.0)
+    shrink = np.where(missing < 0, np.minimum(1.0, -missing / np.maximum(room_down, 1e-9)), 0.0)
+    return np.asarray(est + grow * up - shrink * down)

@@ -1,0 +1,146 @@
+"""A run with a trace: its pieces attributed window by window, so that memory does not grow with the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..dataset.event_store import EventStore, load_window
+from ..readers.cpu import CpuLogFile
+from ..thread_roles import role_of
+from ..timeline.clocks import ClockFit
+from .attribute import Blind, Shares, attribute
+from .evidence_from_events import Coverage, Who, evidence_from
+from .interval_evidence import Evidence, StatesFrom
+from .pieces import Pieces
+
+Array = np.ndarray[Any, Any]
+
+SAMPLED = "threads"
+WINDOW_ROWS = 2_000_000
+"""About so many events are held in memory at once."""
+
+
+@dataclass(frozen=True)
+class LoopStacks:
+    """Samples of the loop thread's stacks: when (absolute, ns) and which, and the stacks."""
+
+    t_ns: Array
+    stack_id: Array
+    stacks: pa.Table
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What profilers and samplers recorded of a run, converted to tables on the run's clock.
+
+    ``covered_ns`` is from when to when all of them recorded, absolute; ``clocks`` maps sources to their
+    alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
+    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
+    what the user's own profiles of it tell.
+    """
+
+    store: EventStore
+    origin_ns: int
+    covered_ns: tuple[int, int]
+    clocks: dict[str, ClockFit]
+    names: dict[tuple[int, int], str] = field(default_factory=dict)
+    gpu_kinds: frozenset[str] = frozenset()
+    state_source: str | None = None
+    states_from: StatesFrom = StatesFrom.SCHEDULING
+    step_ns: int = 0
+    stacks: LoopStacks | None = None
+    profiles: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def error_ns(self) -> int:
+        """Error of the worst aligned source, ns; samples, whose bounds are statistical, aside."""
+        return max((fit.error_ns for source, fit in self.clocks.items() if source != SAMPLED), default=0)
+
+    def coverage(self) -> Coverage:
+        """What the evidence builder needs to know of it."""
+        kinds = self.gpu_kinds
+        return Coverage(
+            *self.covered_ns, self.error_ns, self.step_ns, "graphics" in kinds, bool(kinds), self.states_from
+        )
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether it tells of anyone when they worked or waited."""
+        return any(self.store.rows(table) for table in ("thread_states", "api_calls", "gpu_ops"))
+
+    def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
+        """What its events say of [start_ns, end_ns), absolute."""
+        error = self.error_ns
+        events = load_window(self.store, (start_ns - error, end_ns + error), self.origin_ns, self.state_source)
+        return evidence_from(events, who, self.coverage())
+
+    def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:
+        """Indices of consecutive things that lie inside what it covered, a window of events at a time."""
+        if not self.has_intervals:
+            return
+        inside = np.flatnonzero((start_ns >= self.covered_ns[0]) & (end_ns <= self.covered_ns[1]))
+        if not len(inside):
+            return
+        counts = self.store.counts()
+        rows = sum(counts.get(table, 0) for table in ("api_calls", "gpu_ops", "thread_states"))
+        parts = max(1, min(len(inside), -(-rows // WINDOW_ROWS)))
+        edges = np.linspace(start_ns[inside[0]], end_ns[inside[-1]], parts + 1)[1:-1]
+        yield from (part for part in np.split(inside, np.searchsorted(start_ns[inside], edges)) if len(part))
+
+
+def who_is_who(
+    loop: tuple[int, int], log: CpuLogFile | None, roles: dict[int, str], names: dict[tuple[int, int], str]
+) -> Who:
+    """Roles of all threads: by the CPU log where it saw them, else by their names."""
+    by_thread = {
+        (pid, tid): role_of(name, "", None, pid != loop[0]) for (pid, tid), name in names.items() if (pid, tid) != loop
+    }
+    slots: dict[tuple[int, int], int] = {}
+    for member in log.members if log is not None else []:
+        key = (member.id, 0) if member.is_child else (loop[0], member.id)
+        by_thread[key] = roles[member.slot]
+        slots[key] = member.slot
+        if member.is_child:  # what it is decides for all its threads, whatever they are called
+            by_thread.update({other: roles[member.slot] for other in by_thread if other[0] == member.id})
+    by_thread[loop] = "loop"
+    return Who(loop, by_thread, slots)
+
+
+def attribute_with_trace(
+    pieces: Pieces,
+    log: CpuLogFile | None,
+    roles: dict[int, str],
+    born_ns: int | None,
+    blind: Blind,
+    trace: Trace,
+    who: Who,
+) -> list[Shares]:
+    """As ``attribute``; pieces that the trace did not cover rest on CPU clocks alone, if there are any."""
+    parts: dict[tuple[str, str, str], list[Array]] = {}
+    covered = np.zeros(len(pieces), bool)
+    for rows in trace.windows(pieces.start_ns, pieces.end_ns):
+        covered[rows] = True
+        some = pieces.rows(rows)
+        evidence = trace.evidence(who, int(some.start_ns[0]), int(some.end_ns[-1]))
+        _add(parts, rows, attribute(some, log, roles, born_ns, blind, evidence))
+    rest = np.flatnonzero(~covered)
+    if len(rest):
+        _add(parts, rest, attribute(pieces.rows(rest), log, roles, born_ns, blind))
+    shares = []
+    for key in list(parts):
+        which, ns, lo_ns, hi_ns = np.concatenate(parts.pop(key), axis=1)
+        shares.append(Shares(*key, ns, lo_ns, hi_ns, which))
+    return shares
+
+
+def _add(parts: dict[tuple[str, str, str], list[Array]], rows: Array, shares: list[Shares]) -> None:
+    """Keep the shares of some pieces: a row each for which pieces have any, and their ns, lo_ns and hi_ns."""
+    for share in shares:
+        some = np.flatnonzero(share.hi_ns)  # most pieces have few of the causes
+        kept = np.vstack((rows[some], share.ns[some], share.lo_ns[some], share.hi_ns[some]))
+        parts.setdefault((share.state, share.cause, share.evidence), []).append(kept)

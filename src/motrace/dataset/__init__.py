@@ -1,0 +1,1 @@
+"""Tables of constant schema, and how they are stored."""

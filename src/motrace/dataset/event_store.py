@@ -1,0 +1,188 @@
+"""Event tables of one run, read back in windows of time, so that memory does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from .tables import EVENT_TABLES
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class EventStore:
+    """Folders of ``<table>.parquet`` files of one run, one for each source, on the run's clock (int64 ns)."""
+
+    folders: tuple[Path, ...]
+
+    def files(self, table: str) -> list[Path]:
+        """The files that hold a table."""
+        return [path for folder in self.folders if (path := folder / f"{table}.parquet").exists()]
+
+    def rows(self, table: str) -> int:
+        """How many rows a table has; 0 if there is none."""
+        return sum(pq.read_metadata(path).num_rows for path in self.files(table))
+
+    def counts(self) -> dict[str, int]:
+        """Rows of each table that there is."""
+        return {table: rows for table in EVENT_TABLES if (rows := self.rows(table))}
+
+    def load(
+        self,
+        table: str,
+        columns: Sequence[str],
+        window_ns: tuple[int, int] | None = None,
+        where: ds.Expression | None = None,
+    ) -> pa.Table:
+        """Columns of the rows that overlap a window; all of them without one. Empty if there is no table."""
+        files = self.files(table)
+        if not files:
+            return pa.table({name: pa.array([], pa.int64()) for name in columns})
+        condition = where
+        if window_ns is not None:
+            inside = (pc.field("start_ns") < window_ns[1]) & (pc.field("end_ns") >= window_ns[0])
+            condition = inside if condition is None else condition & inside
+        return ds.dataset(files).to_table(columns=list(columns), filter=condition)
+
+    def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Columns of a table, batch by batch, in the order of the files."""
+        for path in self.files(table):
+            yield from pq.ParquetFile(path).iter_batches(1 << 18, columns=list(columns))
+
+    def words(self, table: str, column: str) -> frozenset[str]:
+        """The distinct words of a column."""
+        found: set[str] = set()
+        for batch in self.batches(table, [column]):
+            found.update(str(word) for word in pc.unique(batch.column(0).cast(pa.string())).to_pylist())
+        return frozenset(found)
+
+
+def integers(table: pa.Table, name: str, missing: int = -1) -> Array:
+    """A column of integers, nulls replaced."""
+    column = table.column(name)
+    return np.asarray(pc.fill_null(column, missing).to_numpy() if column.null_count else column.to_numpy(), np.int64)
+
+
+def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
+    """A column of words as codes into a list of words; null is a word too (None), the last."""
+    column = table.column(name).combine_chunks() if table.num_rows else pa.array([], pa.string())
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks)
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    words: list[str | None] = [*column.dictionary.to_pylist(), None]
+    return np.asarray(pc.fill_null(column.indices, len(words) - 1).to_numpy(zero_copy_only=False), np.int64), words
+
+
+@dataclass(frozen=True)
+class States:
+    """Rows of ``thread_states`` of one source in a window; parallel arrays."""
+
+    source: str
+    pid: Array
+    tid: Array
+    start_ns: Array
+    end_ns: Array
+    running: Array
+    blocked: Array
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Rows of ``api_calls`` that wait, in a window; ``waits_on`` is an array of words, ``vulkan`` tells their API."""
+
+    pid: Array
+    tid: Array
+    start_ns: Array
+    end_ns: Array
+    waits_on: Array
+    vulkan: Array
+
+
+@dataclass(frozen=True)
+class Ops:
+    """Rows of ``gpu_ops`` in a window; ``graphics`` is False for CUDA work."""
+
+    device: Array
+    graphics: Array
+    start_ns: Array
+    end_ns: Array
+    launch_ns: Array
+
+
+@dataclass(frozen=True)
+class WindowEvents:
+    """Everything in a window that tells who worked and who waited; times absolute, int64 ns."""
+
+    states: States | None
+    calls: Calls
+    ops: Ops
+
+
+def state_source(store: EventStore) -> str | None:
+    """The best source of thread states in a store: the scheduler's events before samples; None if there is none."""
+    sources = store.words("thread_states", "source")
+    return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
+
+
+def kinds_of(store: EventStore) -> frozenset[str]:
+    """The kinds of GPU work in a store."""
+    return store.words("gpu_ops", "kind")
+
+
+def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, source: str | None) -> WindowEvents:
+    """The events that overlap a window (absolute, ns); ``origin_ns`` is the run's start, the tables' time 0."""
+    inside = (window_ns[0] - origin_ns, window_ns[1] - origin_ns)
+    states = None
+    if source is not None:
+        rows = store.load(
+            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), inside, pc.field("source") == source
+        )
+        state, words = codes(rows, "state")
+        states = States(
+            source,
+            integers(rows, "pid"),
+            integers(rows, "tid"),
+            integers(rows, "start_ns") + origin_ns,
+            integers(rows, "end_ns") + origin_ns,
+            np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
+            np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
+        )
+    rows = store.load(
+        "api_calls", ("pid", "tid", "start_ns", "end_ns", "waits_on", "api"), inside, pc.is_valid(pc.field("waits_on"))
+    )
+    waits, words = codes(rows, "waits_on")
+    api, apis = codes(rows, "api")
+    calls = Calls(
+        integers(rows, "pid"),
+        integers(rows, "tid"),
+        integers(rows, "start_ns") + origin_ns,
+        integers(rows, "end_ns") + origin_ns,
+        np.array([str(word) for word in words], object)[waits],
+        np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
+    )
+    return WindowEvents(states, calls, load_ops(store, inside, origin_ns))
+
+
+def load_ops(store: EventStore, inside_ns: tuple[int, int] | None, origin_ns: int) -> Ops:
+    """GPU operations that overlap a window of run times (all, without one); times absolute, ns."""
+    rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), inside_ns)
+    kind, words = codes(rows, "kind")
+    launch = integers(rows, "launch_ns", missing=np.iinfo(np.int64).min)
+    known = launch != np.iinfo(np.int64).min
+    return Ops(
+        integers(rows, "device"),
+        np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
+        integers(rows, "start_ns") + origin_ns,
+        integers(rows, "end_ns") + origin_ns,
+        np.where(known, launch + origin_ns, -1),
+    )

@@ -1,0 +1,1 @@
+"""What the tables say: typed findings, the verdict among them."""

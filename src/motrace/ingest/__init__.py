@@ -1,0 +1,1 @@
+"""Brings files in: finds them, matches them to runs, aligns their clocks."""

@@ -1,1 +1,0 @@
-"""Pure computation on what was read: no input, no output, nothing drawn."""

@@ -1,0 +1,1 @@
+"""Exports and streams of Nsight Systems."""

@@ -1,0 +1,115 @@
+"""Reads what Nsight Systems writes: reports (through an exporter), SQLite, Parquet and Arrow exports.
+
+See docs/nsys.md for what is read and by which rules.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from ...errors import MotraceError
+from .columnar import TABLE_NAME, ArrowSource, ParquetSource
+from .convert import convert, nvtx_table
+from .source import READ_ERRORS, Source
+from .sqlite import SqliteSource
+from .trace import NsysTrace, describe, one_line
+
+__all__ = ["Exporter", "NsysTrace", "convert", "is_nsys_file", "nvtx_table", "open_trace"]
+
+Exporter = Callable[[Path, Path], Path]
+"""Called with a ``.nsys-rep`` and a folder to write into; returns the export. Runs ``nsys export``."""
+
+REPORT = ".nsys-rep"
+_MARKS = ("META_DATA_EXPORT", "EXPORT_META_DATA", "StringIds")
+_SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+def is_nsys_file(path: Path) -> bool:
+    """Whether a file or folder looks like something that Nsight Systems wrote.
+
+    Told by the suffix ``.nsys-rep``; for ``.sqlite``, Parquet and Arrow by the tables in it. A
+    ``.sqlite`` that is no database counts too, so that a damaged export is reported, not overlooked.
+    """
+    if path.is_dir():
+        return any((path / f"{mark}.{suffix}").is_file() for mark in _MARKS for suffix in ("parquet", "arrow"))
+    if not path.is_file():
+        return False
+    if path.suffix == ".sqlite":
+        return _is_nsys_sqlite(path)
+    if path.suffix == ".arrow":
+        return _is_nsys_arrow(path)
+    return path.suffix == REPORT
+
+
+def _is_nsys_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
+                return True
+        tables = SqliteSource(path).tables
+    except (MotraceError, OSError):
+        return True
+    return any(mark in tables for mark in _MARKS)
+
+
+def _is_nsys_arrow(path: Path) -> bool:
+    try:
+        with pa.memory_map(str(path)) as data:
+            return TABLE_NAME in (ipc.open_stream(data).schema.metadata or {})
+    except READ_ERRORS:
+        return False
+
+
+def open_trace(path: Path, scratch: Path, export: Exporter | None = None) -> NsysTrace:
+    """Open what nsys wrote: ``.nsys-rep``, ``.sqlite``, ``.arrow``, or a folder of Parquet or Arrow files.
+
+    ``scratch`` is a folder for files that are not kept; a report is exported into it by ``export``.
+    What is damaged or missing becomes one of the trace's warnings. Raises MotraceError, with one
+    line that says what to do, where nothing can be read.
+    """
+    source = _source(_export(path, scratch, export) if path.suffix == REPORT else path)
+    trace = NsysTrace(path, path.name, source, scratch)
+    for name in getattr(source, "damaged", ()):
+        trace.warn(f"{name} is damaged")
+    if not any(table in source.tables for table in _MARKS) and not any("_" in table for table in source.tables):
+        raise MotraceError(f"{path.name}: not an export of Nsight Systems: it has none of its tables")
+    describe(trace)
+    return trace
+
+
+def _source(path: Path) -> Source:
+    if not path.exists():
+        raise MotraceError(f"{path.name}: there is no such file")
+    if path.is_dir():
+        if any(path.glob("*.parquet")):
+            return ParquetSource(path)
+        if any(path.glob("*.arrow")):
+            return ArrowSource(path)
+        raise MotraceError(f"{path.name}: a folder without Parquet or Arrow files: give the report or its export")
+    if not path.stat().st_size:
+        raise MotraceError(f"{path.name}: empty: the export failed; export the report again")
+    if path.suffix == ".arrow":
+        return ArrowSource(path)
+    return SqliteSource(path)
+
+
+def _export(path: Path, scratch: Path, export: Exporter | None) -> Path:
+    how = (
+        "where Nsight Systems at least as new as the report is installed, run "
+        f"`nsys export -t sqlite -o {path.stem}.sqlite {path.name}` and analyse that file"
+    )
+    if not path.is_file():
+        raise MotraceError(f"{path.name}: there is no such file")
+    if not path.stat().st_size:
+        raise MotraceError(f"{path.name}: empty: the recording failed; record again")
+    if export is None:
+        raise MotraceError(f"{path.name}: a report can't be read without Nsight Systems: {how}")
+    try:
+        return export(path, scratch)
+    except (MotraceError, OSError, sqlite3.Error) as error:
+        raise MotraceError(f"{path.name}: can't be exported ({one_line(error)}): {how}") from None

@@ -1,0 +1,127 @@
+"""Events of an export put on the run's clock: whose they are, whether they count, when they were."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...dataset.tables import SCHEMAS
+from .source import NULL, Batch, Ints
+from .strings import constant
+from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
+
+ToRun = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+Keep = Any
+"""What picks the rows that count: a mask, or a slice of all."""
+
+UNTIMED, REVERSED, MISFITS, UNPAIRED = "untimed", "reversed", "misfits", "unpaired"
+SAY = {
+    UNTIMED: "rows have no usable time and are left out",
+    REVERSED: "rows end before they begin: taken as having no length",
+    MISFITS: "values are not of their column's type and count as missing",
+    UNPAIRED: "begins or ends have no other half and are left out",
+}
+
+
+@dataclass
+class Placed:
+    """Rows that count: ``keep`` picks them from the batch; times in ns on the run's clock."""
+
+    keep: Keep
+    start_ns: Ints
+    end_ns: Ints
+    pid: Ints
+    tid: Ints
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+@dataclass
+class Context:
+    """What a conversion is asked for. ``problems`` counts, by table and kind, what was wrong."""
+
+    trace: NsysTrace
+    run: str
+    to_run: ToRun
+    pids: frozenset[int] | None = None
+    window_ns: tuple[int, int] | None = None
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, table: str, kind: str, number: int) -> None:
+        """Add to the problems; safe from any thread."""
+        if number:
+            with self._lock:
+                self.problems[table, kind] += number
+
+    def own(self, pid: Ints) -> Any:
+        """Which processes count, as a mask."""
+        if self.pids is None:
+            return np.ones(len(pid), bool)
+        return np.isin(pid, np.fromiter(self.pids, np.int64, len(self.pids)))
+
+    def inside(self, start_ns: Ints, end_ns: Ints) -> Any:
+        """What overlaps the window, as a mask; run times."""
+        if self.window_ns is None:
+            return np.ones(len(start_ns), bool)
+        return (start_ns < self.window_ns[1]) & (end_ns >= self.window_ns[0])
+
+    def place(self, table: str, batch: Batch, start: str = "start", end: str = "end", who: str = "globalTid") -> Placed:
+        """Rows of processes that count, on the run's clock, whether or not inside the window."""
+        self.count(table, MISFITS, batch.damaged)
+        begins, ends, owner = batch[start], batch[end], batch[who]
+        good = (begins > -NEVER_ENDS) & (begins < NEVER_ENDS)
+        self.count(table, UNTIMED, len(good) - int(good.sum()))
+        owner = np.where(owner == NULL, 0, owner)  # nobody's: counts only where all processes do
+        pid = pid_of(owner)
+        good &= self.own(pid)
+        keep: Keep = slice(None) if good.all() else good
+        begins, ends = begins[keep], ends[keep]
+        if start != end:
+            wrong = (ends < begins) | (ends > NEVER_ENDS)
+            if wrong.any():
+                self.count(table, REVERSED, int((wrong & (ends != NULL)).sum()))
+                ends = np.where(wrong, begins, ends)
+        start_ns = self.to_run(begins)
+        end_ns = start_ns if start == end else self.to_run(ends)
+        return Placed(keep, start_ns, end_ns, pid[keep], tid_of(owner[keep]))
+
+    def in_window(self, placed: Placed) -> Placed:
+        """The rows of these that overlap the window."""
+        if self.window_ns is None:
+            return placed
+        inside = self.inside(placed.start_ns, placed.end_ns)
+        if inside.all():
+            return placed
+        keep = inside
+        if isinstance(placed.keep, np.ndarray):
+            keep = placed.keep.copy()
+            keep[placed.keep] = inside
+        return Placed(
+            keep, placed.start_ns[inside], placed.end_ns[inside], placed.pid[inside], placed.tid[inside]
+        )  # fmt: skip
+
+    def table(self, name: str, columns: dict[str, Any], rows: int) -> pa.Table:
+        """A table of the declared schema; ``run`` and ``source`` are added, texts are constant columns."""
+        schema = SCHEMAS[name]
+        columns = {"run": self.run, "source": "nsys", **columns}
+        arrays = []
+        for entry in schema:
+            value = columns[entry.name]
+            if isinstance(value, str):
+                value = constant(value, rows)
+            elif isinstance(value, np.ndarray):
+                missing = value == NULL if entry.nullable else None
+                value = pa.array(value, entry.type, mask=missing if missing is not None and missing.any() else None)
+            elif value is None:
+                value = pa.nulls(rows, entry.type)
+            arrays.append(value)
+        return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,1 @@
+"""Files that py-spy writes."""

@@ -1,0 +1,204 @@
+"""What py-spy saw in a run: samples, stacks, and how well their times are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...dataset.tables import SCHEMAS
+from ...errors import MotraceError
+from .align import FEW, Spans, find_shift
+from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
+from .lock_log import Groups, read_log
+
+Array = np.ndarray[Any, Any]
+
+SOURCE = "py-spy"
+FACTS_FILE, LOG_FILE, ZIPPED_LOG_FILE = "py-spy.json", "py-spy.log", "py-spy.log.gz"
+PROFILES = {"speedscope": "py-spy.speedscope.json", "chrometrace": "py-spy.chrometrace.json"}
+
+BY_LOCKS, BY_START, BY_FRAMES = "lock log of py-spy", "start line of py-spy's log", "none: stack frames only"
+SAMPLES_SCHEMA = pa.schema([column for column in SCHEMAS["samples"] if column.name != "run"])
+STACKS_SCHEMA = pa.schema([column for column in SCHEMAS["stacks"] if column.name != "run"])
+START_ERROR_NS = 1_000_000
+"""Of method BY_START: 0.07 ms at 100 Hz in our measurements, and a margin."""
+
+
+@dataclass(frozen=True)
+class PySpySamples:
+    """``samples`` and ``stacks`` without ``run``, times CLOCK_MONOTONIC; ``clock`` for the table ``clocks``.
+
+    ``clock`` has source, method, offset_ns, drift_ppm, error_ns and pairs. With method BY_FRAMES all
+    times are 0: the stacks and their weights are known, not when. ``native`` says whether native
+    frames were recorded; without them running time can't be split.
+    """
+
+    samples: pa.Table
+    stacks: pa.Table
+    clock: dict[str, Any]
+    native: bool
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the samples' times are known."""
+        return bool(self.clock["method"] != BY_FRAMES)
+
+
+def read_run(run_dir: Path, spans: Mapping[int, Spans]) -> PySpySamples | None:
+    """What our own py-spy wrote into a run folder; None if it was not there. Raises MotraceError.
+
+    ``spans``: by thread id, closed spans on CLOCK_MONOTONIC; those of the loop thread suffice.
+    """
+    path = next((run_dir / name for name in PROFILES.values() if (run_dir / name).exists()), None)
+    if path is None:
+        return None
+    facts = _facts(run_dir / FACTS_FILE)
+    profile = read_any(path)
+    groups = None
+    for name in (ZIPPED_LOG_FILE, LOG_FILE):
+        if (run_dir / name).exists():
+            groups = read_log(run_dir / name)
+            break
+    rate = float(facts.get("rate") or 0.0)
+    if profile.kind == ORDERED and groups is not None and groups.count:
+        return _by_locks(profile, groups, facts, spans)
+    if profile.kind == TIMED and groups is not None and groups.first_utc_ns and facts.get("clock"):
+        start = int(_to_monotonic(facts, np.array([groups.first_utc_ns]))[0])
+        return _timed(profile, start, rate, int(facts.get("pid") or 0))
+    return read_profile(path, rate, int(facts.get("pid") or 0))
+
+
+def read_profile(path: Path, rate: float = 0.0, pid: int = 0) -> PySpySamples:
+    """Any file of py-spy: stacks and weights without times. Raises MotraceError.
+
+    ``rate`` in samples per second gives weights to formats that only count (100, py-spy's own
+    default, where it is 0); ``pid`` is for those that do not name the process.
+    """
+    profile = read_any(path)
+    weight = 1.0 / (rate or 100.0)
+    parts = []
+    for thread in profile.threads:
+        weights = np.where(thread.weight_s > 0, thread.weight_s, weight * thread.count)
+        parts.append(_rows(thread, np.zeros(len(weights), np.int64), np.arange(len(weights)), weights, pid))
+    warnings = [] if rate or profile.kind == ORDERED else [f"{path.name} tells no rate: 100 samples per second assumed"]
+    return _made(profile, parts, _clock(BY_FRAMES, 0, 0), warnings)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise MotraceError(f"{path.name} can't be read: {error}") from error
+    if not isinstance(facts, dict):
+        raise MotraceError(f"{path.name} is damaged: it holds no object")
+    return facts
+
+
+def _to_monotonic(facts: dict[str, Any], utc_ns: Array) -> Array:
+    """UTC to CLOCK_MONOTONIC, by the pairs of readings at begin and end."""
+    pairs = np.array(facts["clock"], np.int64).reshape(-1, 2)
+    shift = pairs[:, 0] - pairs[:, 1]
+    between = np.interp(utc_ns - pairs[0, 1], pairs[:, 1] - pairs[0, 1], shift - shift[0])
+    converted: Array = utc_ns + shift[0] + between.astype(np.int64)
+    return converted
+
+
+def _by_locks(profile: Profile, groups: Groups, facts: dict[str, Any], spans: Mapping[int, Spans]) -> PySpySamples:
+    """Times from the lock log, if the stacks agree with the spans; else stacks alone."""
+    pid, rate = int(facts.get("pid") or 0), float(facts.get("rate") or 100.0)
+    warnings: list[str] = []
+    if not facts.get("clock"):
+        return _without(profile, pid, f"{FACTS_FILE} is missing: the times of the samples are not known")
+    stops = {
+        tid: (table[:, 0], _to_monotonic(facts, table[:, 1]), table[:, 2] - table[:, 1])
+        for tid, table in groups.stops.items()
+        if len(table)
+    }
+    checked = max((thread for thread in profile.threads if thread.tid in spans and thread.tid in stops),
+                  key=lambda thread: len(thread.stack), default=None)  # fmt: skip
+    if checked is None or len(checked.stack) < FEW:
+        few = f"only {len(checked.stack)} samples" if checked else "no samples"
+        return _without(profile, pid, f"{few} of a thread with spans: their times can't be checked, and are not used")
+    own = profile.has_python()
+    stop_ns = stops[checked.tid][1]
+    found = find_shift(profile.stacks, checked.stack[own[checked.stack]], stop_ns, spans[checked.tid])
+    if not found.holds:
+        told = f"{found.agrees:.0%} of the {found.told} samples whose stack tells a span are in it by the log's times"
+        return _without(profile, pid, f"{told}: they are not used")
+    first_group = int(stops[checked.tid][0][found.shift]) if found.shift >= 0 else 0
+    parts, lost = [], 0
+    for thread in profile.threads:
+        chosen = np.flatnonzero(own[thread.stack])
+        number, t_ns, _ = stops.get(thread.tid, (np.empty(0, np.int64),) * 3)
+        # A thread that came later was stopped, at first, before it had a stack: its last stops count.
+        later = len(number) > 0 and number[0] > first_group
+        place = (
+            np.flatnonzero(number >= first_group)[-len(chosen) :] if later else np.flatnonzero(number >= first_group)
+        )
+        kept = min(len(place), len(chosen))
+        lost += len(chosen) - kept
+        parts.append(_rows(thread, t_ns[place[:kept]], chosen[:kept], thread.weight_s, pid))
+    if lost:
+        warnings.append(f"py-spy: {lost} samples of threads that came or went have no time in its log: left out")
+    # Where the spans are so long that a shift by one changes little, so much is all that is known.
+    error_ns = 2e9 / rate if found.ambiguous else float(np.quantile(stops[checked.tid][2], 0.95))
+    says = f"{found.agrees:.1%} of {found.told} samples in their span, {found.next_best:.0%} if off by one"
+    return _made(profile, parts, _clock(f"{BY_LOCKS}: {says}", int(error_ns), found.told), warnings)
+
+
+def _timed(profile: Profile, start_ns: int, rate: float, pid: int) -> PySpySamples:
+    parts = []
+    for thread in profile.threads:
+        t_ns = start_ns + (thread.t_s * 1e9).astype(np.int64)
+        parts.append(_rows(thread, t_ns, np.arange(len(t_ns)), np.full(len(t_ns), 1.0 / (rate or 100.0)), pid))
+    once = "py-spy: equal samples in a row count once (chrometrace): long phases weigh too little"
+    return _made(profile, parts, _clock(BY_START, START_ERROR_NS, 1), [once])
+
+
+def _without(profile: Profile, pid: int, why: str) -> PySpySamples:
+    parts = [
+        _rows(thread, np.zeros(len(thread.stack), np.int64), np.arange(len(thread.stack)), thread.weight_s, pid)
+        for thread in profile.threads
+    ]
+    return _made(profile, parts, _clock(BY_FRAMES, 0, 0), [f"py-spy: {why}"])
+
+
+def _clock(method: str, error_ns: int, pairs: int) -> dict[str, Any]:
+    return {"source": SOURCE, "offset_ns": 0, "drift_ppm": 0.0, "error_ns": error_ns, "pairs": pairs, "method": method}
+
+
+def _rows(thread: ThreadProfile, t_ns: Array, chosen: Array, weight_s: Array, pid: int) -> dict[str, Array]:
+    count = len(chosen)
+    return {
+        "t_ns": t_ns,
+        "weight_ns": (weight_s[chosen] * 1e9).round().astype(np.int64),
+        "pid": np.full(count, thread.pid or pid, np.int64),
+        "tid": np.full(count, thread.tid, np.int64),
+        "stack_id": thread.stack[chosen],
+    }
+
+
+def _made(profile: Profile, parts: list[dict[str, Array]], clock: dict[str, Any], warnings: list[str]) -> PySpySamples:
+    columns = {
+        name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.int64)
+        for name in ("t_ns", "weight_ns", "pid", "tid", "stack_id")
+    }
+    order = np.lexsort((columns["tid"], columns["t_ns"]))
+    words = {"state": "unknown", "source": SOURCE}
+    arrays: dict[str, Any] = {name: column[order] for name, column in columns.items()}
+    arrays |= {name: pa.array([word] * len(order), pa.string()).dictionary_encode() for name, word in words.items()}
+    samples = pa.table({name: arrays[name] for name in SAMPLES_SCHEMA.names}, schema=SAMPLES_SCHEMA)
+    stacks = pa.table(
+        {"stack_id": np.arange(len(profile.stacks)), "frames": [list(stack) for stack in profile.stacks]},
+        schema=STACKS_SCHEMA,
+    )
+    return PySpySamples(samples, stacks, clock, profile.native, warnings)

@@ -1,0 +1,279 @@
+"""CPU clocks of everyone but the loop thread: the other threads of the process, and its children.
+
+The busy ones are read each time (a *partial* snapshot), all of them every 20 ms (a *full* one, in
+which an unlisted thread has not moved). New threads show as CPU time of the process that no known
+thread explains, and in the count of threads, which is cheap to ask for; new children in the
+kernel's list of them, or when they are reaped.
+
+A thread's clock is exact at any moment. The clock of a *process* is not: a thread that is running
+right now counts only up to its last timer tick, which is why threads are read one by one, and why
+a child's clock may lag by one tick. (Reading a thread's clock brings its share of the process's
+up to date, so right after its threads the own process's clock is exact too.)
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from array import array
+from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, process_time_ns
+
+from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
+from .procfile import ProcFile, ThreadCount
+from .startlib import start_libraries
+from .tracked_member import Member
+from .wordlog import encoded
+
+ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what was never seen alive
+
+FULL_EVERY_NS = 20_000_000
+CHILDREN_EVERY_NS = 5_000_000
+FULL_EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
+BUSY_SHIFT = 6  # a thread is busy that used more than 1/64 of a core since the last full reading
+WATCHED_READINGS = 300
+SCAN_EVERY_NS = 250_000_000
+UNEXPLAINED_NS = 100_000  # CPU time of the process that no known thread explains
+
+
+class Others:
+    """Follows the other threads and the children of the process, for the thread that makes it."""
+
+    def __init__(self, log: CpuLog) -> None:
+        self._log = log
+        self._tid = tid = threading.get_native_id()
+        self._threads: list[Member] = []
+        self._clocks: list[int] = []  # of self._threads, and their last values
+        self._values: list[int] = []
+        self._values_at_full: list[int] = []  # at the last full reading
+        self._busy: list[int] = []  # indices of those that worked before the last full reading
+        self._children: list[Member] = []
+        self._known: set[tuple[bool, int]] = set()
+        self._slots = 0
+        self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
+        self._reaped_ns = 0
+        self._reaped_ns = self._reaped()  # before recording began: nobody's
+        self._last_scan = self._last_full = self._last_children = 0
+        self._full_every = FULL_EVERY_NS
+        # Without CONFIG_PROC_CHILDREN a child shows only when it is reaped.
+        self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
+        self._children_seen = b""
+        self._thread_count = ThreadCount.open()
+        self._ended = self._new(ENDED_THREADS, False, perf_counter_ns())
+        self._unseen = self._new(UNSEEN_CHILDREN, True, perf_counter_ns())
+        now = perf_counter_ns()
+        self._scan(now)
+        self._read_threads(now, [])
+        self._ended_ns = max(0, self._unexplained())  # of threads that ended before recording began: nobody's
+        self._values_at_full = self._values
+        self._values = [0] * len(self._values)
+        self._read_all(now)
+
+    def read(self, now: int) -> None:
+        """Read whoever may have worked since the last reading."""
+        if now - self._last_full > self._full_every:
+            self._read_all(now)
+            return
+        if self._watch:  # pools are made at first use: in the beginning each new thread is to be seen at once
+            self._watch -= 1
+            if self._threads_changed():
+                self._read_all(now)
+                return
+        news = now - self._last_children > CHILDREN_EVERY_NS and self._children_changed(now)
+        if self._busy or self._children or news:
+            self._read_busy(now)
+
+    def close(self) -> None:
+        """Read everything once more."""
+        now = perf_counter_ns()
+        self._scan(now, describe_all=True)
+        self._read_all(now)
+        for file in (self._children_file, self._thread_count):
+            if file is not None:
+                file.close()
+
+    def _read_busy(self, now: int) -> None:
+        entries: list[int] = []
+        values = self._values
+        try:
+            for position in self._busy:
+                values[position] = value = clock_gettime_ns(self._clocks[position])
+                entries += (self._threads[position].slot, value)
+        except OSError:  # one of them ended: keep what was read, and sort it out
+            self._put(PARTIAL, now, entries)
+            self._read_all(now)
+            return
+        self._read_children(entries)
+        self._put(PARTIAL, now, entries)
+
+    def _put(self, kind: int, now: int, entries: list[int]) -> None:
+        self._log.put(kind | len(entries) // 2 << COUNT_SHIFT, now, perf_counter_ns(), *entries)
+
+    def _read_all(self, now: int) -> None:
+        """Read everyone; look for newcomers where the process used more than its threads did."""
+        entries: list[int] = []
+        self._read_threads(now, entries)
+        rest, complete = self._unexplained(), True
+        if rest > UNEXPLAINED_NS or self._may_be_news(now):
+            complete = self._scan(now)
+            self._read_threads(now, entries)
+            rest = self._unexplained()
+        if rest > UNEXPLAINED_NS and complete:  # of threads that ended, and of such as were never seen alive
+            self._ended_ns += rest
+            self._ended.cpu_ns += rest
+            entries += (self._ended.slot, self._ended.cpu_ns)
+        self._find_children(now, entries)
+        self._read_children(entries)
+        self._put(FULL if complete else PARTIAL, now, entries)
+        self._find_busy(now)
+
+    def _find_busy(self, now: int) -> None:
+        """After a full reading: who worked since the one before it, whatever was read in between."""
+        worth = (now - self._last_full) >> BUSY_SHIFT
+        pairs = enumerate(zip(self._values, self._values_at_full))
+        self._busy = [position for position, (value, last) in pairs if value - last > worth]
+        self._values_at_full = self._values.copy()
+        self._last_full = now
+
+    def _read_threads(self, now: int, entries: list[int]) -> None:
+        while True:
+            try:
+                values = list(map(clock_gettime_ns, self._clocks))
+                break
+            except OSError:
+                self._drop_ended()
+        if values != self._values:
+            for position, (value, last) in enumerate(zip(values, self._values)):
+                if value != last:
+                    entries += (self._threads[position].slot, value)
+            self._values = values
+
+    def _unexplained(self) -> int:
+        """CPU time of the process that its known threads did not use, in ns.
+
+        Read right after the threads, because reading a thread's clock also brings its share of
+        the process's clock up to date.
+        """
+        process_ns = process_time_ns()
+        return process_ns - clock_gettime_ns(CLOCK_THREAD_CPUTIME_ID) - sum(self._values) - self._ended_ns
+
+    def _drop_ended(self) -> None:
+        """Forget threads that ended; what they used stays in the sum."""
+        alive: list[tuple[Member, int, int]] = []
+        for member, value, at_full in zip(self._threads, self._values, self._values_at_full):
+            try:
+                clock_gettime_ns(member.clock)
+                alive.append((member, value, at_full))
+            except OSError:
+                self._ended_ns += value
+                self._gone(member)
+        self._threads = [member for member, _, _ in alive]
+        self._clocks = [member.clock for member, _, _ in alive]
+        self._values = [value for _, value, _ in alive]
+        self._values_at_full = [at_full for _, _, at_full in alive]
+        self._busy = []
+
+    def _read_children(self, entries: list[int]) -> None:
+        for member in tuple(self._children):
+            try:
+                member.cpu_ns = clock_gettime_ns(member.clock)
+            except OSError:  # reaped: what it used after the last reading is in the children's total
+                member.cpu_ns += self._reaped(member.cpu_ns)
+                self._reaped_ns += member.cpu_ns
+                self._children.remove(member)
+                entries += (member.slot, member.cpu_ns)
+                self._gone(member)
+            else:
+                entries += (member.slot, member.cpu_ns)
+
+    def _reaped(self, already_ns: int = 0) -> int:
+        """CPU time of reaped children beyond what was read of them, in ns."""
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return max(0, int((usage.ru_utime + usage.ru_stime) * 1e9) - self._reaped_ns - already_ns)
+
+    def _gone(self, member: Member) -> None:
+        self._known.discard((member.is_child, member.id))
+        self._log.put(GONE, member.slot, perf_counter_ns())
+
+    # -- newcomers ----------------------------------------------------------------------------
+
+    def _may_be_news(self, now: int) -> bool:
+        """Whether the number of threads changed, or a young one is to be looked at again."""
+        if self._threads_changed():
+            return True
+        if now - self._last_scan < SCAN_EVERY_NS:
+            return False
+        self._last_scan = now
+        return self._thread_count is None or any(now >= member.look_again_ns for member in self._threads)
+
+    def _threads_changed(self) -> bool:
+        return self._thread_count is not None and self._thread_count() != len(self._threads) + 1
+
+    def _scan(self, now: int, describe_all: bool = False) -> bool:
+        """Find new threads; False where they can't be listed, since no file descriptor is free.
+
+        What a thread is called is looked up again a few times while it is young.
+        """
+        self._last_scan = now
+        self._watch = WATCHED_READINGS
+        try:
+            names = os.listdir("/proc/self/task")
+        except OSError as error:
+            self._log.drop(error.errno or 0)
+            return False
+        for name in names:
+            tid = int(name)
+            if tid != self._tid and (False, tid) not in self._known:
+                self._threads.append(self._new(tid, False, now))
+                self._clocks.append(self._threads[-1].clock)
+                self._values.append(0)
+                self._values_at_full.append(0)
+        self._full_every = max(FULL_EVERY_NS, FULL_EVERY_PER_THREAD_NS * len(self._threads))
+        due = [member for member in (*self._threads, *self._children) if describe_all or now >= member.look_again_ns]
+        libraries = start_libraries([member.id for member in due if not member.is_child and not member.library])
+        for member in due:
+            self._describe(member, now, libraries.get(member.id, member.library))
+        return True
+
+    def _children_changed(self, now: int) -> bool:
+        """Look for new children in the kernel's list; whether the list changed."""
+        self._last_children = now
+        seen = self._children_file() if self._children_file is not None else b""
+        if seen == self._children_seen:
+            return False
+        self._children_seen = seen
+        for word in seen.split():
+            if (True, int(word)) not in self._known:
+                self._children.append(self._new(int(word), True, now))
+                self._describe(self._children[-1], now)
+        return True
+
+    def _find_children(self, now: int, entries: list[int]) -> None:
+        self._children_changed(now)
+        if not self._children:  # one may have come and gone between two readings
+            extra = self._reaped()
+            if extra:
+                self._reaped_ns += extra
+                self._unseen.cpu_ns += extra
+                entries += (self._unseen.slot, self._unseen.cpu_ns)
+
+    def _new(self, id: int, is_child: bool, now: int) -> Member:
+        member = Member(self._slots, id, is_child)
+        self._slots += 1
+        self._known.add((is_child, id))
+        # Before anything refers to it: it may end before its name can be read.
+        self._define(member, now)  # of the boundary at which it was found, whose span made it
+        return member
+
+    def _describe(self, member: Member, now: int, library: str = "") -> None:
+        """Log what a member is, if that is new."""
+        name = member.read_name()
+        member.looked(now)
+        if name and (name, library) != (member.name, member.library):
+            member.name, member.library = name, library
+            self._define(member, now)
+
+    def _define(self, member: Member, now: int) -> None:
+        library = encoded(member.library)[:LIBRARY_BYTES]
+        texts = member.name.ljust(NAME_BYTES, b"\0") + library.ljust(LIBRARY_BYTES, b"\0")
+        self._log.put(MEMBER, member.slot, member.id, FLAG_CHILD if member.is_child else 0, now, *array("q", texts))

@@ -1,0 +1,1 @@
+"""play.json in IsaacLab's bundle schema."""

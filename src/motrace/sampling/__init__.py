@@ -1,0 +1,1 @@
+"""Pure: stack samples, classified, counted and transferred to unprofiled runs."""

@@ -1,0 +1,1 @@
+"""Pure: intervals, distributions and scaling fits."""

@@ -1,0 +1,105 @@
+"""On simulated machines: sums are exact, states are true, and every true cause lies inside its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from motrace.attribution.attribute import Blind, Shares, attribute
+from tests.attribution.simulated import Machine, build, machines, true_causes
+
+SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def shares_of(machine: Machine, blind: Blind = Blind(False, False)) -> dict[tuple[str, str], Shares]:  # noqa: B008
+    shares = attribute(machine.pieces, machine.log, machine.roles, None, blind)
+    return {(share.state, share.cause): share for share in shares}
+
+
+@many
+@given(machines())
+def test_the_parts_add_up_exactly(machine: Machine) -> None:
+    shares = shares_of(machine)
+    total = sum(share.ns for share in shares.values())
+    assert (total == machine.pieces.end_ns - machine.pieces.start_ns).all()
+    for share in shares.values():
+        assert share.ns.dtype == np.int64
+        assert (share.lo_ns <= share.ns).all() and (share.ns <= share.hi_ns).all()
+        assert (share.lo_ns >= 0).all()
+
+
+@many
+@given(machines())
+def test_every_true_cause_lies_inside_its_bounds(machine: Machine) -> None:
+    shares = {cause: share for (_, cause), share in shares_of(machine).items()}
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for cause, ns in truth.items():
+            share = shares[cause]
+            assert share.lo_ns[piece] - SLACK_NS <= ns <= share.hi_ns[piece] + SLACK_NS, (cause, piece, truth)
+        for cause, share in shares.items():
+            if cause not in truth:
+                assert share.lo_ns[piece] <= SLACK_NS, (cause, piece, truth)
+
+
+@many
+@given(machines())
+def test_states_are_exact(machine: Machine) -> None:
+    shares = shares_of(machine)
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for state, cause in (("running", "native_or_python"), ("runnable", "run_queue")):
+            assert abs(shares[(state, cause)].ns[piece] - truth.get(cause, 0)) <= SLACK_NS
+
+
+@many
+@given(machines())
+def test_an_unseen_gpu_leaves_the_wait_unexplained(machine: Machine) -> None:
+    """With a GPU that no clock shows, nothing may be claimed of it, and nothing denied."""
+    shares = shares_of(machine, Blind(gpu=True, cuda=False))
+    rows = np.array([phase == "wait" for phase in machine.pieces.phase])
+    blocked = sum((s.ns for (state, _), s in shares.items() if state == "blocked"), np.zeros(len(rows), np.int64))
+    for cause in ("gpu_only", "nobody", "renderer_both"):
+        share = shares.get(("blocked", cause))
+        if share is not None:
+            assert (share.lo_ns[rows] == 0).all()
+    if (blocked[rows] > 0).any():
+        assert (shares[("blocked", "gpu_only")].hi_ns[rows] == blocked[rows]).all()
+        unexplained = shares[("blocked", "unexplained")]
+        full = unexplained.ns[rows] == unexplained.hi_ns[rows]
+        assert (full | (shares[("blocked", "nobody")].ns[rows] == 0)).all(), "nobody's before unexplained is full"
+        assert "raster" not in {cause for (_, cause), s in shares.items() if s.hi_ns[rows].any()}
+
+
+def test_without_clocks_everything_is_unexplained() -> None:
+    machine = build(np.random.default_rng(1), 2, 2, 0, 10, 0.5, 1)
+    shares = {s.cause: s for s in attribute(machine.pieces, None, {}, None, Blind(False, False))}
+    wall = machine.pieces.end_ns - machine.pieces.start_ns
+    assert (shares["unexplained"].ns == wall).all()
+    assert shares["unexplained"].state == "unknown"
+    assert sum(s.ns for s in shares.values()).tolist() == wall.tolist()
+
+
+def test_a_lone_worker_in_a_blocked_piece_is_exact_but_for_the_readings() -> None:
+    """The loop thread blocked throughout, readings at every boundary: bounds as narrow as the readings' windows."""
+    machine = build(np.random.default_rng(5), 2, 1, 0, 30, 0.9, 1)
+    machine.roles = {0: "raster"}
+    machine.log.boundaries[:, 1:] = 0
+    shares = {cause: share for (_, cause), share in shares_of(machine).items()}
+    width = shares["raster"].hi_ns - shares["raster"].lo_ns
+    assert 0 < width.max() <= 1_000 + SLACK_NS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_points_lie_near_the_truth_where_one_role_works(seed: int) -> None:
+    """Never farther than the time in which the loop thread was not blocked: that is all that is not known."""
+    machine = build(np.random.default_rng(seed), 4, 1, 0, 40, 0.8, 1)
+    shares = shares_of(machine)
+    awake = sum(share.ns for (state, _), share in shares.items() if state in ("running", "runnable"))
+    causes = {cause: share for (_, cause), share in shares.items()}
+    for piece in range(len(machine.pieces)):
+        for cause, ns in true_causes(machine, piece).items():
+            assert abs(causes[cause].ns[piece] - ns) <= awake[piece] + 1_000 + SLACK_NS

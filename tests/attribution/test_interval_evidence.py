@@ -1,0 +1,143 @@
+"""Blocked time split by intervals, on simulated machines: exact where they are, bounded where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motrace.attribution.attribute import Blind, Shares, attribute
+from motrace.attribution.evidence_from_events import Coverage, Who, evidence_from
+from motrace.attribution.interval_evidence import Evidence
+from motrace.attribution.pieces import Pieces
+from motrace.dataset.event_store import Calls, Ops, WindowEvents
+from motrace.timeline.intervals import Intervals
+from tests.attribution.simulated import Machine, build, calls, machines, scheduling, true_causes
+
+SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
+SEES_ALL = Blind(False, False)
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def by_cause(machine: Machine, evidence: Evidence, with_clocks: bool = True) -> dict[str, Shares]:
+    """Shares by cause; a cause that has evidence of two kinds is summed."""
+    log = machine.log if with_clocks else None
+    found: dict[str, Shares] = {}
+    for share in attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence):
+        if share.cause in found:
+            first = found[share.cause]
+            share = Shares(share.state, share.cause, share.evidence, first.ns + share.ns, first.lo_ns + share.lo_ns,
+                           first.hi_ns + share.hi_ns)  # fmt: skip
+        found[share.cause] = share
+    wall = machine.pieces.end_ns - machine.pieces.start_ns
+    assert (sum(share.ns for share in found.values()) == wall).all()
+    return found
+
+
+@many
+@given(machines(with_gpu=True))
+def test_exact_intervals_give_the_truth_exactly(machine: Machine) -> None:
+    shares = by_cause(machine, scheduling(machine))
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for cause, share in shares.items():
+            assert abs(share.ns[piece] - truth.get(cause, 0)) <= SLACK_NS, (cause, piece, truth)
+            assert share.hi_ns[piece] - share.lo_ns[piece] <= 2 * SLACK_NS
+        assert set(truth) <= set(shares)
+
+
+@many
+@given(machines(with_gpu=True))
+def test_they_do_without_any_clock(machine: Machine) -> None:
+    """A trace by somebody else: no recorder of ours ran in the program."""
+    shares = by_cause(machine, scheduling(machine, knows_runnable=False), with_clocks=False)
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        assert shares["native_or_python"].ns[piece] == truth.get("native_or_python", 0)
+
+
+@many
+@given(
+    machines(with_gpu=True),
+    st.integers(-3000, 3000),
+    st.sampled_from((scheduling, calls, lambda machine, error: scheduling(machine, error, knows_runnable=False))),
+)
+def test_every_true_cause_lies_inside_its_bounds(
+    machine: Machine, error_ns: int, seen: Callable[[Machine, int], Evidence]
+) -> None:
+    """Whatever the error of the alignment, and whether waiting for a core can be told from blocking."""
+    shares = by_cause(machine, seen(machine, error_ns))
+    for piece in range(len(machine.pieces)):
+        truth = true_causes(machine, piece)
+        for cause, share in shares.items():
+            low, high, true = share.lo_ns[piece], share.hi_ns[piece], truth.get(cause, 0)
+            assert low - SLACK_NS <= true <= high + SLACK_NS, (cause, piece, true, low, high)
+        assert set(truth) <= set(shares)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_waiting_calls_narrow_what_clocks_leave_open(seed: int) -> None:
+    machine = build(np.random.default_rng(seed), 4, 5, 1, 200, 0.4, 5, with_gpu=True)
+
+    def width(evidence: Evidence | None) -> int:
+        shares = attribute(machine.pieces, machine.log, machine.roles, None, SEES_ALL, evidence)
+        return int(sum((share.hi_ns - share.lo_ns).sum() for share in shares))
+
+    without = scheduling(machine)
+    clocks = Evidence("gpu", graphics=without.graphics, cuda=without.cuda)
+    assert width(scheduling(machine)) < width(calls(machine)) < width(clocks)
+
+
+def test_a_child_may_use_more_cpu_time_than_wall_time() -> None:
+    """What it used beyond the piece's length is no sign that it worked while the loop thread was blocked."""
+    for seed in (31, 34, 377, 491):  # these failed
+        machine = build(np.random.default_rng(seed), 3, 3, 2, 16, 0.6, 1)
+        shares = by_cause(machine, calls(machine))
+        for piece in range(len(machine.pieces)):
+            truth = true_causes(machine, piece)
+            for cause, share in shares.items():
+                assert share.lo_ns[piece] - SLACK_NS <= truth.get(cause, 0) <= share.hi_ns[piece] + SLACK_NS, (
+                    seed,
+                    cause,
+                )
+
+
+def on_a_gpu_unseen(gpu_waits: Intervals | None) -> dict[str, tuple[int, int, int, str]]:
+    """100 ns in capture, of which the loop thread ran 20 and waited for the renderer from 20 to 100."""
+    pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), ["capture"])
+    off = Intervals.union(np.array([20]), np.array([100]))
+    evidence = Evidence("scheduling", off_core=off, working={}, gpu_waits=gpu_waits)
+    shares = attribute(pieces, None, {}, None, Blind(True, False), evidence)
+    return {
+        share.cause: (int(share.ns[0]), int(share.lo_ns[0]), int(share.hi_ns[0]), share.evidence)
+        for share in shares
+        if share.state == "blocked"
+    }
+
+
+def test_waiting_for_an_unseen_gpu_is_an_estimate_and_no_proof() -> None:
+    before = on_a_gpu_unseen(None)
+    assert before["unexplained"][0] == 80 and before["gpu_only"][:3] == (0, 0, 80)
+    after = on_a_gpu_unseen(Intervals.union(np.array([0, 50]), np.array([10, 90])))
+    assert after["gpu_only"][:3] == (40, 0, 80)  # 50 to 90; of 0 to 10 nothing was blocked
+    assert after["unexplained"][0] == 40
+    assert after["gpu_only"][3].endswith("waits for the GPU") and "waits" not in before["gpu_only"][3]
+    assert [row[1:3] for row in before.values()] == [after[cause][1:3] for cause in before]
+
+
+def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
+    """By the API: a semaphore of the OS runtime, or the GPU of CUDA, is not the one that draws."""
+    zero = np.zeros(4, np.int64)
+    calls = Calls(
+        zero, zero + 5, np.array([0, 100, 200, 300]), np.array([10, 110, 210, 310]),
+        np.array(["fence", "semaphore", "device", "image"], object), np.array([True, False, False, True]),
+    )  # fmt: skip
+    nothing = np.empty(0, np.int64)
+    events = WindowEvents(None, calls, Ops(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    for sees_graphics, expected in ((False, [(0, 10)]), (True, None)):
+        found = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 1000, 0, 0, sees_graphics, False)).gpu_waits
+        assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected

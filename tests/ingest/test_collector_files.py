@@ -1,0 +1,134 @@
+"""What collectors left in a run's folder reaches the report: the real samplers on a light workload."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pytest
+
+from motrace import analysis
+from motrace.commands import record
+from motrace.readers.gpu import METRICS_SCHEMA
+from motrace.report.markdown import render_markdown
+from motrace.sampling.shares import running
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> analysis.Analysis:
+    """One quiet run, one under py-spy, one under Scalene; thread states sampled in all of them."""
+    out = tmp_path_factory.mktemp("collected")
+    words = ["--out", str(out), "--name", "x", "--mode", "none", "--frames", "400", "--warmup", "0"]
+    workload = ["--workload", "tests.programs.workloads:Busy", "--collect", "threads,pyspy,scalene"]
+    assert record.main([*words, *workload]) == 0
+    return analysis.load(out)
+
+
+def run_of(one: analysis.Analysis, collector: str) -> dict[str, object]:
+    return next(run for run in one.report["runs"] if collector in run["collectors"])
+
+
+def test_samples_split_running_time_of_the_quiet_run(watched: analysis.Analysis) -> None:
+    """The workload spends one phase in the interpreter and one in a hash: neither has much of the other."""
+    run, pool = run_of(watched, "pyspy"), watched.report["modes"]["none"]
+    counts = run["trace"]["samples"]  # type: ignore[index]
+    for phase, cause in (("python", "interpreter"), ("hash", "native")):
+        found = {share.name: share for share in running(counts[phase])}
+        assert found[cause].total > 50 and found[cause].share > 0.8
+    assert pool["composed"]["lent_by"] == [run["run_id"]]
+    rows = pd.DataFrame(pool["composed"]["causes"])
+    assert rows["ns"].sum() == sum(row["ns"] for row in pool["causes"])
+    refused = {row["phase"] for row in watched.report["observers"] if row["use"] == "refused"}
+    for phase, cause in (("python", "interpreter"), ("hash", "native")):
+        mine = rows[(rows["phase"] == phase) & (rows["state"] == "running")].groupby("cause")["ns"].sum()
+        assert mine.idxmax() == ("native_or_python" if phase in refused else cause)
+
+
+def test_thread_states_reach_the_table_and_the_clocks(watched: analysis.Analysis) -> None:
+    states = pd.concat([pd.read_parquet(path) for path in watched.events["thread_states"]])
+    assert set(states["run"].astype(str)) == {run["run_id"] for run in watched.report["runs"]}
+    assert (states["end_ns"] > states["start_ns"]).all()
+    assert {row["source"] for row in watched.report["clocks"]} >= {"spans", "threads", "py-spy"}
+    (threads,) = (row for row in watched.report["clocks"] if row["source"] == "threads" and "01-" in row["run"])
+    assert threads["pairs"] > 50
+
+
+def test_hints_of_scalene_are_labelled_as_such(watched: analysis.Analysis) -> None:
+    lines = run_of(watched, "scalene")["trace"]["lines"]  # type: ignore[index]
+    assert any("workloads.py" in row["file"] for row in lines)
+    assert "its split is not evidence" in render_markdown(watched.report)
+
+
+def test_quiet_runs_are_not_mixed_with_observed_ones(watched: analysis.Analysis) -> None:
+    modes = watched.report["modes"]
+    assert modes["none"]["runs"] == watched.report["verdict"]["runs"] == ["01-none"]
+    assert {"none under pyspy", "none under scalene"} <= set(modes)
+    assert {row["observer"] for row in watched.report["observers"]} == {"pyspy", "scalene"}
+
+
+def test_damaged_files_of_collectors_are_warnings(watched: analysis.Analysis, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(watched.home, tmp_path / "x")
+    for path in (tmp_path / "x").glob("*/threads.arrow"):
+        path.write_bytes(b"broken")
+    for path in (tmp_path / "x").glob("*/scalene.json"):
+        path.write_text("{")
+    report = analysis.load(tmp_path / "x").report
+    assert len(report["runs"]) == 3
+    text = " ".join(report["warnings"])
+    assert "threads.arrow" in text and "scalene.json" in text
+
+
+def test_gpu_sensors_are_averaged_and_give_energy_per_frame(watched: analysis.Analysis, tmp_path: Path) -> None:
+    """There is no GPU here: a file as the collector writes it, with a counter that gains 100 J in each second."""
+    import shutil
+
+    shutil.copytree(watched.home / "01-none", tmp_path / "01-none")
+    spans = watched.tables["spans"].to_pandas()
+    last_ns = int(spans[spans["run"] == "01-none"]["end_ns"].max())
+    manifest = json.loads((tmp_path / "01-none/run.json").read_text())
+    start, pid = manifest["clocks"]["spawn_monotonic_ns"], manifest["process"]["pid"]
+    mine, other = f"process.{pid}.utilisation", f"process.{pid + 1}.utilisation"
+    t_ns = start + np.arange(0, last_ns, 10_000_000)
+    rows = pa.table(
+        [
+            pa.array(np.repeat(t_ns, 4)), pa.array(np.zeros(4 * len(t_ns), np.int64)),
+            pa.array(["power", "energy", mine, other] * len(t_ns)).dictionary_encode(),
+            pa.array(np.column_stack((np.full(len(t_ns), 100.0), (t_ns - start) / 1e7, *np.full((2, len(t_ns)), 30.0))
+                                     ).reshape(-1)),
+            pa.array(["W", "J", "%", "%"] * len(t_ns)).dictionary_encode(),
+        ],
+        schema=METRICS_SCHEMA,
+    )  # fmt: skip
+    with ipc.new_stream(str(tmp_path / "01-none/gpu.arrow"), METRICS_SCHEMA) as writer:
+        writer.write_table(rows)
+    (run,) = analysis.load(tmp_path).report["runs"]
+    found = {row["metric"]: row["mean"] for row in run["trace"]["gpu_sensors"]}
+    assert found["power"] == 100.0 and found[mine] == 30.0 and other not in found
+    loop_s = sum(run["segments"].get(name, 0) for name in ("warmup", "loop")) / 1e9
+    assert found["energy per frame"] == pytest.approx(100.0 * loop_s / 400, rel=0.05)
+
+
+def test_torch_traces_are_aligned_by_our_marks(tmp_path: Path) -> None:
+    words = ["--out", str(tmp_path), "--name", "x", "--mode", "none", "--frames", "12", "--warmup", "0"]
+    assert record.main([*words, "--num-envs", "1", "--collect", "torch"]) == 0
+    one = analysis.load(tmp_path)
+    (row,) = (row for row in one.report["clocks"] if row["source"] == "torch")
+    assert row["error_ns"] < 1_000_000 and "marks" in row["method"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate", "blocking"), [(("--pyspy-rate", "40"), 40, True), (("--pyspy-light",), 100, False)]
+)
+def test_how_py_spy_samples_can_be_asked_for(tmp_path: Path, flags: tuple[str, ...], rate: int, blocking: bool) -> None:
+    words = ["--out", str(tmp_path), "--name", "x", "--mode", "none", "--frames", "200", "--warmup", "0"]
+    assert record.main([*words, "--workload", "tests.programs.workloads:Busy", "--collect", "pyspy", *flags]) == 0
+    told = json.loads((tmp_path / "x/02-none-pyspy/run.json").read_text())["collect"]["pyspy"]
+    assert (told["rate"], told["blocking"], told["refused"]) == (rate, blocking, None)
+    run = run_of(analysis.load(tmp_path), "pyspy")
+    assert run["rates"] == {"pyspy": rate} and run["trace"]["events"]["samples"] > 20  # type: ignore[index]

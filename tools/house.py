@@ -1,0 +1,193 @@
+"""Counts the house: untyped signatures, sizes, circles, names used twice. ``python -m tools.house``."""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "motrace"
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+LOOSE = {"Any", "object"}
+MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "list", "List", "Sequence", "tuple", "Iterable"}
+
+
+@dataclass
+class Count:
+    """What was counted. ``untyped`` are signatures that hold Any, object or a bare container, aliases resolved."""
+
+    signatures: int = 0
+    untyped: list[str] = field(default_factory=list)
+    across: list[str] = field(default_factory=list)
+    lines: int = 0
+    code_lines: int = 0
+    long_modules: list[str] = field(default_factory=list)
+    long_functions: list[str] = field(default_factory=list)
+    circles: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+
+    @property
+    def untyped_share(self) -> float:
+        """Share of signatures that are untyped."""
+        return len(self.untyped) / self.signatures if self.signatures else 0.0
+
+
+def modules(source: Path = SOURCE) -> dict[str, tuple[Path, ast.Module]]:
+    """Every module of a package by its dotted name, parsed."""
+    found = {}
+    for path in sorted(source.rglob("*.py")):
+        parts = path.relative_to(source.parent).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = (path, ast.parse(path.read_text()))
+    return found
+
+
+def count(source: Path = SOURCE) -> Count:
+    """Count the package at ``source``."""
+    found, made = modules(source), Count()
+    aliases = _aliases(found)
+    classes: Counter[str] = Counter()
+    for name, (path, tree) in found.items():
+        text = path.read_text()
+        made.lines += len(text.splitlines())
+        made.code_lines += _code_lines(text, tree)
+        if len(text.splitlines()) > 300:
+            made.long_modules.append(f"{name}: {len(text.splitlines())} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, Function):
+                _function(made, name, node, aliases.get(name, set()))
+        classes.update(node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")
+    made.twice = sorted(f"{name}: {number} classes" for name, number in classes.items() if number > 1)
+    made.circles = [" -> ".join(circle) for circle in _circles(_imports(found))]
+    return made
+
+
+def _function(made: Count, module: str, node: Function, aliases: set[str]) -> None:
+    where = f"{module}:{node.lineno} {node.name}"
+    made.signatures += 1
+    arguments = node.args
+    hints = [
+        one.annotation for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if one.annotation
+    ]
+    hints += [one.annotation for one in (arguments.vararg, arguments.kwarg) if one is not None and one.annotation]
+    hints += [node.returns] if node.returns is not None else []
+    if any(_is_loose(hint, aliases) for hint in hints):
+        made.untyped.append(where)
+        if not node.name.startswith("_"):
+            made.across.append(where)
+    if node.end_lineno is not None and node.end_lineno - node.lineno > 60:
+        made.long_functions.append(f"{where}: {node.end_lineno - node.lineno} lines")
+
+
+def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:
+    """Whether a type says nothing of what is in it. An array of numbers is typed, whatever its dtype."""
+    if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
+        return _is_loose(ast.parse(hint.value, mode="eval").body, aliases)
+    if isinstance(hint, ast.Subscript):
+        name = ast.unparse(hint.value).rpartition(".")[2]
+        return name not in ("ndarray", "Array", "type", "Popen", "Callable") and _is_loose(hint.slice, aliases)
+    if isinstance(hint, ast.Name):
+        return hint.id in LOOSE or hint.id in aliases or hint.id in ("dict", "list", "Mapping", "Sequence")
+    if isinstance(hint, ast.Tuple | ast.List):
+        return any(_is_loose(one, aliases) for one in hint.elts)
+    if isinstance(hint, ast.BinOp):
+        return _is_loose(hint.left, aliases) or _is_loose(hint.right, aliases)
+    return False
+
+
+def _aliases(found: dict[str, tuple[Path, ast.Module]]) -> dict[str, set[str]]:
+    """By module: names that stand for a loose type, its own and those that it imports."""
+    own: dict[str, set[str]] = {name: set() for name in found}
+    for _ in range(4):  # an alias of an alias
+        for name, (path, tree) in found.items():
+            for node in tree.body:
+                if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                    target = node.targets[0].id
+                    if (
+                        target[:1].isupper()
+                        and isinstance(node.value, ast.Subscript | ast.Name)
+                        and _is_loose(node.value, own[name])
+                    ):
+                        own[name].add(target)
+                elif isinstance(node, ast.ImportFrom):
+                    source = _resolved(name, path, node)
+                    own[name] |= {a.asname or a.name for a in node.names if a.name in own.get(source, set())}
+    return own
+
+
+def _resolved(name: str, path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = name.split(".")
+    base = parts if path.name == "__init__.py" else parts[:-1]
+    base = base[: len(base) - (node.level - 1)]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _imports(found: dict[str, tuple[Path, ast.Module]]) -> dict[str, set[str]]:
+    """By module: modules that it imports, at the top or in a function; under TYPE_CHECKING alone does not count."""
+    arrows: dict[str, set[str]] = {}
+    for name, (path, tree) in found.items():
+        arrows[name] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                source = _resolved(name, path, node)
+                for alias in node.names:
+                    target = f"{source}.{alias.name}"
+                    arrows[name] |= {target} & set(found) or {source} & set(found)
+        arrows[name].discard(name)
+    return arrows
+
+
+def _circles(arrows: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Import circles, each once, found by a walk in depth."""
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> Iterator[list[str]]:
+        if name in path:
+            yield [*path[path.index(name) :], name]
+            return
+        if name in done:
+            return
+        for target in sorted(arrows[name]):
+            yield from walk(target, [*path, name])
+        done.add(name)
+
+    for start in sorted(arrows):
+        yield from walk(start, [])
+
+
+def _code_lines(text: str, tree: ast.Module) -> int:
+    """Lines without blanks, comments and docstrings."""
+    documented = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            documented |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    skipped = (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skipped:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    return len(lines - documented)
+
+
+def main() -> int:
+    """Print the counts."""
+    made = count()
+    print(f"{made.lines:,} lines, {made.code_lines:,} without docstrings, comments and blanks")
+    print(f"{made.signatures:,} signatures, {len(made.untyped)} untyped ({made.untyped_share:.1%}), "
+          f"{len(made.across)} of them public")  # fmt: skip
+    for title, rows in (("untyped", made.untyped), ("long modules", made.long_modules),
+                        ("long functions", made.long_functions), ("circles", made.circles),
+                        ("class names used twice", made.twice)):  # fmt: skip
+        print(f"{title}: {len(rows)}", *(f"  {row}" for row in rows[: 500 if "-v" in sys.argv else 8]), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
