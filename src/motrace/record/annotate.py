@@ -12,13 +12,12 @@ import sys
 import threading
 from pathlib import Path
 from time import monotonic_ns, perf_counter_ns, time_ns
-from typing import Any
 
 from .. import runs
-from ..errors import MotraceError
 from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
+from .recording import Recording
 from .spans import (
     CRASHED,
     KIND_CLOCK,
@@ -34,41 +33,12 @@ from .spans import (
     ThreadLog,
     logs,
 )
-from .wordlog import FLAGS, WordLog, encoded
+from .wordlog import encoded
 
 FRAME = "frame"
 
 
-class _Recording:
-    """What one recording process is doing: a session between ``start`` and ``stop``.
-
-    ``launched``: the launcher began it, and writes run.json; else the program did, and a fork of it writes nothing.
-    """
-
-    def __init__(self, directory: str, run_id: str, cpu_clocks: bool, launched: bool) -> None:
-        self.directory = directory
-        self.run_id = run_id
-        self.cpu_clocks = cpu_clocks
-        self.made: list[ThreadLog] = []
-        self.home: ThreadLog | None = None  # of the thread that began it, in a fork too
-        self.launched = launched
-        self.owns_manifest = not launched
-        self.clock: CpuClock | None = None
-
-    def tell(self, flag: int = 0, **fields: Any) -> None:
-        """Write fields into the manifest, if it is ours; what goes wrong is a line on stderr, no exception.
-
-        ``flag`` goes into the log's header, for which there is always room.
-        """
-        if self.owns_manifest and self.home is not None:
-            self.home.words[FLAGS] = flag
-            try:
-                runs.update_run(Path(self.directory), **fields)
-            except (OSError, MotraceError) as error:
-                print(f"motrace: {self.directory}: {runs.RUN_FILE} can't be written: {error}", file=sys.stderr)
-
-
-_recording: _Recording | None = None
+_recording: Recording | None = None
 _lock = threading.RLock()  # a signal handler, too, may ask for a new span
 _ids = itertools.count(1)
 _names: dict[int, str] = {}
@@ -149,7 +119,7 @@ def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_cloc
     run_id = run_dir.name if run_id is None else run_id
     try:
         runs.update_run(run_dir, run_id=run_id, mode="custom", status=runs.RUNNING, process={"pid": os.getpid()})
-        _begin(_Recording(str(run_dir), run_id, cpu_clocks, launched=False))
+        _begin(Recording(str(run_dir), run_id, cpu_clocks, launched=False))
     except BaseException:
         _give_up()
         runs.remove_run_dir(run_dir)
@@ -162,11 +132,11 @@ def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_cloc
 
 def start_in(run_dir: str | os.PathLike[str], run_id: str, cpu_clocks: bool = True) -> None:
     """Begin to record into a folder that the launcher made, whose manifest it writes. Raises OSError."""
-    _begin(_Recording(os.path.abspath(run_dir), run_id, cpu_clocks, launched=True))
+    _begin(Recording(os.path.abspath(run_dir), run_id, cpu_clocks, launched=True))
     atexit.register(_at_exit)
 
 
-def _begin(recording: _Recording) -> None:
+def _begin(recording: Recording) -> None:
     """Switch recording on, in this process, with the calling thread as the loop thread."""
     global _recording
     clock = CpuClock(recording.directory) if recording.cpu_clocks else None
@@ -222,7 +192,7 @@ def stop() -> int:
     recording = _recording
     if recording is None:
         return 0
-    return _dropped(recording) if recording.launched else end()
+    return recording.dropped() if recording.launched else end()
 
 
 def end() -> int:
@@ -233,14 +203,14 @@ def end() -> int:
         return 0
     log = logs.own()
     for other in recording.made:
-        for name_id, name in other.undefined.items():  # other threads may have kept spans of these names
+        for name_id, name in tuple(other.undefined.items()):  # other threads may have kept spans of these names
             log.define(name_id, name)
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
     if nvtx_ranges.domain is not None:
         nvtx_ranges.domain.sync()
     if recording.clock is not None:
         recording.clock.close()
-    dropped = _dropped(recording)
+    dropped = recording.dropped()
     log.begin_ns = log.end_ns = perf_counter_ns
     _give_up()
     _over.extend(recording.made)
@@ -249,17 +219,9 @@ def end() -> int:
     atexit.unregister(_at_exit)
     recording.tell(STOPPED, status=runs.COMPLETED, dropped_records=dropped)
     if dropped and recording.owns_manifest:
-        why = next(made.why for made in _logs_of(recording) if made.dropped)
+        why = next(made.why for made in recording.logs() if made.dropped)
         print(f"motrace: {dropped} records could not be kept: {os.strerror(why)}", file=sys.stderr)
     return dropped
-
-
-def _logs_of(recording: _Recording) -> list[WordLog]:
-    return [*recording.made, *([recording.clock.log] if recording.clock is not None else [])]
-
-
-def _dropped(recording: _Recording) -> int:
-    return sum(made.dropped for made in _logs_of(recording))
 
 
 def _at_exit() -> None:
