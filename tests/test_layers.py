@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each folder, or module at the top, may import of the others. Arrows point down this list.
-EDGE = {"errors", "output", "redaction", "run_folder"}
+EDGE = {"errors", "escape", "output", "redaction", "run_folder"}
 """Errors, and how files are written."""
 PURE_BASE = {"errors", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
 MAY_IMPORT = {
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "thread_roles": set(), "vulkan_adapter": {"errors"}, "environment": {"__init__"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
-    "dataset": {"output", "errors", "vocabulary"},
+    "dataset": {"output", "errors", "escape", "vocabulary"},
     "timeline": {"errors", "vocabulary"},
     "statistics": {"errors"},
     "readers": {*EDGE, "vocabulary", "record", "dataset"},
