@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _room_for(out: str | None) -> Path | None:
-    """Where the event tables are made: beside the results, if that folder is there."""
-    return Path(out) if out is not None and Path(out).is_dir() else None
+    """Where the event tables are made: beside the results, if that folder is there and pyarrow takes its name."""
+    return Path(out) if out is not None and out.isprintable() and Path(out).is_dir() else None
 
 
 def _scrub(paths: list[str], target: Path) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import runs
 from ..errors import MotraceError, left_out
+from ..escape import encodable
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
@@ -109,7 +110,7 @@ def load_run(path: Path) -> RunRecording:
         episodes = read_episodes(path)
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
-        run_id=str(manifest.get("run_id", path.name)),
+        run_id=encodable(str(manifest.get("run_id", path.name))),
         path=path,
         manifest=manifest,
         span_logs=span_logs,
