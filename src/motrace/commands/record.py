@@ -242,7 +242,7 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) ->
         return 0
     if done.status == runs.CRASHED and done.failed is not None:
         complain("run_record", f"{done.failed.run_id} crashed: {done.failed.reason}")
-        return done.failed.exit_status or 1
+        return (UsageError if done.failed.wrong_usage else MotraceError).exit_status
     complain("run_record", "interrupted; what was recorded is kept")
     return 130
 
