@@ -23,6 +23,13 @@ def not_installed(error: ModuleNotFoundError) -> str | None:
     return extra and f"{name} is not installed: pip install 'motrace[{extra}]'"
 
 
+def command(name: str) -> str:
+    """What one types for a command: ``python -m tools.run_record`` where that is running, else ``motrace record``."""
+    if os.path.basename(os.path.dirname(sys.argv[0] if sys.argv else "")) == "tools":
+        return f"python -m tools.{name}"
+    return f"motrace {name.removeprefix('run_')}"
+
+
 class MotraceError(Exception):
     """Something failed; the message is the one line that the user reads."""
 

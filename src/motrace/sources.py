@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import runs
-from .errors import MotraceError, left_out
+from .errors import MotraceError, command, left_out
 from .escape import encodable
 from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owners
 from .readers.identity import run_identity
@@ -117,7 +117,7 @@ def _below(path: Path) -> tuple[dict[Path, list[Path]], list[Path], list[OwnFile
     if not here and not traces and not theirs:
         raise MotraceError(
             f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no file of a profiler); "
-            "record one with `python -m tools.run_record`"
+            f"record one with `{command('run_record')}`"
         )
     return here, traces, theirs
 

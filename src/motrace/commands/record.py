@@ -15,7 +15,7 @@ from .. import environment, runs
 from ..adapter import is_software
 from ..collect import registry
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
 from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
@@ -237,7 +237,7 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) ->
     to_analyse = tell_of_profiler(home, console)
     for text in instrument_warnings(home):
         console.print(f"warning: {text}")
-    console.print(f"recorded in {home}; next: python -m tools.analyze {to_analyse}")
+    console.print(f"recorded in {home}; next: {command('analyze')} {to_analyse}")
     if done.status == runs.COMPLETED:
         return 0
     if done.status == runs.CRASHED and done.failed is not None:

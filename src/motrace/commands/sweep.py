@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import environment, redaction, runs
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep, show
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     largest = max(plan.points, key=lambda point: point.width * point.height)
     record.warn_of_space(console, replace(plan.options, width=largest.width, height=largest.height), {})
     made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
-    again = f"python -m tools.sweep --analyze {home}"
+    again = f"{command('sweep')} --analyze {home}"
     if made.interrupted:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
