@@ -116,6 +116,20 @@ def test_a_file_of_a_run(whole: Path, tmp_path: Path, capsys: Any, name: str, he
         assert any(called in text for text in report["warnings"]) and called in told
 
 
+def test_what_is_cut_off_or_says_nothing_is_named(whole: Path, tmp_path: Path, capsys: Any) -> None:
+    shutil.copytree(whole, tmp_path / "e")
+    with closing(sqlite3.connect(tmp_path / "whole.sqlite")) as db:
+        for number in range(50):
+            db.execute(f"CREATE TABLE T{number} (start INTEGER, end INTEGER)")
+    (tmp_path / "e/cut.sqlite").write_bytes((tmp_path / "whole.sqlite").read_bytes()[:3000])
+    (tmp_path / "e/cut.json").write_bytes(SPEEDSCOPE.replace(b'"exporter": "py-spy"', b'"profiles": ['))
+    run_json(status=None)(tmp_path / "e/02")
+    (tmp_path / "whole.sqlite").unlink()
+    _, report = analysed(tmp_path / "e")
+    for named in ("cut.sqlite", "cut.json", "02: run.json tells no status"):
+        assert any(named in text for text in report["warnings"]), report["warnings"]
+
+
 def test_manifests_of_wrong_types(whole: Path, tmp_path: Path) -> None:
     """Whatever a field holds: the good run is there, and each other is there too or named."""
     home = tmp_path / "e"

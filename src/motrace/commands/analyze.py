@@ -23,6 +23,8 @@ from .terminal import Terminal, complain
 
 def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
+    if "" in args.paths:
+        raise UsageError("PATH is empty: write `.` for the current folder")
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     if args.scrub is not None:

@@ -169,7 +169,9 @@ def run(args: argparse.Namespace) -> int:
     """Record the experiment that ``args`` ask for."""
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
-    name = args.name or free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
+    name = args.name
+    if name is None:
+        name = free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
     home = make_folder(Path(args.out), name)
     console = Terminal()
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):

@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--resume: say which sweep with --name")
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
-    name = args.name or f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
+    name = args.name
+    if name is None:
+        name = f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
     home, facts = _begin(args, plan, name, now)
     if plan.adapter is not None:
         console.print(f"Vulkan adapter: {plan.adapter['name']} ({plan.adapter['device_type']})")

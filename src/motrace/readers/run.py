@@ -156,6 +156,8 @@ def _note(recording: RunRecording) -> None:
             manifest["status_reason"] = (
                 manifest.get("status_reason") or "it ended without a word, and so did its launcher"
             )
+    elif manifest and status not in (runs.COMPLETED, runs.INTERRUPTED, runs.CRASHED):
+        warnings.append(f"{runs.RUN_FILE} tells no status: how it ended is not known")
     _note_cut(recording)
     if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
         warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
