@@ -133,3 +133,8 @@ def test_messages_name_the_command_that_is_there(tmp_path: Path) -> None:
         texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
         naming = [text for text in texts if isinstance(text, str) and "python -m tools." in text and "``" not in text]
         assert not naming or path.name == "errors.py", f"{path}: {naming}"
+
+
+def test_a_wheel_names_its_own_command(motrace_command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = motrace_command("record", "--nonsense")
+    assert done.returncode == 2 and "`motrace record --help`" in done.stderr

@@ -24,8 +24,9 @@ def not_installed(error: ModuleNotFoundError) -> str | None:
 
 
 def command(name: str) -> str:
-    """What one types for a command: ``python -m tools.run_record`` where that is running, else ``motrace record``."""
-    if os.path.basename(os.path.dirname(sys.argv[0] if sys.argv else "")) == "tools":
+    """What one types for a command: ``python -m tools.run_record`` in a checkout, else ``motrace record``."""
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.basename(sys.argv[0]) != "motrace" and os.path.exists(os.path.join(checkout, "tools", f"{name}.py")):
         return f"python -m tools.{name}"
     return f"motrace {name.removeprefix('run_')}"
 

@@ -212,6 +212,7 @@ def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export:
     What can't be read is a warning of the experiment that it lies in, else one of its own.
     """
     file = forms[0]
+    scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="trace", dir=scratch))  # pyarrow takes no name that is not UTF-8
     opened, trace, problems = _open(forms, folder, export)
     home = _around(file, found) or (file if opened is None else opened.path)
