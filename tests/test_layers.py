@@ -18,7 +18,7 @@ BASE = {
 }  # fmt: skip
 MAY_IMPORT = {
     "record": {"record", "runs", "errors", "vocabulary"},
-    "readers": {"readers", "record", "runs", "output", "errors", "vocabulary", "tables", "schemas"},
+    "readers": {"readers", "record", "runs", "output", "errors", "escape", "vocabulary", "tables", "schemas"},
     "model": {"model", "readers", "record", "timeline", "vocabulary", "tables", "schemas", "adapter", "errors"},
     "timeline": {"timeline", "vocabulary", "errors"},
     "report": {"report", "vocabulary", "escape"},

@@ -98,7 +98,7 @@ def _one_file(file: OwnFile, scratch: Path) -> _OneRun:
     """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
     warnings: list[str] = []
     with left_out(file.path.name, warnings):
-        own = read_own(file, file.path.name, scratch)
+        own = read_own(file, file.name, scratch)
         store = EventStore(tuple(part.folder for part in own.parts))
         return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
     return _OneRun(None, {}, warnings[0])

@@ -23,6 +23,14 @@ def not_installed(error: ModuleNotFoundError) -> str | None:
     return extra and f"{name} is not installed: pip install 'motrace[{extra}]'"
 
 
+def command(name: str) -> str:
+    """What one types for a command: ``python -m tools.run_record`` in a checkout, else ``motrace record``."""
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.basename(sys.argv[0]) != "motrace" and os.path.exists(os.path.join(checkout, "tools", f"{name}.py")):
+        return f"python -m tools.{name}"
+    return f"motrace {name.removeprefix('run_')}"
+
+
 class MotraceError(Exception):
     """Something failed; the message is the one line that the user reads."""
 

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from . import runs
 from .errors import UsageError
+from .escape import encodable
 from .model.run import FOREIGN
 from .readers.nsys import NsysTrace, nvtx_table
 from .readers.nsys_extent import extent
@@ -112,7 +113,8 @@ def recording_of(
         names=names,
     )
     clocks = {"spawn_monotonic_ns": shift + first, "exit_monotonic_ns": shift + end}
-    manifest = {"run_id": path.stem, "mode": FOREIGN, "status": runs.COMPLETED, "clocks": clocks}
+    name = encodable(path.stem)
+    manifest = {"run_id": name, "mode": FOREIGN, "status": runs.COMPLETED, "clocks": clocks}
     warnings = [f"recorded by {trace.maker}: {said}"]
     if not has_frames and chosen is not None:
         warnings.append("no range repeats: there are no frames")
@@ -123,7 +125,7 @@ def recording_of(
             "lies between them, frames per second do not"
         )
     recording = RunRecording(
-        path.stem, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
+        name, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
     )
     return recording, ClockFit.constant(shift, 0, 0, "the trace's own clock")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import runs
+from .escape import encodable
 from .readers.identity import RunIdentity, run_identity
 from .readers.nsys import is_nsys_file
 from .readers.pyspy_formats import read_any
@@ -33,6 +34,11 @@ class OwnFile:
     path: Path
     tool: str
     joined_by: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, for tables and messages."""
+        return encodable(self.path.name)
 
 
 @dataclass(frozen=True)

@@ -70,10 +70,10 @@ def read_own(
     elif recording is not None:
         found = _torch(file, recording, folder, origin_ns)
     else:
-        raise ValueError(f"{file.path.name}: a trace of torch.profiler's that belongs to no run is read as a run")
-    head = {"file": file.path.name, "tool": file.tool, "run": run_id if recording is not None else None,
+        raise ValueError(f"{file.name}: a trace of torch.profiler's that belongs to no run is read as a run")
+    head = {"file": file.name, "tool": file.tool, "run": run_id if recording is not None else None,
             "joined_by": file.joined_by}  # fmt: skip
-    return OwnProfile({**head, **found.told}, found.parts, [f"{file.path.name}: {text}" for text in found.warnings])
+    return OwnProfile({**head, **found.told}, found.parts, [f"{file.name}: {text}" for text in found.warnings])
 
 
 def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int]) -> OwnProfile:
@@ -81,9 +81,9 @@ def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int
     if pids and any(thread.pid in pids for thread in profile.threads):  # it watched other processes too
         profile.threads = [thread for thread in profile.threads if thread.pid in pids]
     if not any(len(thread.stack) for thread in profile.threads):
-        raise MotraceError(f"{file.path.name} holds no samples: py-spy saw nothing; profile for longer")
+        raise MotraceError(f"{file.name} holds no samples: py-spy saw nothing; profile for longer")
     samples, t_ns = _samples(profile)
-    source, base = f"{PYSPY} ({file.path.name})", number * STACK_IDS
+    source, base = f"{PYSPY} ({file.name})", number * STACK_IDS
     rows = len(t_ns)
     words = {"state": "unknown", "source": source}
     columns: dict[str, Any] = {
@@ -152,7 +152,7 @@ def _torch(file: OwnFile, recording: RunRecording, folder: Path, origin_ns: int)
     clock = found.clock
     covered = write_events(found.tables, recording.run_id, origin_ns, folder)
     fit = ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"])
-    part = Part(f"{TORCH} ({file.path.name})", folder, fit, covered if found.tables["gpu_ops"].num_rows else None)
+    part = Part(f"{TORCH} ({file.name})", folder, fit, covered if found.tables["gpu_ops"].num_rows else None)
     told["times"] = f"on the run's clock by {clock['method']}, within {clock['error_ns'] / 1e6:.2f} ms"
     who = "a trace of motrace's own hook" if clock["method"] == BY_MARKS else "torch.profiler ran in this run"
     return OwnProfile(told, [part], [f"{who}: the turns that it covers are disturbed"])
@@ -175,18 +175,18 @@ def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[R
     found = read_torch(file.path)
     pids, (start, end) = found.pids, found.extent_ns
     if not pids and not found.tables["gpu_ops"].num_rows:
-        raise MotraceError(f"{file.path.name} holds no event of a program: torch.profiler saw nothing")
+        raise MotraceError(f"{file.name} holds no event of a program: torch.profiler saw nothing")
     tables = {name: _shifted(table, -start) for name, table in found.tables.items()}
     nvtx = tables["nvtx"].filter(pc.is_in(tables["nvtx"].column("pid"), value_set=pa.array(sorted(pids), pa.int64())))
-    told = Foreign(file.path.name, f"{TORCH} alone", "user annotations", sorted(pids), {}, start, end - start)
+    told = Foreign(file.name, f"{TORCH} alone", "user annotations", sorted(pids), {}, start, end - start)
     recording, fit = recording_of(told, nvtx, file.path, phases)
-    recording.run_id = recording.manifest["run_id"] = file.path.name
+    recording.run_id = recording.manifest["run_id"] = file.name
     recording.warnings += [text for text in found.warnings if "clock" not in text]
     origin = recording.bounds_ns()[0]
     moved = {name: _shifted(table, int(fit.to_run(np.zeros(1, np.int64))[0])) for name, table in tables.items()}
     covered = write_events(moved, recording.run_id, origin, scratch / "own0")
     part = Part(TORCH, scratch / "own0", fit, covered if moved["gpu_ops"].num_rows else None)
-    says: Json = {"file": file.path.name, "tool": TORCH, "run": recording.run_id, "joined_by": None, "format": "kineto",
+    says: Json = {"file": file.name, "tool": TORCH, "run": recording.run_id, "joined_by": None, "format": "kineto",
                   "times": "the trace's own clock, from its first event", **_ranges_told(found)}  # fmt: skip
     return recording, OwnProfile(says, [part])
 

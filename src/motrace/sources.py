@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import runs
-from .errors import MotraceError, left_out
+from .errors import MotraceError, command, left_out
+from .escape import encodable
 from .ownfiles import SAME_TIME_NS, OwnFile, find_own, look_into, owners
 from .readers.identity import run_identity
 from .readers.nsys import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
@@ -38,7 +40,7 @@ class TraceFile:
     def open(self) -> NsysTrace:
         """Open it (again). Raises MotraceError."""
         trace = open_trace(self.export, self.scratch)
-        trace.name = self.path.name
+        trace.name = encodable(self.path.name)
         return trace
 
 
@@ -115,7 +117,7 @@ def _below(path: Path) -> tuple[dict[Path, list[Path]], list[Path], list[OwnFile
     if not here and not traces and not theirs:
         raise MotraceError(
             f"{path}: holds no recording (no {runs.RUN_FILE}, no spans-*.bin, no file of a profiler); "
-            "record one with `python -m tools.run_record`"
+            f"record one with `{command('run_record')}`"
         )
     return here, traces, theirs
 
@@ -126,13 +128,13 @@ def _tell_apart(known: list[RunSources]) -> None:
     for run, run_id in zip(known, ids):
         if not run.is_trace and ids.count(run_id) > 1:
             alike = [other for other in known if other.path.name == run.path.name]
-            run.run_id = run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}"
+            run.run_id = encodable(run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}")
 
 
 def name_of(home: Path) -> str:
     """What an experiment is called: its folder's name, a trace's without suffix, any other file's with it."""
     resolved = home.resolve()
-    return resolved.stem if resolved.is_file() and is_nsys_file(resolved) else resolved.name
+    return encodable(resolved.stem if resolved.is_file() and is_nsys_file(resolved) else resolved.name)
 
 
 def each_trace(
@@ -210,8 +212,8 @@ def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export:
     What can't be read is a warning of the experiment that it lies in, else one of its own.
     """
     file = forms[0]
-    folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
-    folder.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="trace", dir=scratch))  # pyarrow takes no name that is not UTF-8
     opened, trace, problems = _open(forms, folder, export)
     home = _around(file, found) or (file if opened is None else opened.path)
     watched: list[RunSources] = []

@@ -45,8 +45,8 @@ def check(table: pa.Table, schema: pa.Schema) -> None:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table to Parquet, atomically. Raises OSError."""
-    with output.replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with output.replacing(path) as temporary, temporary.open("wb") as file:  # pyarrow takes no path that is not UTF-8
+        pq.write_table(table, file, compression="zstd")
 
 
 def concatenate(files: list[Path], path: Path) -> None:
@@ -55,7 +55,8 @@ def concatenate(files: list[Path], path: Path) -> None:
         if len(files) == 1:
             shutil.copyfile(files[0], temporary)
             return
-        with pq.ParquetWriter(temporary, pq.read_schema(files[0]), compression="zstd") as writer:
+        schema = pq.read_schema(files[0])
+        with temporary.open("wb") as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
             for file in files:
                 for batch in pq.ParquetFile(file).iter_batches(1 << 17):
                     writer.write_batch(batch)

@@ -165,6 +165,7 @@ def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: C
     "words",
     [
         [],
+        [""],
         ["x", "--jobs", "0"],
         ["x", "--jobs", "two"],
         ["x", "--job", "1", "--sums"],

@@ -156,6 +156,7 @@ THREADS = """
 def work():
     for _ in range(100):
         with motrace.frame(), motrace.span("in a thread"), motrace.span(f"new {threading.get_ident()}"): pass
+    motrace.span("decorated")(list)()
 def threads():
     for _ in range(3):
         one = threading.Thread(target=work); one.start(); one.join()

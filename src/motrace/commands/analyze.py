@@ -23,6 +23,8 @@ from .terminal import Terminal, complain
 
 def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
+    if "" in args.paths:
+        raise UsageError("PATH is empty: write `.` for the current folder")
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     if args.scrub is not None:
@@ -36,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _room_for(out: str | None) -> Path | None:
-    """Where the event tables are made: beside the results, if that folder is there."""
-    return Path(out) if out is not None and Path(out).is_dir() else None
+    """Where the event tables are made: beside the results, if that folder is there and pyarrow takes its name."""
+    return Path(out) if out is not None and out.isprintable() and Path(out).is_dir() else None
 
 
 def _scrub(paths: list[str], target: Path) -> int:

@@ -15,7 +15,7 @@ from .. import environment, runs
 from ..adapter import is_software
 from ..collect import registry
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
 from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
@@ -169,7 +169,9 @@ def run(args: argparse.Namespace) -> int:
     """Record the experiment that ``args`` ask for."""
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
-    name = args.name or free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
+    name = args.name
+    if name is None:
+        name = free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
     home = make_folder(Path(args.out), name)
     console = Terminal()
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
@@ -237,12 +239,12 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) ->
     to_analyse = tell_of_profiler(home, console)
     for text in instrument_warnings(home):
         console.print(f"warning: {text}")
-    console.print(f"recorded in {home}; next: python -m tools.analyze {to_analyse}")
+    console.print(f"recorded in {home}; next: {command('analyze')} {to_analyse}")
     if done.status == runs.COMPLETED:
         return 0
     if done.status == runs.CRASHED and done.failed is not None:
         complain("run_record", f"{done.failed.run_id} crashed: {done.failed.reason}")
-        return done.failed.exit_status or 1
+        return (UsageError if done.failed.wrong_usage else MotraceError).exit_status
     complain("run_record", "interrupted; what was recorded is kept")
     return 130
 

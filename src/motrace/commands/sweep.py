@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import environment, redaction, runs
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep, show
@@ -60,14 +60,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--resume: say which sweep with --name")
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
-    name = args.name or f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
+    name = args.name
+    if name is None:
+        name = f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
     home, facts = _begin(args, plan, name, now)
     if plan.adapter is not None:
         console.print(f"Vulkan adapter: {plan.adapter['name']} ({plan.adapter['device_type']})")
     largest = max(plan.points, key=lambda point: point.width * point.height)
     record.warn_of_space(console, replace(plan.options, width=largest.width, height=largest.height), {})
     made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
-    again = f"python -m tools.sweep --analyze {home}"
+    again = f"{command('sweep')} --analyze {home}"
     if made.interrupted:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..errors import command
 from .benchmark import benchmark_rows
 from .compare import record_against_none, rungs, same_states
 from .episodes import mode_episodes
@@ -20,7 +21,7 @@ NO_RUN: Json = {
     "bucket": None,
     "abstains": True,
     "why": "a profile alone: where a loop's time went needs a recorded run",
-    "next": "record the program (python -m tools.run_record --instrument WHAT.toml -- python PROGRAM), "
+    "next": f"record the program ({command('run_record')} --instrument WHAT.toml -- python PROGRAM), "
     "and profile that run",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import runs
 from ..errors import left_out
+from ..escape import encodable
 from ..record.spans import START
 from .spans import SpanLogFile
 
@@ -45,4 +46,4 @@ def run_identity(path: Path) -> RunIdentity:
          if len(log.records)), default=born,
     )  # fmt: skip
     pids, tids = frozenset(log.pid for log in logs), frozenset(log.tid for log in logs)
-    return RunIdentity(str(manifest.get("run_id", path.name)), pids, tids, born, last)
+    return RunIdentity(encodable(str(manifest.get("run_id", path.name))), pids, tids, born, last)

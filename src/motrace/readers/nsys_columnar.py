@@ -51,6 +51,14 @@ def _batch(query: Query, rows: Any) -> Batch:
     return batch
 
 
+def opened(path: Path) -> pa.NativeFile:
+    """A file, mapped; read where its path is not UTF-8, which pyarrow takes none of. Raises OSError."""
+    try:
+        return pa.memory_map(str(path))
+    except UnicodeEncodeError:
+        return pa.PythonFile(path.open("rb"), "r")
+
+
 class ParquetSource:
     """A folder with one ``TABLE.parquet`` each (``nsys export -t parquetdir``)."""
 
@@ -62,7 +70,8 @@ class ParquetSource:
         self._files: dict[str, Path] = {}
         for file in sorted(path.glob("*.parquet")):
             try:
-                columns = tuple(pq.read_schema(file).names)
+                with opened(file) as data:
+                    columns = tuple(pq.read_schema(data).names)
             except READ_ERRORS:
                 self.damaged.append(file.name)
                 continue
@@ -75,7 +84,7 @@ class ParquetSource:
         """Batches of a table's file, in its order."""
         wanted = query.wanted()
         columns = [name for name in self.tables[query.table] if name in wanted]
-        with pq.ParquetFile(self._files[query.table]) as file:
+        with opened(self._files[query.table]) as data, pq.ParquetFile(data) as file:
             for rows in file.iter_batches(CHUNK_ROWS, columns=columns, use_threads=False):
                 yield from _batches(query, rows)
 
@@ -98,7 +107,7 @@ class ArrowSource:
             raise MotraceError(f"{path.name}: no table can be read in it: export the report again (-t arrow)")
 
     def _index(self, file: Path) -> None:
-        with pa.memory_map(str(file)) as data:
+        with opened(file) as data:
             if data.read(len(_FILE_MAGIC)) == _FILE_MAGIC:
                 self._add(ipc.open_file(data).schema, file, -1)
                 return
@@ -119,11 +128,11 @@ class ArrowSource:
     def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
         """Batches of a table, in its order."""
         for file, offset in self._places[query.table]:
-            with pa.memory_map(str(file)) as data:
+            with opened(file) as data:
                 if offset < 0:
-                    opened = ipc.open_file(data)
-                    for index in range(opened.num_record_batches):
-                        yield from _batches(query, opened.get_batch(index))
+                    whole = ipc.open_file(data)
+                    for index in range(whole.num_record_batches):
+                        yield from _batches(query, whole.get_batch(index))
                     continue
                 data.seek(offset)
                 for rows in ipc.open_stream(data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -37,7 +38,7 @@ class SqliteSource:
         self.tables: dict[str, tuple[str, ...]] = {}
         self.damaged: list[str] = []
         self._names: dict[str, str] = {}
-        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+        self._uri = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
         self._cut_off = False
         try:
             try:

@@ -18,7 +18,7 @@ _KINETO = re.compile(r'"(schemaVersion|deviceProperties|baseTimeNanoseconds|dist
 
 
 def recognise(path: Path) -> str | None:
-    """PYSPY, SCALENE or TORCH if that tool wrote the regular file ``path``; None for any other, also one cut too short.
+    """PYSPY, SCALENE or TORCH if that tool wrote the regular file ``path``; None for any other, or cut too short.
 
     Looks at the first 64 KiB (more of a speedscope file, which names its maker at the end). Never raises: a file
     that can't be opened is none of theirs.
@@ -56,8 +56,9 @@ def _inflated(head: bytes) -> str:
 def _of_object(text: str, path: Path) -> str | None:
     """Who wrote a JSON object."""
     if _SPEEDSCOPE.search(text):
-        # Others write this form too; py-spy names itself after the samples.
-        return PYSPY if re.search(r'"exporter"\s*:\s*"py-spy', path.read_text(errors="replace")) else None
+        # Others write this form too; py-spy names itself after the samples. Where the end is lost nobody does.
+        whole = path.read_text(errors="replace")
+        return PYSPY if re.search(r'"exporter"\s*:\s*"py-spy', whole) or not whole.rstrip().endswith("}") else None
     if _is_kineto(text):
         return TORCH
     if re.match(r'\{\s*"alloc_samples"\s*:', text) or '"elapsed_time_sec"' in text or '"n_cpu_percent_python"' in text:

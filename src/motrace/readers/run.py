@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import runs
 from ..errors import MotraceError, left_out
+from ..escape import encodable
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
@@ -109,7 +110,7 @@ def load_run(path: Path) -> RunRecording:
         episodes = read_episodes(path)
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
     recording = RunRecording(
-        run_id=str(manifest.get("run_id", path.name)),
+        run_id=encodable(str(manifest.get("run_id", path.name))),
         path=path,
         manifest=manifest,
         span_logs=span_logs,
@@ -155,6 +156,8 @@ def _note(recording: RunRecording) -> None:
             manifest["status_reason"] = (
                 manifest.get("status_reason") or "it ended without a word, and so did its launcher"
             )
+    elif manifest and status not in (runs.COMPLETED, runs.INTERRUPTED, runs.CRASHED):
+        warnings.append(f"{runs.RUN_FILE} tells no status: how it ended is not known")
     _note_cut(recording)
     if manifest.get("status") in (runs.CRASHED, runs.INTERRUPTED):
         warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")

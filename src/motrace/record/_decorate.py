@@ -1,4 +1,4 @@
-"""Functions measured by a span, whatever their kind. Apart, because ``functools`` is rarely needed."""
+"""Functions measured by a span, whatever their kind."""
 
 from __future__ import annotations
 

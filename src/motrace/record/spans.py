@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import perf_counter_ns  # the same clock as monotonic_ns on Linux: CLOCK_MONOTONIC
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._decorate import decorated
 from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, encoded, unique_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -165,8 +166,6 @@ class Span:
 
     def __call__(self, function: Function) -> Function:
         """Decorate a function, coroutine function or generator function."""
-        from ._decorate import decorated
-
         return decorated(self, function)
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from .. import redaction, runs
 from ..adapter import parse_adapter
 from ..collect.base import Collector
 from ..collect.team import Team
-from ..errors import MotraceError
+from ..errors import MotraceError, UsageError
 from ..readers.progress import SpanTail
 from ..record.nvtx_ranges import profiler_attached
 from ..video import missing_frames, probe
@@ -39,12 +39,15 @@ DUMMY = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. ``warnings``: what its collectors could not do; ``again``: those to try it again with."""
+    """How a run ended. ``wrong_usage``: the workload can't be made of what the command says.
+
+    ``warnings``: what its collectors could not do; ``again``: those to try it again with.
+    """
 
     run_id: str
     status: str
     reason: str | None
-    exit_status: int
+    wrong_usage: bool = False
     warnings: tuple[str, ...] = ()
     again: tuple[Collector, ...] | None = None
 
@@ -94,7 +97,8 @@ def launch(
     except OSError as error:  # a tool that can't be started
         team.finish()
         life = _Life(0, stalled=f"it could not be started ({error.strerror})")
-    return _complete(run_dir, life, team)
+    ours = getattr(options, "command", None) is None
+    return _complete(run_dir, life, team, ours)
 
 
 def _live(
@@ -148,10 +152,14 @@ def _of_measured(process: subprocess.Popen[bytes], direct: bool) -> int | None:
     return 128 - code if 128 < code <= 128 + signal.NSIG else code
 
 
-def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
-    """Fill in what only the launcher knows, and what only the ended run's files tell."""
+def _complete(run_dir: Path, life: _Life, team: Team, ours: bool) -> Ended:
+    """Fill in what only the launcher knows, and what only the ended run's files tell.
+
+    ``ours``: the process was our own worker, which alone can tell that the command was wrong.
+    """
     manifest = runs.read_json(run_dir / runs.RUN_FILE)
     status, reason = manifest["status"], manifest.get("status_reason")
+    wrong = ours and status == runs.CRASHED and life.returncode == UsageError.exit_status
     if life.stalled is not None:
         status, reason = runs.CRASHED, life.stalled
     elif status == runs.RUNNING:
@@ -183,16 +191,14 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
         **team.outcome(),
     }
     fields["resources"] = _resources(life, manifest.get("resources") or {})
-    code = life.returncode or 0
-    exit_status = 0 if status == runs.COMPLETED else code if 0 < code < 128 else 1
     warnings, again = tuple(team.warnings), team.calmer()
     try:
         runs.update_run(run_dir, **fields)
         runs.update_run(run_dir, artifacts=runs.artifacts(run_dir))
     except OSError as error:
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
-        return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings)
-    return Ended(run_dir.name, status, reason, exit_status, warnings, again)
+        return Ended(run_dir.name, runs.CRASHED, f"{reason}; {note}" if reason else note, False, warnings)
+    return Ended(run_dir.name, status, reason, wrong, warnings, again)
 
 
 def _resources(life: _Life, told: dict[str, Any]) -> dict[str, Any]:
