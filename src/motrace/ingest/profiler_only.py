@@ -45,7 +45,7 @@ class Watched:
     """What a profiler's file says of itself. ``ranges`` says what its ranges are called, ``maker`` who made it.
 
     ``events_ns`` is from when to when its events last, None if it has none; ``busiest`` is the thread that
-    submits to the GPU and waits for it the longest, and by which API.
+    submits to the GPU and waits for it the longest, and by which API. ``numbered``: numbers in names only count.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Watched:
     duration_ns: int | None
     events_ns: tuple[int, int] | None = None
     busiest: tuple[int, int, str] | None = None
+    numbered: bool = True
 
 
 def recording_of(
@@ -79,7 +80,7 @@ def recording_of(
         (pid, tid, domain), ranges = chosen
         kind = trace.ranges.replace(" push/pop", "")
         said = f"phases are the {kind} of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
-        loop = _spans(ranges, pid, tid)
+        loop = _spans(ranges, pid, tid, trace.numbered)
     loop = replace(
         loop, thread_name=trace.threads.get((loop.pid, loop.tid), ""),
         start_ns=loop.start_ns - first, end_ns=loop.end_ns - first,
@@ -181,14 +182,15 @@ def _one_span(thread: tuple[int, int, str], start_ns: int, end_ns: int) -> Threa
     return ThreadSpans(pid, tid, "", name, no, np.zeros(1, np.int64), *times, yes)
 
 
-def _spans(ranges: pa.Table, pid: int, tid: int) -> ThreadSpans:
+def _spans(ranges: pa.Table, pid: int, tid: int, numbered: bool) -> ThreadSpans:
     """Ranges as the spans of a thread."""
     start, end = ranges.column("start_ns").to_numpy(), ranges.column("end_ns").to_numpy()
     order = np.lexsort((-end, start))
     start, end = start[order], end[order]
     closed = ranges.column("closed").to_numpy(zero_copy_only=False).astype(bool)[order]
     written = ranges.column("name").cast("string").combine_chunks().dictionary_encode()
-    plain = [re.sub(r"\d+", "#", str(name)) or "?" for name in written.dictionary.to_pylist()]
+    spelled = [str(name) for name in written.dictionary.to_pylist()]
+    plain = [(re.sub(r"\d+", "#", name) if numbered else name) or "?" for name in spelled]
     words = sorted(set(plain))
     codes = {name: code for code, name in enumerate(words)}
     to_code = np.array([codes[name] for name in plain], np.int64)

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..attribution.windows import LoopStacks
 from ..errors import MotraceError
+from ..readers.nsys.strings import constant
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.pyspy.samples import BY_FRAMES, PROFILES, read_run
 from ..readers.recording import RunRecording
 from ..sampling.user_profiles import Samples, samples_summary
 from ..timeline.clocks import ClockFit
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, words, write_table
+from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, write_table
 
 Array = np.ndarray[Any, Any]
 PERIOD_NS = 10_000_000
@@ -120,7 +121,7 @@ def _profile(file: ProfilerFile, run: RunRecording | None, folder: Path, number:
     run_id = run.run_id if run is not None else file.path.name
     columns = {
         "t_ns": t_ns, "weight_ns": samples.weight_ns, "pid": samples.pid, "tid": samples.tid,
-        "state": words("unknown", rows), "stack_id": samples.stack + base, "source": words(source, rows),
+        "state": constant("unknown", rows), "stack_id": samples.stack + base, "source": constant(source, rows),
     }  # fmt: skip
     write_table("samples", columns, run_id, folder)
     frames = [list(one) for one in profile.stacks]

@@ -10,9 +10,10 @@ from .samplers import GpuMetrics, ThreadStates
 from .scalene import ScaleneSource
 from .source import Head, Source
 from .torch import TorchSource
+from .viztracer import VizTracerSource
 
 NSYS = NsysSource()
-PROFILERS: tuple[Source, ...] = (PySpySource(), TorchSource(), ScaleneSource())
+PROFILERS: tuple[Source, ...] = (PySpySource(), VizTracerSource(), TorchSource(), ScaleneSource())
 """Others that users run themselves."""
 SOURCES: tuple[Source, ...] = (NSYS, ThreadStates(), *PROFILERS, GpuMetrics())
 

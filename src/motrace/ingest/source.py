@@ -217,11 +217,6 @@ def write_events(events: Mapping[str, pa.Table], run_id: str, by_ns: int, folder
     return (min(edges), max(edges)) if edges else None
 
 
-def words(word: str, rows: int) -> pa.DictionaryArray:
-    """A column of one word."""
-    return pa.array([word] * rows, pa.string()).dictionary_encode()
-
-
 def loop_ranges(run: RunRecording) -> Ranges:
     """Spans and frames of the loop thread that had ended, on CLOCK_MONOTONIC."""
     done = run.loop.rows(run.loop.closed)
