@@ -151,7 +151,8 @@ def profile_line(told: dict[str, Any]) -> str:
     rows += [(f"{row['file']}:{row['line']}", "hint") for row in told.get("hints", [])]
     rows += [
         (row["name"], f"{ms(row['total_ns'])} ms")
-        for row in [*told.get("gpu_work", []), *told.get("ranges", []), *told.get("operators", [])]
+        for key in ("gpu_work", "ranges", "operators", "own_time")
+        for row in told.get(key, [])
     ]
     most = ", ".join(f"{name} {value}" for name, value in rows[:3]) or "nothing"
     return f"your {told['tool']} file {told['file']} ({told['format']}), {whose}; times {told['times']}; most: {most}"
