@@ -109,11 +109,6 @@ class ThreadSamples:
         return kept.add_column(0, "t_ns", pa.array(t_ns))
 
 
-def read_thread_states(path: Path) -> pa.Table:
-    """The states in a file, see ``ThreadSamples.states``. Raises MotraceError."""
-    return read(path).states()
-
-
 def read(path: Path) -> ThreadSamples:
     """Read either file, up to where it was written or cut off. Raises MotraceError."""
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from .enums import LAUNCHER, NSYS_THREAD, SEVERITIES
-from .source import NULL, READ_ERRORS, TEXT_CHARS, Ints, Query, Source, first_rows, rows_of
+from .source import NULL, READ_ERRORS, Ints, Query, Source, first_rows, rows_of
 from .strings import Strings
 
 _Number = TypeVar("_Number", int, Ints)
@@ -38,8 +38,7 @@ class NsysTrace:
     ``utc_start_ns`` is the wall clock at time 0. ``processes`` and ``threads`` are
     names by pid and by (pid, tid), of all that nsys saw on the machine but without its own threads;
     ``profiled`` are the processes that it traced. ``gpus`` are names by CUDA
-    device. ``overhead_ns`` is time that the profiler took inside the measured processes for its own
-    set-up, as a union. ``warnings`` says what is damaged, what is missing and what nsys complained of.
+    device. ``warnings`` says what is damaged, what is missing and what nsys complained of.
     """
 
     path: Path
@@ -54,7 +53,6 @@ class NsysTrace:
     threads: dict[tuple[int, int], str] = field(default_factory=dict)
     profiled: frozenset[int] = frozenset()
     gpus: dict[int, str] = field(default_factory=dict)
-    overhead_ns: int = 0
     warnings: list[str] = field(default_factory=list)
     _strings: Strings | None = None
 
@@ -79,7 +77,7 @@ class NsysTrace:
 
 def describe(trace: NsysTrace) -> None:
     """Fill in what the export says about itself. What can't be read becomes a warning."""
-    for fill in (_metadata, _clock, _strings, _names, _gpus, _diagnostics, _overhead):
+    for fill in (_metadata, _clock, _strings, _names, _gpus, _diagnostics):
         _try(trace, fill)
 
 
@@ -174,19 +172,3 @@ def _diagnostics(trace: NsysTrace) -> None:
         trace.warn(text)
     if len(said) > _MOST_DIAGNOSTICS:
         trace.warn(f"nsys: {len(said) - _MOST_DIAGNOSTICS} more warnings")
-
-
-def _overhead(trace: NsysTrace) -> None:
-    begins: list[Any] = []
-    ends: list[Any] = []
-    for table in OVERHEAD:
-        for batch in first_rows(trace.source, Query(table, ints=("start", "end")), 8 * TEXT_CHARS):
-            usable = (batch["start"] > -NEVER_ENDS) & (batch["end"] < NEVER_ENDS) & (batch["end"] > batch["start"])
-            begins.append(batch["start"][usable])
-            ends.append(batch["end"][usable])
-    if begins:
-        start, end = np.concatenate(begins), np.concatenate(ends)
-        order = np.argsort(start, kind="stable")
-        reach = np.maximum.accumulate(end[order]) if len(order) else end
-        before = np.concatenate(([start.min()], reach[:-1])) if len(order) else end
-        trace.overhead_ns = int(np.maximum(reach - np.maximum(start[order], before), 0).sum())
