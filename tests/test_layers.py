@@ -17,7 +17,7 @@ EDGE = {"errors", "output", "redaction", "run_folder"}
 """Errors, and how files are written."""
 PURE_BASE = {"errors", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
 MAY_IMPORT = {
-    "errors": set(), "escape": set(), "output": set(), "redaction": set(), "own_paths": set(), "vocabulary": set(),
+    "errors": set(), "escape": set(), "output": set(), "redaction": {"output"}, "own_paths": set(), "vocabulary": set(),
     "thread_roles": set(), "vulkan_adapter": {"errors"}, "environment": {"__init__"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},

@@ -12,10 +12,11 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from .. import run_folder
 from ..record import boot
+from ..run_folder import JsonObject
 
 ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.py", "vocabulary.py", "record")
 
@@ -34,15 +35,25 @@ class Command:
         return {**os.environ, **self.env}
 
 
-def worker_command(options: Any, run_dir: Path) -> Command:
-    """The process of a run: the command that ``options`` make, else a worker of ours in our own environment."""
-    make = getattr(options, "command", None)
-    if make is not None:
-        command: Command = make(run_dir)
-        return command
+class Asked(Protocol):
+    """What a run is asked to do: ``Options`` of a workload, or a ``Program``."""
+
+    @property
+    def mode(self) -> str:
+        """The run's mode."""
+
+    def as_json(self) -> JsonObject:
+        """The form in which the manifest holds it."""
+
+    def command(self, run_dir: Path) -> Command:
+        """The process of a run; what it needs is written into the run's folder, which is there."""
+
+
+def worker(options: JsonObject, run_dir: Path) -> Command:
+    """A worker of ours in our own environment."""
     descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
     with open(descriptor, "w") as file:
-        json.dump(options.as_json(), file)
+        json.dump(options, file)
     return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
 
 
