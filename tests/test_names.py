@@ -15,6 +15,7 @@ import motrace
 from motrace.analysis import load
 from motrace.commands import analyze, compare
 from motrace.dataset import tables
+from motrace.dataset.frames import phase_column, phases_of, wide
 from tests.conftest import ROOT
 from tests.readers.exports import Export
 
@@ -38,7 +39,7 @@ def report_keys() -> set[str]:
 
 NAMES = sorted(
     {name for schema in tables.SCHEMAS.values() for name in schema.names}
-    | {*tables.frames_schema(()).names, *report_keys(), *keyword.kwlist}
+    | {*tables.SCHEMAS["frames"].names, *report_keys(), *keyword.kwlist}
     | {"wall", "phase run", "phase phase run", "phase ", "ns", "items", "keys", "self", "loop", "glue", "unattributed"}
     | {"a b", "a.b", "ü", "名前", "None", "__class__", "loop and drain", "[/]", "[bold]", "a|b", "<b>", "0", "-"}
     | {"{{ x }}", "%s"}
@@ -100,17 +101,17 @@ def test_no_name_is_one_of_ours(source: Any, tmp_path: Path) -> None:
     expected = NAMES if source is recorded else PLAIN
     (pool,) = report["modes"].values()
     assert set(expected) <= set(run["phases"]) and set(expected) <= set(pool["phases"])
-    frames = pq.read_table(out / "frames.parquet")
+    frames = wide(*(pq.read_table(out / f"{name}.parquet") for name in ("frames", "frame_phases")))
     assert len(set(frames.column_names)) == len(frames.column_names)
     for name in expected:
-        times = frames[tables.phase_column(name)].to_pylist()
+        times = frames[phase_column(name)].to_pylist()
         assert sum(times) == run["phases"][name]["total_ns"] > 0, name
     assert "名前" in (out / "report.md").read_text() and "名前" in (out / "report.html").read_text()
     assert compare.main([str(path), str(path)]) == 0
 
 
 def test_columns_of_phases_are_told_apart() -> None:
-    columns = [tables.phase_column(name) for name in NAMES]
-    assert len({*columns, *tables.frames_schema(()).names}) == len(NAMES) + len(tables.frames_schema(()).names)
-    assert tables.phases_of(columns) == NAMES
-    assert tables.phase_column("capture") == "capture"
+    columns = [phase_column(name) for name in NAMES]
+    assert len({*columns, *tables.SCHEMAS["frames"].names}) == len(NAMES) + len(tables.SCHEMAS["frames"].names)
+    assert phases_of(columns) == NAMES
+    assert phase_column("capture") == "capture"

@@ -39,7 +39,7 @@ def columns(schema: pa.Schema) -> str:
 
 def table_page(name: str, before: str) -> str:
     """The page of a table, its columns brought up to date."""
-    schema = tables.frames_schema(("PHASE",)) if name == "frames" else tables.SCHEMAS[name]
+    schema = tables.SCHEMAS[name]
     head, _, rest = before.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}{columns(schema)}{END}{tail}"

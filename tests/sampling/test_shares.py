@@ -10,6 +10,7 @@ import pytest
 
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables, residual_ns
+from motrace.dataset.frames import wide
 from motrace.readers.run import load_run
 from tests.conftest import PROGRAMS
 
@@ -39,7 +40,7 @@ def by_phase(rows: pd.DataFrame, column: str, value: str, ns: str = "ns") -> pd.
 def test_sums_are_exact(measured: Any) -> None:
     _, rows, tables = measured
     assert residual_ns(tables) == 0
-    frames = tables["frames"].to_pandas()
+    frames = wide(tables["frames"], tables["frame_phases"]).to_pandas()
     assert len(frames) == REPEATS
     for frame in frames.itertuples():
         assert rows[rows["frame"] == frame.frame]["ns"].sum() == frame.end_ns - frame.start_ns

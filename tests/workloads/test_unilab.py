@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from motrace.analysis import Analysis, load, write
+from motrace.dataset.frames import wide
 from motrace.errors import MotraceError, UsageError
 from motrace.record.table import parse
 from motrace.report.isaaclab.schema import PlayBundle
@@ -132,7 +133,7 @@ def test_robots_that_lose_the_motion_are_reset_in_the_frame_that_says_so(tmp_pat
     analysis = load(tmp_path / "x")
     told = analysis.report["modes"]["none"]["episodes"]
     assert told["terminated"] == told["resets"] >= 1 and told["success_rate"] == 0.0
-    frames = analysis.tables["frames"].to_pandas()
+    frames = wide(analysis.tables["frames"], analysis.tables["frame_phases"]).to_pandas()
     ended = analysis.tables["episodes"].to_pandas().query("reason == 'terminated'")
     assert set(ended["end_step"]) == set(frames[frames["reset"] > 0]["frame"]), "the span of UniLab's own reset"
     with_reset = frames[frames["reset"] > 0]

@@ -29,6 +29,7 @@ def build_tables(analysis: RunAnalysis) -> dict[str, pa.Table]:
         "clocks": _clocks_table(analysis),
         "segments": _segments_table(analysis),
         "frames": frames,
+        "frame_phases": _frame_phases_table(analysis, frames),
         "attribution": _attribution_table(analysis),
         "episodes": episodes_table(analysis, frames),
         **trace_tables(analysis, frames),
@@ -198,30 +199,41 @@ def inclusive_ns(analysis: RunAnalysis) -> dict[str, Array]:
 
 
 def _frames_table(analysis: RunAnalysis) -> pa.Table:
-    spans, pieces, origin = analysis.spans, analysis.pieces, analysis.origin_ns
+    spans, origin = analysis.spans, analysis.origin_ns
     frames = loop_frames(analysis)
-    numbers = spans.value[frames]
-    position = {int(number): row for row, number in enumerate(numbers)}
-    row_of_piece = np.array([position.get(int(number), -1) for number in pieces.frame], np.int64)
-    inside = row_of_piece >= 0
-    phases: dict[str, Array] = {}
-    for phase, ns in sorted(inclusive_ns(analysis).items()):
-        per_frame = np.zeros(len(frames), np.int64)
-        np.add.at(per_frame, row_of_piece[inside], ns[inside])
-        if per_frame.any():
-            phases[phase] = per_frame
     segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
     return tables.make(
-        tables.frames_schema(phases),
+        tables.SCHEMAS["frames"],
         {
             "run": _words(analysis.run_id, len(frames)),
-            "frame": numbers,
+            "frame": spans.value[frames],
             "start_ns": spans.start_ns[frames] - origin,
             "end_ns": spans.end_ns[frames] - origin,
-            **{tables.phase_column(phase): per_frame for phase, per_frame in phases.items()},
             "warmup": [analysis.segments[index].name == "warmup" for index in segment_of],
         },
     )
+
+
+def _frame_phases_table(analysis: RunAnalysis, frames: pa.Table) -> pa.Table:
+    numbers = frames.column("frame").to_numpy()
+    position = {int(number): row for row, number in enumerate(numbers)}
+    row_of_piece = np.array([position.get(int(number), -1) for number in analysis.pieces.frame], np.int64)
+    inside = row_of_piece >= 0
+    words: list[str] = []
+    codes: list[Array] = []
+    rows: list[Array] = []
+    times: list[Array] = []
+    for phase, ns in sorted(inclusive_ns(analysis).items()):
+        per_frame = np.zeros(len(numbers), np.int64)
+        np.add.at(per_frame, row_of_piece[inside], ns[inside])
+        some = np.flatnonzero(per_frame)
+        codes.append(np.full(len(some), len(words)))
+        words.append(phase)
+        rows.append(some)
+        times.append(per_frame[some])
+    joined = [np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in (codes, rows, times)]
+    columns = {"frame": numbers[joined[1]], "phase": encoded(joined[0], words), "ns": joined[2]}
+    return tables.make(tables.SCHEMAS["frame_phases"], {"run": _words(analysis.run_id, len(joined[0])), **columns})
 
 
 def _segment_at(segments: list[Segment], times: Array) -> list[int]:

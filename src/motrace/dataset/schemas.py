@@ -6,8 +6,6 @@ dictionary-encoded. ``docs/tables/`` has a page for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pyarrow as pa
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -25,6 +23,23 @@ _END = _field("end_ns", pa.int64(), "end", "ns")
 _FRAME = _field("frame", pa.int64(), "frame number from 0, warm-up included; null outside frames", nullable=True)
 
 SCHEMAS: dict[str, pa.Schema] = {
+    "frames": pa.schema(
+        [
+            _RUN,
+            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
+            _START,
+            _END,
+            _field("warmup", pa.bool_(), "true if the frame is kept out of the statistics"),
+        ]
+    ),
+    "frame_phases": pa.schema(
+        [
+            _RUN,
+            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
+            _field("phase", _WORD, "the phase"),
+            _field("ns", pa.int64(), "time in the phase, its children included; no row where it is 0", "ns"),
+        ]
+    ),
     "spans": pa.schema(
         [
             _RUN,
@@ -268,30 +283,3 @@ EVENT_TABLES = (
     "lines",
 )
 """Tables that collectors fill: absent where none did, streamed, never held in memory as a whole."""
-
-
-_FRAMES_LEADING = (_RUN, _field("frame", pa.int64(), "frame number from 0, warm-up included"), _START, _END)
-_FRAMES_LAST = _field("warmup", pa.bool_(), "true if the frame is kept out of the statistics")
-_PHASE_PREFIX = "phase "
-
-
-def frames_schema(phases: Iterable[str]) -> pa.Schema:
-    """The schema of ``frames``, which has one column for each phase that occurs."""
-    return pa.schema([*_FRAMES_LEADING, *(_phase_field(phase) for phase in phases), _FRAMES_LAST])
-
-
-def _phase_field(phase: str) -> pa.Field:
-    field = _field(phase_column(phase), pa.int64(), f"time in the phase {phase}, its children included", "ns")
-    return field.with_metadata({**field.metadata, "phase": phase})
-
-
-def phase_column(phase: str) -> str:
-    """The column of ``frames`` that a phase has: its name, which programs choose, set apart from our own columns'."""
-    ours = (*(field.name for field in _FRAMES_LEADING), _FRAMES_LAST.name)
-    return f"{_PHASE_PREFIX}{phase}" if phase in ours or phase.startswith(_PHASE_PREFIX) else phase
-
-
-def phases_of(columns: Iterable[str]) -> list[str]:
-    """The phases that the columns of ``frames`` are of."""
-    ours = frames_schema(()).names
-    return [column.removeprefix(_PHASE_PREFIX) for column in columns if column not in ours]

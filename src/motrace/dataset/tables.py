@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import output
-from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, frames_schema, phase_column, phases_of
+from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES
 
 __all__ = [
-    "EVENT_TABLES", "SCHEMAS", "SPARSE_TABLES", "check", "concatenate", "frames_schema", "make", "no_rows",
-    "one_below_the_other", "phase_column", "phases_of", "write",
+    "EVENT_TABLES", "SCHEMAS", "SPARSE_TABLES",
+    "check", "concatenate", "make", "no_rows", "one_below_the_other", "write",
 ]  # fmt: skip
 
 
@@ -63,26 +62,12 @@ def concatenate(files: list[Path], path: Path) -> None:
 
 def no_rows() -> dict[str, pa.Table]:
     """Every table that a run has, empty: for profiles that belong to no run."""
-    names = [name for name in SCHEMAS if name not in EVENT_TABLES]
-    return {name: SCHEMAS[name].empty_table() for name in names} | {"frames": frames_schema(()).empty_table()}
+    return {name: SCHEMAS[name].empty_table() for name in SCHEMAS if name not in EVENT_TABLES}
 
 
 def one_below_the_other(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
-    """The tables of several runs joined; a phase that a run has not took 0 ns there. Raises ValueError as ``check``."""
-    joined = {
-        name: pa.concat_tables([part[name] for part in parts]).unify_dictionaries()
-        for name in parts[0]
-        if name != "frames"
-    }
-    phases = sorted({phase for part in parts for phase in phases_of(part["frames"].column_names)})
-    schema = frames_schema(phases)
-    same = []
-    for part in parts:
-        frames = part["frames"]
-        zero = pa.array(np.zeros(frames.num_rows, np.int64))
-        columns = [frames[name] if name in frames.column_names else zero for name in schema.names]
-        same.append(pa.table(columns, schema=schema))
-    joined["frames"] = pa.concat_tables(same).unify_dictionaries()
+    """The tables of several runs joined. Raises ValueError as ``check``."""
+    joined = {name: pa.concat_tables([part[name] for part in parts]).unify_dictionaries() for name in parts[0]}
     for name, table in joined.items():
-        check(table, schema if name == "frames" else SCHEMAS[name])
+        check(table, SCHEMAS[name])
     return joined

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..attribution.run import RunAnalysis
+from ..dataset.frames import wide
 from ..record.episodes import END, RESET, TERMINATED, TRUNCATED
 from .run_groups import pool_of
 
@@ -22,12 +23,15 @@ def run_episodes(analysis: RunAnalysis, made: dict[str, pa.Table]) -> Json | Non
     if found is None:
         return None
     rules = {"envs": found.envs, "success_rule": found.success or None, "reward_rule": found.reward or None}
-    return {**rules, **summarise_episodes(made["episodes"].to_pandas(), made["frames"].to_pandas())}
+    return {
+        **rules,
+        **summarise_episodes(made["episodes"].to_pandas(), wide(made["frames"], made["frame_phases"]).to_pandas()),
+    }
 
 
 def mode_episodes(runs: list[Json], joined: dict[str, pa.Table]) -> dict[str, Json | None]:
     """What the episodes of each mode's pooled runs say; see ``pool_modes``."""
-    episodes, frames = joined["episodes"].to_pandas(), joined["frames"].to_pandas()
+    episodes, frames = joined["episodes"].to_pandas(), wide(joined["frames"], joined["frame_phases"]).to_pandas()
     pools: dict[str, list[Json]] = {}
     for run in runs:
         pools.setdefault(pool_of(run), []).append(run)

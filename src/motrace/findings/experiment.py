@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ..dataset.frames import wide
 from .benchmark_rows import benchmark_rows
 from .bottleneck import judge
 from .compare import record_against_none, rungs, same_states
@@ -39,7 +40,8 @@ def experiment_report(
         warnings.append("the runs did not end in the same simulation state: they did not do the same work")
     warnings += _experiment_warnings(experiment)
     cost = observers_cost(summaries)
-    modes = pool_modes(summaries, joined["frames"], cost)
+    frames = wide(joined["frames"], joined["frame_phases"])
+    modes = pool_modes(summaries, frames, cost)
     for name, found in (("episodes", mode_episodes(summaries, joined)), ("runtime", mode_runtimes(summaries, joined))):
         for mode, told in found.items():
             modes[mode][name] = told

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..attribution.run import FOREIGN
-from ..dataset.tables import phase_column
+from ..dataset.frames import phase_column
 from ..sampling.shares import queued_shares
 from ..sampling.transfer_causes import buckets_of, compose
 from ..sampling.transfer_samples import EVIDENCE, lend_samples

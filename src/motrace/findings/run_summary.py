@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ..attribution.run import RunAnalysis
 from ..attribution.tables import inclusive_ns, residual_ns
-from ..dataset.tables import phase_column, phases_of
+from ..dataset.frames import phase_column, phases_of, wide
 from ..sampling.transfer_causes import most
 from ..statistics.intervals import Distribution
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, SEGMENTS
@@ -34,7 +34,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
     """The entry of report.json's ``runs`` for a run."""
     recording, manifest = analysis.recording, analysis.recording.manifest
     workload = manifest.get("workload") or {}
-    frames = tables["frames"].to_pandas()
+    frames = wide(tables["frames"], tables["frame_phases"]).to_pandas()
     kept = frames[~frames["warmup"]]
     segments = segment_walls(analysis)
     loop_ns, drain_ns = segments.get("loop", 0), segments.get("drain", 0)
@@ -151,7 +151,7 @@ def phase_statistics(analysis: RunAnalysis, kept: Any, loop_ns: int) -> dict[str
     parents = _span_parents(analysis)
     first_seen = {name: int(np.flatnonzero(phases == name)[0]) for name in dict.fromkeys(pieces.phase)}
     statistics: dict[str, Json] = {}
-    for name in sorted(phases_of(kept.columns), key=lambda name: (name == "glue", first_seen.get(name, 0))):
+    for name in sorted(phases_of(list(kept.columns)), key=lambda name: (name == "glue", first_seen.get(name, 0))):
         values = kept[phase_column(name)].to_numpy()
         if values.any():
             statistics[name] = {

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ..dataset.frames import wide
 from .episodes import spread
 from .run_groups import pool_of
 
@@ -22,7 +23,7 @@ def mode_runtimes(runs: list[Json], joined: dict[str, pa.Table]) -> dict[str, Js
     Over runs: ``startup_s`` by phase, ``first_frame_s``, ``cpu_pct`` (of one core, children included),
     ``ram_bytes`` (each run's peak). ``gpu`` by sensor, null where none was read.
     """
-    frames = joined["frames"].to_pandas()
+    frames = wide(joined["frames"], joined["frame_phases"]).to_pandas()
     pools: dict[str, list[Json]] = {}
     for run in runs:
         pools.setdefault(pool_of(run), []).append(run)

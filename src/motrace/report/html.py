@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..dataset.frames import phase_column, phases_of, wide
 from .format import templates
 from .sections import leading, sections
 
@@ -51,7 +52,7 @@ class Strip:
 
 def render_html(report: dict[str, Any], tables: dict[str, pa.Table]) -> str:
     """The report as one HTML file."""
-    strips = [_strip(run, tables["frames"]) for run in report["runs"]]
+    strips = [_strip(run, wide(tables["frames"], tables["frame_phases"])) for run in report["runs"]]
     page = templates().get_template("report.html")
     return page.render(
         report=report,
@@ -67,7 +68,7 @@ def _strip(run: dict[str, Any], frames: pa.Table) -> Strip:
     """One bar per frame; where there are more frames than fit, one for the mean of some in a row."""
     table = frames.to_pandas()
     table = table[table["run"] == run["run_id"]]
-    column_of = {field.metadata[b"phase"].decode(): field.name for field in frames.schema if b"phase" in field.metadata}
+    column_of = {phase: phase_column(phase) for phase in phases_of(frames.column_names)}
     phases = [name for name, phase in run["phases"].items() if phase["parent"] is None]
     count = len(table)
     if not count:

@@ -1,0 +1,57 @@
+"""Frames with their phases: the long table ``frame_phases``, by row of ``frames``, and as columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .schemas import SCHEMAS
+
+Array = np.ndarray[Any, Any]
+PREFIX = "phase "
+
+
+def phase_times(frames: pa.Table, frame_phases: pa.Table) -> dict[str, Array]:
+    """For each phase its time in each row of ``frames``, ns (int64, 0 where it has none); phases sorted by name."""
+    runs = pc.unique(frames.column("run").cast("string"))
+    rows, keys = _keys(frames, runs), _keys(frame_phases, runs)
+    order = np.argsort(rows, kind="stable")
+    place = np.searchsorted(rows[order], keys)
+    place = np.minimum(place, max(0, len(rows) - 1))
+    known = (rows[order][place] == keys) if len(rows) else np.zeros(len(keys), bool)
+    phase = frame_phases.column("phase").cast("string")
+    words = sorted(set(pc.unique(phase).to_pylist()))
+    code = pc.index_in(phase, pa.array(words, pa.string())).to_numpy()
+    ns = frame_phases.column("ns").to_numpy()
+    out: dict[str, Array] = {}
+    for number, word in enumerate(words):
+        mine = known & (code == number)
+        out[word] = np.zeros(len(rows), np.int64)
+        out[word][order[place[mine]]] = ns[mine]
+    return out
+
+
+def _keys(table: pa.Table, runs: pa.Array) -> Array:
+    """One number for each (run, frame); -1 for a run that is not among ``runs``."""
+    run = pc.fill_null(pc.index_in(table.column("run").cast("string"), runs), -1).to_numpy().astype(np.int64)
+    return np.where(run >= 0, run << 40 | table.column("frame").to_numpy(), -1)
+
+
+def wide(frames: pa.Table, frame_phases: pa.Table) -> pa.Table:
+    """``frames`` with a column for each phase that occurs, ns: the view for people; see ``phase_column``."""
+    for phase, ns in phase_times(frames, frame_phases).items():
+        frames = frames.append_column(phase_column(phase), pa.array(ns))
+    return frames
+
+
+def phase_column(phase: str) -> str:
+    """The column of a phase in the wide view: its name, which programs choose, set apart from our own columns'."""
+    return f"{PREFIX}{phase}" if phase in SCHEMAS["frames"].names or phase.startswith(PREFIX) else phase
+
+
+def phases_of(columns: list[str]) -> list[str]:
+    """The phases that the columns of the wide view are of."""
+    return [column.removeprefix(PREFIX) for column in columns if column not in SCHEMAS["frames"].names]
