@@ -15,7 +15,7 @@ from .. import environment, run_folder
 from ..collect import registry
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
-from ..run_folder import JsonObject, JsonValue
+from ..run_folder import JsonObject
 from ..vulkan_adapter import is_software
 from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
@@ -202,7 +202,8 @@ def run(args: argparse.Namespace) -> int:
     console = Terminal()
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
         console.print(line)
-    described: JsonObject = {**environment.collect(home), **plan.options.environment()}
+    machine = environment.collect(home)
+    described: JsonObject = {**environment.as_json(machine), **plan.options.environment()}
     facts: JsonObject = {
         "schema_version": run_folder.SCHEMA_VERSION,
         "experiment": name,
@@ -226,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
-    warn_of_space(console, plan.options, described.get("disk_free_bytes"))
+    warn_of_space(console, plan.options, machine.disk_free_bytes)
     done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
     return _finish(home, facts, done, console)
 
@@ -238,7 +239,7 @@ def command_line() -> list[str]:
     return [*module, *sys.argv[1:]]
 
 
-def warn_of_space(console: Terminal, options: Options | Program, disk: JsonValue = None) -> None:
+def warn_of_space(console: Terminal, options: Options | Program, disk_bytes: int | None = None) -> None:
     """Say where memory or disk may not do."""
     needed = options.frames * options.width * options.height * 3
     import psutil
@@ -248,8 +249,8 @@ def warn_of_space(console: Terminal, options: Options | Program, disk: JsonValue
         console.print(
             f"warning: all frames are held until the end: {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB of memory are free"
         )
-    if isinstance(disk, int) and disk < 1 << 30:
-        console.print(f"warning: low disk: {disk / 1e6:.0f} MB are free")
+    if disk_bytes is not None and disk_bytes < 1 << 30:
+        console.print(f"warning: low disk: {disk_bytes / 1e6:.0f} MB are free")
 
 
 def _finish(home: Path, facts: JsonObject, done: Done, console: Terminal) -> int:

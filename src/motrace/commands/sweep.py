@@ -129,7 +129,7 @@ def _begin(args: argparse.Namespace, plan: SweepPlan, name: str, now: datetime) 
         "status": run_folder.RUNNING,
         "command": command,
         "adapter": plan.adapter,
-        "environment": {**environment.collect(home), **plan.options.environment()},
+        "environment": {**environment.as_json(environment.collect(home)), **plan.options.environment()},
         "runs": [],
         "results": None,
     }

@@ -22,7 +22,7 @@ from ..record.nvtx_ranges import profiler_attached
 from ..run_folder import JsonObject, Manifest
 from ..vulkan_adapter import parse_adapter
 from .competition import Competition
-from .process import Asked, Command
+from .process import Asked, ProcessCommand
 from .video import VideoFacts, missing_frames, probe
 from .watch import Interrupts, await_birth, reap, spawn, watch
 
@@ -96,7 +96,7 @@ def launch(
 
 def _live(
     run_dir: Path,
-    own: Command,
+    own: ProcessCommand,
     team: Team,
     interrupts: Interrupts,
     progress: Callable[[int], None],

@@ -9,7 +9,7 @@ from typing import cast
 
 from ..errors import UsageError, close_to
 from ..run_folder import JsonObject, JsonValue
-from .process import Command, worker
+from .process import ProcessCommand, worker
 
 MODES = ("record", "capture", "none")
 """record: everything. capture: pictures are made and dropped. none: the same steps, no renderer."""
@@ -101,7 +101,7 @@ class Options:
         values["workload_args"] = tuple(cast("list[str]", values.get("workload_args", ())))
         return cls(**values)  # type: ignore[arg-type]  # as ``as_json`` wrote them
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run: a worker of ours, in our own environment."""
         return worker(self.as_json(), run_dir)
 

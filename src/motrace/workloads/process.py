@@ -22,7 +22,7 @@ ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.p
 
 
 @dataclass(frozen=True)
-class Command:
+class ProcessCommand:
     """A process to start. ``env`` is added to our own environment, ``cwd`` None is our current folder."""
 
     argv: tuple[str, ...]
@@ -45,27 +45,27 @@ class Asked(Protocol):
     def as_json(self) -> JsonObject:
         """The form in which the manifest holds it."""
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; what it needs is written into the run's folder, which is there."""
 
 
-def worker(options: JsonObject, run_dir: Path) -> Command:
+def worker(options: JsonObject, run_dir: Path) -> ProcessCommand:
     """A worker of ours in our own environment."""
     descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
     with open(descriptor, "w") as file:
         json.dump(options, file)
-    return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
+    return ProcessCommand((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
 
 
 def foreign(
     python: tuple[str, ...], words: tuple[str, ...], run_dir: Path, cwd: Path | None = None, stdin: int | None = None
-) -> Command:
+) -> ProcessCommand:
     """A program under ``record.boot``: ``python`` is its interpreter with its options, ``words`` what comes after."""
     home = _recorder_home()
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     env = {"PYTHONPATH": path, boot.PATH_VARIABLE: home}
     argv = (*python, "-m", boot.__name__, str(run_dir.absolute()), *words)
-    return Command(argv, env, cwd, subprocess.DEVNULL if stdin is None else stdin)
+    return ProcessCommand(argv, env, cwd, subprocess.DEVNULL if stdin is None else stdin)
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from ..errors import MotraceError, UsageError
 from ..record.boot import InstrumentPlan
 from ..record.table import parse
 from ..run_folder import JsonObject
-from .process import Command, foreign
+from .process import ProcessCommand, foreign
 
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 OLDEST = (3, 10)
@@ -115,7 +115,7 @@ class Program:
         """The form in which manifests hold it: the command as it was typed."""
         return {"workload": self.workload, "instrument": self.source, "command": [*self.python, *self.words]}
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; writes its plan into the run's folder, which is there."""
         write_plan(run_dir, self.table, self.mode, {})
         return foreign(self.python, self.words, run_dir, stdin=None if _stdin_is_terminal() else 0)

@@ -11,7 +11,7 @@ import argparse
 import functools
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -21,7 +21,7 @@ from .. import environment
 from ..errors import MotraceError, UsageError, close_to
 from ..run_folder import JsonObject
 from .options import UNILAB, Options, RunContext
-from .process import Command, foreign
+from .process import ProcessCommand, foreign
 from .program import Interpreter, ask_python, read_table, write_plan
 
 TABLES = Path(__file__).with_suffix(".toml")
@@ -93,7 +93,7 @@ class Eval:
             "python": self.found.version_text,
             "packages": packages,
             "commits": self.found.commits,
-            "motrixsim_build": build,
+            "motrixsim_build": asdict(build) if build is not None else None,
             "layout": self.layout.name,
             "command": ["eval", *self.argv],
         }
@@ -138,7 +138,7 @@ class UniLabOptions(Options):
             raise UsageError(f"{clash[0]} is set by --num-envs, --frames and --seed: leave it out after `--`")
         return (*self.eval.overrides, *(f"{key}={value}" for key, value in sizes.items()))
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; writes its plan into the run's folder, which is there."""
         assert self.eval is not None, "prepare makes the eval"
         values: JsonObject = {"width": self.width, "height": self.height, "warmup": self.warmup}
