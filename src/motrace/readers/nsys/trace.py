@@ -88,13 +88,14 @@ def _try(trace: NsysTrace, fill: Callable[[NsysTrace], None]) -> None:
         trace.warn(f"damaged: {one_line(error)}")
 
 
-def one_line(error: object) -> str:
+def one_line(error: BaseException) -> str:
     """The first line of an error's text."""
     return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST_DIAGNOSTIC]
 
 
 def _metadata(trace: NsysTrace) -> None:
-    found = dict(rows_of(trace.source, Query("META_DATA_EXPORT", texts=("name", "value"))))
+    query = Query("META_DATA_EXPORT", texts=("name", "value"))
+    found = {name: value for _, (name, value) in rows_of(trace.source, query)}
     trace.product_version = found.get("EXPORT_PRODUCT_VERSION") or ""
     trace.schema_version = found.get("EXPORT_SCHEMA_VERSION") or ""
     if not found:
@@ -106,11 +107,15 @@ def _metadata(trace: NsysTrace) -> None:
 
 
 def _clock(trace: NsysTrace) -> None:
-    for (utc,) in rows_of(trace.source, Query("TARGET_INFO_SESSION_START_TIME", ints=("utcEpochNs",)), 1)[:1]:
-        trace.utc_start_ns = utc
-    for (duration,) in rows_of(trace.source, Query("ANALYSIS_DETAILS", ints=("duration",)), 1)[:1]:
-        if duration is not None and 0 < duration < NEVER_ENDS:
-            trace.duration_ns = duration
+    trace.utc_start_ns = _first(trace, "TARGET_INFO_SESSION_START_TIME", "utcEpochNs")
+    duration = _first(trace, "ANALYSIS_DETAILS", "duration")
+    if duration is not None and 0 < duration < NEVER_ENDS:
+        trace.duration_ns = duration
+
+
+def _first(trace: NsysTrace, table: str, column: str) -> int | None:
+    (number,), _ = next(rows_of(trace.source, Query(table, ints=(column,)), 1), ((None,), ()))
+    return number
 
 
 def _strings(trace: NsysTrace) -> None:
@@ -134,7 +139,8 @@ def _names(trace: NsysTrace) -> None:
     trace.profiled = _profiled(trace) or frozenset(
         pid for (pid, _), (_, _, name) in best.items() if name.startswith(NSYS_THREAD)
     )
-    for global_pid, pid, name in rows_of(trace.source, Query("PROCESSES", ints=("globalPid", "pid"), texts=("name",))):
+    processes = Query("PROCESSES", ints=("globalPid", "pid"), texts=("name",))
+    for (global_pid, pid), (name,) in rows_of(trace.source, processes):
         number = pid if pid is not None else pid_of(global_pid) if global_pid is not None else None
         if number is not None and name:
             trace.processes[number] = name.rsplit("/", 1)[-1]
@@ -156,7 +162,8 @@ def _profiled(trace: NsysTrace) -> frozenset[int]:
 
 
 def _gpus(trace: NsysTrace) -> None:
-    for number, cuda, name in rows_of(trace.source, Query("TARGET_INFO_GPU", ints=("id", "cuDevice"), texts=("name",))):
+    query = Query("TARGET_INFO_GPU", ints=("id", "cuDevice"), texts=("name",))
+    for (number, cuda), (name,) in rows_of(trace.source, query):
         device = cuda if cuda is not None else number
         if device is not None and name:
             trace.gpus[device] = name
@@ -165,7 +172,7 @@ def _gpus(trace: NsysTrace) -> None:
 def _diagnostics(trace: NsysTrace) -> None:
     query = Query("DIAGNOSTIC_EVENT", ints=("severity",), texts=("text",), among={"severity": tuple(SEVERITIES)})
     said: dict[str, None] = {}
-    for severity, text in rows_of(trace.source, query):
+    for (severity,), (text,) in rows_of(trace.source, query):
         if severity in SEVERITIES and text:
             said[f"nsys {SEVERITIES[severity]}: {' '.join(text.split())[:_LONGEST_DIAGNOSTIC]}"] = None
     for text in list(said)[:_MOST_DIAGNOSTICS]:
