@@ -18,17 +18,15 @@ from .attribution.tables import build_tables
 from .attribution.windows import Trace
 from .collect.nsys import find_nsys
 from .dataset import tables
-from .dataset.event_store import EventStore
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
 from .findings.run_summary import summarise
-from .ingest.discover import STREAM, RunSources, Sources, find, name_of
+from .ingest.discover import RunSources, Sources, find, name_of
 from .ingest.load_run import read_run
-from .ingest.match_runs import OwnFile
-from .ingest.user_profiles import read_own
+from .ingest.nsys import STREAM
 from .own_paths import shortened
 from .readers.nsys.export import Exporter
-from .readers.run import RunRecording
+from .readers.recording import RunRecording
 from .redaction import redacted
 
 Json = dict[str, Any]
@@ -74,14 +72,19 @@ def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
         try:
             return _analysed(recording, trace)
         except Exception as error:
-            if trace is None or source.is_trace:
+            if trace is None or recording is None or source.is_trace:
                 raise
             recording.warnings.append(reason("what profilers recorded of it is left out", error))
         return _analysed(recording, None)
     return _OneRun(None, {}, warnings[0], name=name)
 
 
-def _analysed(recording: RunRecording, trace: Trace | None) -> _OneRun:
+def _analysed(recording: RunRecording | None, trace: Trace | None) -> _OneRun:
+    """Of a profile that belongs to no run no summary, but what it says and its tables."""
+    events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
+    profiles = [] if trace is None else list(trace.profiles)
+    if recording is None:
+        return _OneRun(None, {}, None, events, profiles)
     analysis = analyse_run(recording, trace)
     made = build_tables(analysis)
     summary = summarise(analysis, made)
@@ -90,19 +93,7 @@ def _analysed(recording: RunRecording, trace: Trace | None) -> _OneRun:
             f"{recording.run_id}: {summary['residual_ns']} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
-    events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
-    profiles = [] if trace is None else list(trace.profiles)
     return _OneRun(summary, made, None, events, profiles, recording.run_id)
-
-
-def _one_file(file: OwnFile, scratch: Path) -> _OneRun:
-    """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
-    warnings: list[str] = []
-    with left_out(file.path.name, warnings):
-        own = read_own(file, file.path.name, scratch)
-        store = EventStore(tuple(part.folder for part in own.parts))
-        return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
-    return _OneRun(None, {}, warnings[0])
 
 
 def analyse(
@@ -128,7 +119,6 @@ def analyse(
     for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
         done.append(one)
         progress(run.path.name)
-    done += [_one_file(file, scratch / f"file{number}") for number, file in enumerate(sources.files)]
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     profiles = [told for one in done for told in one.profiles]

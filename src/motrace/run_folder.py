@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, cast
@@ -140,30 +140,9 @@ def artifacts(run_dir: Path) -> list[JsonObject]:
     ]
 
 
-def find_runs(root: Path) -> Iterator[Path]:
-    """Run folders at or below ``root``, sorted: those with a manifest or with span logs."""
-    for directory, subdirectories, files in os.walk(root):
-        subdirectories[:] = sorted(name for name in subdirectories if name != ANALYSIS_DIR and not name.startswith("."))
-        if RUN_FILE in files or any(name.startswith("spans-") and name.endswith(".bin") for name in files):
-            yield Path(directory)
-
-
-def find_experiments(root: Path) -> dict[Path, list[Path]]:
-    """Experiments at or below ``root``: their folder, and the folders of their runs.
-
-    The experiment of a run is the nearest folder at or above it that holds experiment.json (``root`` may itself
-    be a run of one), else the run's parent folder, or the run's own where that is ``root``, or has numbered runs in it
-    (``motrace.start`` once recorded into the folder itself).
-    """
-    experiments: dict[Path, list[Path]] = {}
-    found = list(find_runs(root))
-    above = {root, *(run_dir.parent for run_dir in found if is_numbered(run_dir))}
-    for run_dir in found:
-        home = next((path for path in (run_dir, *run_dir.parents) if (path / EXPERIMENT_FILE).exists()), None)
-        if home is None:
-            home = run_dir if run_dir in above else run_dir.parent
-        experiments.setdefault(home, []).append(run_dir)
-    return experiments
+def is_run(names: Collection[str]) -> bool:
+    """Whether a folder with files of these names is a run's: it has a manifest or span logs."""
+    return RUN_FILE in names or any(name.startswith("spans-") and name.endswith(".bin") for name in names)
 
 
 def still_records(pid: int, run_dir: Path) -> bool:

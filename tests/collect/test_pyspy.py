@@ -19,7 +19,7 @@ from motrace.attribution.tables import build_tables
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
 from motrace.readers.pyspy import align, samples
 from motrace.readers.pyspy.lock_log import read_log
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.sampling import shares
 from motrace.sampling.classify import RECORDER, RUNNING_CLASSES, classify, coarse
 from tests.collect.observed import begin, end, observe, spans_of, state_of
@@ -79,7 +79,7 @@ def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
 def against_truth(folder: Path, confidence: float) -> Iterator[tuple[str, shares.Share, float, float]]:
     """Span kind, what py-spy says of a class in it, what is true, and what share of it was spent in the run queue."""
     _, counts = counts_of(folder)
-    queued = shares.queued_shares(build_tables(analyse_run(load_run(folder)))["attribution"].to_pylist())
+    queued = shares.queued_shares(build_tables(analyse_run(read_recording(folder)))["attribution"].to_pylist())
     truth = json.loads((folder / "truth.json").read_text())
     for kind in KINDS:
         own = {name: cpu for name, (cpu, _) in truth[kind].items()}

@@ -18,7 +18,7 @@ from motrace.attribution.tables import build_tables
 from motrace.collect.threads import FACTS_FILE, FILE, RAW_FILE, ThreadsCollector
 from motrace.errors import MotraceError
 from motrace.readers import thread_samples
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from tests.collect.observed import state_of
 from tests.conftest import PROGRAMS, wait_for
 
@@ -70,10 +70,10 @@ def inside(spans: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 def loop_spans(folder: Path) -> pd.DataFrame:
     """Leaf spans on the loop thread with their exact states, in absolute time."""
-    recording = load_run(folder)
+    recording = read_recording(folder)
     spans = build_tables(analyse_run(recording))["spans"].to_pandas()
     spans = spans[spans["phase"].isin(["python loop", *WAITS])]
-    begin = recording.bounds_ns()[0]
+    begin = recording.origin_ns
     return spans.assign(start_ns=spans["start_ns"] + begin, end_ns=spans["end_ns"] + begin)
 
 

@@ -14,14 +14,14 @@ import motrace
 from motrace.attribution.pieces import collect_spans
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables, residual_ns
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import KIND_FRAME, OffFrame, OffSpan, OnSpan
 
 
 def names(folder: Path) -> list[tuple[str, str | None, bool]]:
     """Name, parent's name and closed flag of every span, in order of begin."""
-    spans = collect_spans(load_run(folder))
+    spans = collect_spans(read_recording(folder))
     return [
         (spans.name[i], spans.name[spans.parent[i]] if spans.parent[i] >= 0 else None, bool(spans.closed[i]))
         for i in range(len(spans))
@@ -42,7 +42,7 @@ def test_times_are_monotonic_and_nested(recording: Path) -> None:
     with motrace.span("outer"), motrace.span("inner"):
         pass
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     assert spans.start_ns[0] <= spans.start_ns[1] <= spans.end_ns[1] <= spans.end_ns[0]
 
 
@@ -131,7 +131,7 @@ def test_time_is_conserved_where_generators_are_pulled_across_frames(recording: 
     asyncio.run(loop())
     source.close()
     motrace.stop()
-    tables = build_tables(analyse_run(load_run(recording)))
+    tables = build_tables(analyse_run(read_recording(recording)))
     assert residual_ns(tables) == 0
     frames = tables["frames"].to_pandas()
     assert frames["frame"].tolist() == [0, 1, 2, 3]
@@ -153,7 +153,7 @@ def test_a_span_held_open_across_frames_takes_no_frame_from_the_loop(recording: 
                 next(source)
             time.sleep(0.001)
     motrace.stop()
-    tables = build_tables(analyse_run(load_run(recording)))
+    tables = build_tables(analyse_run(read_recording(recording)))
     assert tables["frames"]["frame"].to_pylist() == [0, 1, 2, 3] and residual_ns(tables) == 0
 
 
@@ -166,7 +166,7 @@ def test_spans_that_interleave_keep_their_own_times(recording: Path) -> None:
         pass
     second.__exit__(None, None, None)
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     end = dict(zip(spans.name, spans.end_ns.tolist()))
     start = dict(zip(spans.name, spans.start_ns.tolist()))
     assert end["first"] <= start["between"] < end["between"] <= end["second"]
@@ -248,7 +248,7 @@ def test_frames_are_numbered(recording: Path) -> None:
     motrace.stop()
     (log,) = [SpanLogFile.read(path) for path in recording.glob("spans-*.bin")]
     assert log.of_kind(KIND_FRAME)[:, 3].tolist() == [0, 1, 2]
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     assert [spans.frame[i] for i in range(len(spans)) if spans.name[i] == "work"] == [0, 1, 2]
 
 
@@ -291,7 +291,7 @@ def test_a_forked_child_records_apart(recording: Path) -> None:
             os._exit(0)
         os.waitpid(pid, 0)
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     by_pid = {int(p): [spans.name[i] for i in range(len(spans)) if spans.pid[i] == p] for p in set(spans.pid.tolist())}
     assert by_pid == {os.getpid(): ["parent"], pid: ["child"]}
 

@@ -38,7 +38,7 @@ class Who:
 
 @dataclass(frozen=True)
 class Coverage:
-    """From when to when a trace recorded (absolute, ns), how well it is aligned, and what it can show.
+    """From when to when a trace recorded (run times, ns), how well it is aligned, and what it can show.
 
     ``graphics`` and ``cuda``: the trace shows that kind of GPU work (it has such rows, or nothing
     of the kind can have run). ``states_from`` and ``step_ns`` are those of ``Evidence``.
