@@ -6,7 +6,12 @@ A name says what is a credential (``--api-key``, ``WANDB_API_KEY``, ``auth.token
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+from .output import JsonValue
+
+Document = TypeVar("Document", bound=JsonValue)
 
 REDACTED = "[redacted]"
 
@@ -96,22 +101,26 @@ def words(command: list[str] | tuple[str, ...]) -> list[str]:
     return out
 
 
-def redacted(data: Any) -> Any:
+def redacted(data: Document) -> Document:
     """JSON without credentials: in texts, in lists of words as in a command line, and under keys that name one."""
+    return cast(Document, _redacted(data))
+
+
+def _redacted(data: JsonValue) -> JsonValue:
     if isinstance(data, str):
         return text(data)
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         return {key: _under(key, value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         if all(isinstance(one, str) for one in data):
             return words(data)
-        return [redacted(one) for one in data]
+        return [_redacted(one) for one in data]
     return data
 
 
-def _under(key: Any, value: Any) -> Any:
-    if not (isinstance(key, str) and is_credential(key)):
-        return redacted(value)
+def _under(key: str, value: JsonValue) -> JsonValue:
+    if not is_credential(key):
+        return _redacted(value)
     if isinstance(value, list | tuple):
         return [_under(key, one) for one in value]
-    return REDACTED if isinstance(value, str) and value else redacted(value)  # a number may be of a span of that name
+    return REDACTED if isinstance(value, str) and value else _redacted(value)  # a number may be of a span of that name

@@ -107,6 +107,7 @@ def _nested(thread: ThreadSpans, first: int, run_end: int) -> list[tuple[int, ..
     """Rows of one thread's spans."""
     rows: list[list[int]] = []
     stack: list[int] = []
+    current, frame_end = NO_FRAME, 0
     columns = (thread.is_frame, thread.value, thread.start_ns, thread.end_ns, thread.closed)
     for is_frame, value, start, end, closed in zip(*(column.tolist() for column in columns)):
         while stack and rows[stack[-1]][5] <= start:
@@ -114,12 +115,13 @@ def _nested(thread: ThreadSpans, first: int, run_end: int) -> list[tuple[int, ..
         parent = stack[-1] if stack else -1
         if not closed:
             end = rows[parent][5] if parent >= 0 else max(run_end, start)
-        frame = rows[parent][9] if parent >= 0 else NO_FRAME
-        if is_frame and frame == NO_FRAME:  # a frame inside a frame belongs to the outer one
-            frame = value
+        if start >= frame_end:
+            current = NO_FRAME
+        if is_frame and current == NO_FRAME:  # a frame inside a frame belongs to the outer one
+            current, frame_end = value, max(end, start)
         stack.append(len(rows))
         depth = len(stack) - 1
-        rows.append([thread.pid, thread.tid, is_frame, value, start, max(end, start), closed, parent, depth, frame])
+        rows.append([thread.pid, thread.tid, is_frame, value, start, max(end, start), closed, parent, depth, current])
     for row in rows:
         row[7] += first if row[7] >= 0 else 0
     return [tuple(row) for row in rows]
@@ -161,11 +163,19 @@ def cut(spans: Spans, segments: list[Segment], loop: tuple[int, int]) -> Pieces:
     owner = _innermost(begin_at.tolist(), end_at.tolist(), len(cuts) - 1)
     span = np.where(owner >= 0, mine[np.maximum(owner, 0)], -1) if len(mine) else np.full(len(cuts) - 1, -1)
     segment = np.searchsorted(edges[:-1], cuts[:-1], side="right") - 1
-    frame = (
-        np.where(span >= 0, spans.frame[np.maximum(span, 0)], NO_FRAME) if len(spans) else np.full(len(span), NO_FRAME)
-    )
+    frame = _frames(spans, mine, cuts[:-1])
     phase = [_phase(spans, int(s), segments[int(g)].name) for s, g in zip(span, segment)]
     return Pieces(cuts[:-1], cuts[1:], span, frame, segment, phase)
+
+
+def _frames(spans: Spans, mine: Array, at_ns: Array) -> Array:
+    """The frame of each moment. By time, not by span: one that a generator holds open may outlast its frame."""
+    frames = mine[spans.is_frame[mine] & (spans.frame[mine] == spans.value[mine])]
+    if not len(frames):
+        return np.full(len(at_ns), NO_FRAME)
+    nearest = np.searchsorted(spans.start_ns[frames], at_ns, side="right") - 1
+    inside = (nearest >= 0) & (at_ns < spans.end_ns[frames][nearest])
+    return np.where(inside, spans.value[frames][nearest], NO_FRAME)
 
 
 def _innermost(begin_at: list[int], end_at: list[int], count: int) -> Array:

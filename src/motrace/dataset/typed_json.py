@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
+
+from ..output import JsonValue
 
 Scalar = str | int | float | bool | None
 Json = Scalar | list["Json"] | dict[str, "Json"]
@@ -14,12 +17,12 @@ Json = Scalar | list["Json"] | dict[str, "Json"]
 Known = TypeVar("Known")
 
 
-def convert(kind: type[Known], data: dict[str, Json], name: str, warnings: list[str]) -> Known:
+def convert(kind: type[Known], given: Mapping[str, JsonValue], name: str, warnings: list[str]) -> Known:
     """A JSON object as a dataclass whose fields all have defaults; ``name`` is the file's, for warnings.
 
     A field that holds null or nothing where it can't is as good as absent.
     """
-    data, removed = deepcopy(data), list[str]()
+    data, removed = cast("dict[str, Json]", deepcopy(given)), list[str]()
     while True:
         try:
             return msgspec.convert(data, kind)

@@ -57,7 +57,6 @@ def experiment_report(
         "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "profiles": profiles,
-        "what_if": [],
         "verdict": judge(summaries, environment, modes, cost) if summaries else NO_RUN,
         "clocks": joined["clocks"].to_pylist(),
         "warnings": warnings + _run_warnings(summaries),

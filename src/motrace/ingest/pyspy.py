@@ -17,7 +17,7 @@ from ..attribution.windows import LoopStacks
 from ..errors import MotraceError
 from ..readers.nsys.strings import constant
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
-from ..readers.pyspy.samples import BY_FRAMES, PROFILES, read_run
+from ..readers.pyspy.samples import BY_FRAMES, PROFILES, SOURCE, read_collected
 from ..readers.recording import RunRecording
 from ..sampling.user_profiles import Samples, samples_summary
 from ..timeline.clocks import ClockFit
@@ -90,12 +90,12 @@ def _is_raw(text: str, whole: bool) -> bool:
 
 def _timed(run: RunRecording, folder: Path) -> Part | None:
     """Samples that our collector took; those of the loop thread are kept at hand where their times are known."""
-    found = read_run(run.path, {run.loop.tid: loop_spans(run)})
+    found = read_collected(run.path, {run.loop.tid: loop_spans(run)})
     if found is None:
         return None
     run.warnings += found.warnings
     samples, clock = found.samples, found.clock
-    timed = clock["method"] != BY_FRAMES
+    timed = clock.method != BY_FRAMES
     samples = moved(samples, -run.origin_ns) if timed else samples
     write_table("samples", samples, run.run_id, folder)
     write_table("stacks", found.stacks, run.run_id, folder)
@@ -103,9 +103,9 @@ def _timed(run: RunRecording, folder: Path) -> Part | None:
     t_ns, stack = samples.column("t_ns").to_numpy(), samples.column("stack_id").to_numpy()
     usable = timed and found.native and mine.any()
     return Part(
-        source=str(clock["source"]),
+        source=SOURCE,
         folder=folder,
-        clock=ClockFit.constant(clock["offset_ns"], clock["error_ns"], clock["pairs"], clock["method"], run.origin_ns),
+        clock=ClockFit.constant(clock.offset_ns, clock.error_ns, clock.pairs, clock.method, run.origin_ns),
         stacks=LoopStacks(t_ns[mine], stack[mine], found.stacks) if usable else None,
     )
 

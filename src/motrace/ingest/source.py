@@ -22,7 +22,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
-from ..readers.pyspy.align import Spans
+from ..readers.pyspy.align import NamedSpans
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit, Ranges
 
@@ -224,12 +224,12 @@ def write_events(events: Mapping[str, pa.Table], run_id: str, by_ns: int, folder
 
 
 def loop_ranges(run: RunRecording) -> Ranges:
-    """Spans and frames of the loop thread that had ended, on CLOCK_MONOTONIC."""
+    """NamedSpans and frames of the loop thread that had ended, on CLOCK_MONOTONIC."""
     done = run.loop.rows(run.loop.closed)
     return Ranges(done.name.astype(str), done.start_ns + run.origin_ns, done.end_ns + run.origin_ns)
 
 
-def loop_spans(run: RunRecording) -> Spans:
-    """Spans of the loop thread that had ended, frames left out, on CLOCK_MONOTONIC."""
+def loop_spans(run: RunRecording) -> NamedSpans:
+    """NamedSpans of the loop thread that had ended, frames left out, on CLOCK_MONOTONIC."""
     done = run.loop.rows(run.loop.closed & ~run.loop.is_frame)
-    return Spans(done.start_ns + run.origin_ns, done.end_ns + run.origin_ns, done.name.tolist())
+    return NamedSpans(done.start_ns + run.origin_ns, done.end_ns + run.origin_ns, done.name.tolist())

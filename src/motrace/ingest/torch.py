@@ -49,13 +49,13 @@ class TorchSource(PlainSource):
             profile["times"] = "not known: nothing ties its clock to the run's"
             return Part(self.name, folder, profile=profile)
         covered = write_events(found.tables, run.run_id, -run.origin_ns, folder)
-        fit = ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"], run.origin_ns)
+        fit = ClockFit.constant(0, clock.error_ns, clock.pairs, clock.method, run.origin_ns)
         seen = covered if found.tables["gpu_ops"].num_rows else None
         if profile is None:
             run.warnings += found.warnings
             return Part(SOURCE, folder, fit, seen)
-        profile["times"] = f"on the run's clock by {clock['method']}, within {clock['error_ns'] / 1e6:.2f} ms"
-        who = "a trace of motrace's own hook" if clock["method"] == BY_MARKS else "torch.profiler ran in this run"
+        profile["times"] = f"on the run's clock by {clock.method}, within {clock.error_ns / 1e6:.2f} ms"
+        who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
         run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
         return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
 

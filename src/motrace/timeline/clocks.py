@@ -86,11 +86,6 @@ class ClockFit:
         """How much faster the run's clock runs than the trace's, in the longest-lived stretch."""
         return float(self.slopes[0] * 1e6)
 
-    @property
-    def jumps(self) -> int:
-        """How often the trace's clock jumped."""
-        return len(self.knots_ns) - 1
-
 
 @dataclass(frozen=True)
 class Ranges:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +20,13 @@ TABLE_NAME = b"table_name"
 _FILE_MAGIC = b"ARROW1"
 
 
-def _batches(query: Query, rows: Any) -> Iterator[Callable[[], Batch]]:
+def _batches(query: Query, rows: pa.RecordBatch) -> Iterator[Callable[[], Batch]]:
     """A record batch in chunks, filtered and, within each chunk, sorted as the query asks."""
     for offset in range(0, rows.num_rows, CHUNK_ROWS):
         yield partial(_batch, query, rows.slice(offset, CHUNK_ROWS))
 
 
-def _batch(query: Query, rows: Any) -> Batch:
+def _batch(query: Query, rows: pa.RecordBatch) -> Batch:
     wanted = query.wanted()
     rows = rows.select([name for name in rows.schema.names if name in wanted])
     rows.validate(full=True)  # a damaged mapped file has offsets that lead anywhere
@@ -40,14 +39,15 @@ def _batch(query: Query, rows: Any) -> Batch:
     for name, several in query.first.items():
         for one in reversed([one for one in several if one in names]):
             found, damaged = int_array(rows.column(rows.schema.get_field_index(one)))
-            batch.columns[name] = np.where(found == NULL, batch.columns[name], found)
+            batch.ints[name] = np.where(found == NULL, batch[name], found)
             batch.damaged += damaged
     order = [name for name in query.order if name in names]
     if order:
         places = np.lexsort([batch[name] for name in reversed(order)])
         taken = pa.array(places)
-        for name, column in batch.columns.items():
-            batch.columns[name] = column.take(taken) if isinstance(column, pa.Array) else column[places]
+        batch.ints = {name: column[places] for name, column in batch.ints.items()}
+        batch.floats = {name: column[places] for name, column in batch.floats.items()}
+        batch.texts = {name: column.take(taken) for name, column in batch.texts.items()}
     return batch
 
 
@@ -119,7 +119,7 @@ class ArrowSource:
                 for _ in stream:  # mapped, not read
                     pass
 
-    def _add(self, schema: Any, file: Path, offset: int) -> None:
+    def _add(self, schema: pa.Schema, file: Path, offset: int) -> None:
         name = (schema.metadata or {}).get(TABLE_NAME, b"").decode(errors="replace") or file.stem
         name = RENAMED.get(name, name)
         self.tables.setdefault(name, tuple(schema.names))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import adbc_driver_sqlite.dbapi as adbc
@@ -67,7 +66,7 @@ class SqliteSource:
         return db
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def _cursor(self) -> Iterator[adbc.Cursor]:
         with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
             if self._cut_off:
                 cursor.execute(_READ_WHAT_IS_THERE)

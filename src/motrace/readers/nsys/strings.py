@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from .source import NULL, Ints, Query, Source
 
@@ -18,7 +18,7 @@ def constant(value: str, rows: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value], pa.string()))
 
 
-def encoded(codes: Any, words: Sequence[str | None]) -> pa.DictionaryArray:
+def encoded(codes: NDArray[np.integer], words: Sequence[str | None]) -> pa.DictionaryArray:
     """``words[codes]`` as a dictionary-encoded column; equal words share a code, None is null."""
     places: dict[str, int] = {}
     table = np.array([-1 if word is None else places.setdefault(word, len(places)) for word in words], np.int32)
@@ -28,7 +28,7 @@ def encoded(codes: Any, words: Sequence[str | None]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, pa.array(list(places), pa.string()))
 
 
-def coded(values: Ints) -> tuple[Any, Ints]:
+def coded(values: Ints) -> tuple[Ints, Ints]:
     """Codes of values, and the distinct values in ascending order: ``distinct[codes] == values``.
 
     Quick where the values are few or lie close together, as ids do.
@@ -59,7 +59,7 @@ class Strings:
             for part in source.parts(Query("StringIds", ints=("id",), texts=("value",))):
                 batch = part()
                 ids.append(batch["id"])
-                values.append(batch["value"])
+                values.append(batch.texts["value"])
         all_ids = np.concatenate(ids) if ids else np.empty(0, np.int64)
         order = np.argsort(all_ids, kind="stable")
         self._ids = all_ids[order]
