@@ -115,7 +115,7 @@ def test_scalene_and_torch_see_a_program_from_outside(run_program: Callable, tmp
     own = [event["name"] for event in trace["traceEvents"] if event.get("ph") == "X"]
     assert own.count("aten::mm") == FRAMES
     clock = read_torch(tmp_path / "x/03-custom-torch" / torchprof.FILE).clock
-    assert clock is not None and clock["method"] == BY_MARKS
+    assert clock is not None and clock.method == BY_MARKS
 
 
 def test_a_tool_that_the_programs_environment_lacks_is_one_warning(tmp_path: Path) -> None:
