@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Row = TypeVar("Row", contravariant=True)
 Item = TypeVar("Item")
@@ -218,13 +218,3 @@ def _filled(block: Block) -> bool:
             return bool(block.rows or block.last)
         case Figure(marks=Bars(bars=marks) | Strips(stacks=marks) | Columns(stacks=marks) | Curves(curves=marks)):
             return bool(marks)
-
-
-def texts(document: Document) -> Iterable[str]:
-    """Every cell and paragraph of a document: what a test or a search looks through."""
-    blocks: list[Any] = [*document.lead, *(block for one in document.sections for block in one.blocks)]
-    for block in blocks:
-        if isinstance(block, Text):
-            yield f"{block.lead} {block.text}".strip()
-        elif isinstance(block, Table):
-            yield from (cell for row in (*block.rows, block.last) for cell in row)

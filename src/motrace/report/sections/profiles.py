@@ -82,24 +82,19 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
 
 
 _CLASSES: list[Column[ClassShare]] = [
-    words("class", lambda one: one.kind),
-    numbers("samples", lambda one: one.samples, count),
+    words("class", lambda one: one.kind), numbers("samples", lambda one: one.samples, count),
     numbers("share", lambda one: one.share, percent),
     numbers("95 %", lambda one: one, lambda one: interval(one.lo, one.hi, percent)),
-]
+]  # fmt: skip
 _HOT: list[Column[HotSpot]] = [
-    words("where", lambda one: one.name),
-    numbers("s", lambda one: one.seconds, number),
+    words("where", lambda one: one.name), numbers("s", lambda one: one.seconds, number),
     numbers("share", lambda one: one.share, percent),
-]
+]  # fmt: skip
 _THREADS: list[Column[ThreadSamples]] = [
-    words("thread", lambda one: one.name),
-    words("id", lambda one: str(one.tid or "–")),
-    numbers("samples", lambda one: one.samples, count),
-    numbers("share", lambda one: one.share, percent),
-]
+    words("thread", lambda one: one.name), words("id", lambda one: str(one.tid or "–")),
+    numbers("samples", lambda one: one.samples, count), numbers("share", lambda one: one.share, percent),
+]  # fmt: skip
 _NAMED: list[Column[NamedTime]] = [
-    words("name", lambda one: one.name),
-    numbers("times", lambda one: one.count, count),
+    words("name", lambda one: one.name), numbers("times", lambda one: one.count, count),
     numbers("sum, ms", lambda one: one.total_ns, ms),
-]
+]  # fmt: skip

@@ -22,16 +22,14 @@ MOST_COLUMNS = 450
 def runs(report: Report) -> list[Section]:
     """A row for each run."""
     columns: list[Column[RunSummary]] = [
-        words("run", lambda run: run.run_id),
-        words("mode", lambda run: run.mode),
+        words("run", lambda run: run.run_id), words("mode", lambda run: run.mode),
         words("status", lambda run: f"{run.status}: {run.status_reason}" if run.status_reason else run.status),
-        numbers("frames", lambda run: run.frames, count),
-        numbers("warm-up", lambda run: run.warmup_frames, count),
+        numbers("frames", lambda run: run.frames, count), numbers("warm-up", lambda run: run.warmup_frames, count),
         numbers("loop FPS", lambda run: run.loop_fps, number),
         numbers("effective FPS", lambda run: run.effective_fps, number),
         numbers("wall, s", lambda run: run.run_wall_ns, seconds),
         numbers("residual, ns", lambda run: run.residual_ns, count),
-    ]
+    ]  # fmt: skip
     if not report.runs:
         return []
     note = (
@@ -119,10 +117,9 @@ def recorder(report: Report) -> list[Section]:
         else "Not measured: no recorder came to its end."
     )
     columns: list[Column[RunSummary]] = [
-        words("run", lambda run: run.run_id),
-        numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
+        words("run", lambda run: run.run_id), numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
         numbers("share of loop", lambda run: run.recorder.share_of_loop, percent),
-    ]
+    ]  # fmt: skip
     if not report.runs:
         return []
     return section("recorder", "What it cost to measure", table("", columns, report.runs), Text(how, Tone.NOTE))
