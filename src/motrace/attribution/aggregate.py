@@ -74,7 +74,9 @@ def aggregate_causes(attribution: pa.Table) -> tuple[CauseTime, ...]:
     )
 
 
-def aggregate_buckets(attribution: pa.Table, segments: Sequence[str] | None = RECORDING_SEGMENTS) -> dict[str, Estimate]:
+def aggregate_buckets(
+    attribution: pa.Table, segments: Sequence[str] | None = RECORDING_SEGMENTS
+) -> dict[str, Estimate]:
     """Every bucket, of loop and drain by default; the time of which nothing is known may be any bucket's."""
     sums = aggregate(attribution, ("bucket",), segments)
     totals = {bucket: sums.get((bucket,), Estimate.exactly(0)) for bucket in BUCKETS}

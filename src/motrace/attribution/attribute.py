@@ -164,7 +164,9 @@ class _Blocked:
                 kinds += (EvidenceKind.GPU_WAITS,)
             if evidence is not None and not self.has_clocks:
                 return kinds, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
-            return (EvidenceKind.CPU_COUNTERS, *kinds), split_by_clocks(blocked, mine, group, blind, self.cores, likely_ns=likely)
+            return (EvidenceKind.CPU_COUNTERS, *kinds), split_by_clocks(
+                blocked, mine, group, blind, self.cores, likely_ns=likely
+            )
         causes = {
             cause: Usage(lo, ns, hi, lo)
             for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()

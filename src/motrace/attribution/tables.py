@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..dataset import tables
 from ..readers.nsys.strings import constant, encoded
 from ..vocabulary import bucket_of, evidence_word
+from .aggregate import aggregate
 from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
@@ -266,10 +268,7 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
         "frame": _nullable(frame, NO_FRAME),
         "phase": encoded(phase, phases),
         "bucket": encoded(which * len(phases) + phase, buckets),
-        **{
-            name: encoded(which, [getattr(share, name) for share in analysis.shares])
-            for name in ("state", "cause")
-        },
+        **{name: encoded(which, [getattr(share, name) for share in analysis.shares]) for name in ("state", "cause")},
         "evidence": encoded(which, [evidence_word(share.evidence) for share in analysis.shares]),
         **{"ns": ns, "lo_ns": lo_ns, "hi_ns": hi_ns},
     }
@@ -284,7 +283,7 @@ def residual_ns(parts: dict[str, pa.Table]) -> int:
     worst = 0
     for key, walls in (("segment", parts["segments"]), ("frame", parts["frames"])):
         names = walls.column(key).to_pylist()
-        wall = dict.fromkeys(names, 0)
+        wall: dict[str | int | None, int] = dict.fromkeys(names, 0)
         for name, ns in zip(names, pc.subtract(walls.column("end_ns"), walls.column("start_ns")).to_pylist()):
             wall[name] += ns
         for (name,), time in aggregate(parts["attribution"], (key,), segments=None).items():

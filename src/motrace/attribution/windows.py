@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.event_store import EventStore, load_window
+from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
@@ -57,7 +58,7 @@ class Trace:
     states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
     stacks: LoopStacks | None = None
-    profiles: tuple[dict[str, Any], ...] = ()
+    profiles: tuple[UserProfile, ...] = ()
 
     @property
     def error_ns(self) -> int:

@@ -79,6 +79,7 @@ class TraceSummary:
     """What profilers and samplers recorded of a run. ``error_ns`` is that of the worst aligned clock."""
 
     events: tuple[EventCount, ...]
+    sources: tuple[str, ...]
     covered_ns: int
     error_ns: int
     evidence: tuple[EvidenceKind, ...]
@@ -89,5 +90,3 @@ class TraceSummary:
     gpu_per_frame: GpuPerFrame | None
     waits: tuple[CallSum, ...]
     renderer_calls: tuple[CallSum, ...]
-
-

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ..dataset.times import BucketTime, CauseTime
 from ..statistics.intervals import Distribution
 
-
 __all__ = ["BucketTime", "CauseTime", "Distribution"]
 
 

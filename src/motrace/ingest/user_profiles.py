@@ -129,9 +129,7 @@ def _lines(file: OwnFile, run_id: str, folder: Path) -> OwnProfile:
     write_table("lines", columns, run_id, table.num_rows, folder)
     seconds = (window[1] - window[0]) / 1e9 if window is not None else None
     lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-    shown = UserProfile(
-        file.path.name, file.tool, "json", None, file.joined_by, ProfileTimes.LINE_SHARES, lines=lines
-    )
+    shown = UserProfile(file.path.name, file.tool, "json", None, file.joined_by, ProfileTimes.LINE_SHARES, lines=lines)
     return OwnProfile(shown, [Part("lines", folder)] if table.num_rows else [])
 
 

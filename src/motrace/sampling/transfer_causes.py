@@ -80,9 +80,7 @@ def _columns(times: dict[str, Estimate], names: list[str]) -> Array:
     return np.array([(time.ns, time.lo_ns, time.hi_ns) for time in found])
 
 
-def cause_time(
-    phase: str, cause: str, evidence: tuple[EvidenceKind, ...], time: Estimate, wall_ns: int
-) -> CauseTime:
+def cause_time(phase: str, cause: str, evidence: tuple[EvidenceKind, ...], time: Estimate, wall_ns: int) -> CauseTime:
     """Time of a cause; its share is of ``wall_ns``."""
     share = time.ns / wall_ns if wall_ns else 0.0
     return CauseTime(phase, CAUSES[cause].state, cause, bucket_of(cause, phase), evidence, time, share)

@@ -110,13 +110,13 @@ def _most(sums: Mapping[str, int], count: int = MOST) -> list[str]:
 
 
 def _hot_spots(weights: Counter[str], total: int) -> tuple[HotSpot, ...]:
-    return tuple(
-        HotSpot(name, weights[name] / 1e9, weights[name] / total if total else 0.0) for name in _most(weights)
-    )
+    return tuple(HotSpot(name, weights[name] / 1e9, weights[name] / total if total else 0.0) for name in _most(weights))
 
 
 def named_times(table: pa.Table) -> tuple[NamedTime, ...]:
     """Events by name, those of most time first: how many, and their sum in ns (of overlapping ones each counts)."""
+    if not table.num_rows:
+        return ()
     names = [str(name) for name in table.column("name").to_pylist()]
     sums: Counter[str] = Counter()
     for name, ns in zip(names, pc.subtract(table.column("end_ns"), table.column("start_ns")).to_pylist()):
