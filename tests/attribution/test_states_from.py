@@ -17,8 +17,7 @@ from motrace.readers.run import load_run
 
 def test_threads_that_were_seen_once_do_not_make_samples_exact(tmp_path: Path) -> None:
     """Most threads live for one round: the sampler's own count tells how far apart its rounds are."""
-    run = tmp_path / "x" / "01-custom"
-    motrace.start(run)
+    run = motrace.start(tmp_path / "x")
     for _ in range(20):
         with motrace.frame(), motrace.span("work"):
             time.sleep(0.02)

@@ -128,6 +128,11 @@ class Verdict:
                (self.certain == (self.doubt is None), "a verdict is certain, or says why not")])  # fmt: skip
 
     @property
+    def starved(self) -> bool:
+        """Whether the lead may be but threads that waited for a core."""
+        return self.doubt is Doubt.STARVED
+
+    @property
     def next_step(self) -> Advice:
         """What to do next: what would settle it, else what the leading cause asks for."""
         advice = self.settle or self.advice

@@ -79,6 +79,11 @@ class RunSummary:
         return PoolKey(self.mode, self.profilers)
 
     @property
+    def software(self) -> bool:
+        """Whether its renderer drew on the CPU."""
+        return self.adapter is not None and self.adapter.software
+
+    @property
     def disturbed(self) -> bool:
         """Whether a profiler disturbed it: a pass of ours, or one that the user attached."""
         return bool(self.profilers) or self.profiler_attached

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..dataset.estimate import Estimate
+from ..dataset.times import BucketTime, CauseTime
 from ..statistics.intervals import Distribution
-from ..vocabulary import BUCKETS, CAUSES, STATES, EvidenceKind
+
+__all__ = ["BucketTime", "CauseTime", "Distribution"]
 
 
 def check(rules: Iterable[tuple[bool, str]]) -> None:
@@ -87,45 +88,6 @@ class SegmentPhase:
     total_ns: int
     self_ns: int
     share: float
-
-
-@dataclass(frozen=True)
-class BucketTime:
-    """Time of loop and drain that counts for a bucket; shares are of loop and drain, ``loop_ns`` is that in the loop.
-
-    ``evidence``: kinds that it rests on, those of most time first.
-    """
-
-    bucket: str
-    time: Estimate
-    share: float
-    lo_share: float
-    hi_share: float
-    loop_ns: int
-    evidence: tuple[EvidenceKind, ...] = ()
-
-    def __post_init__(self) -> None:
-        check([(self.bucket in BUCKETS, f"{self.bucket} is not a bucket"),
-                (0 <= self.lo_share <= self.share <= self.hi_share <= 1,
-                 f"{self.bucket}: shares are not ordered")])  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CauseTime:
-    """Time of loop and drain by phase, state and cause; ``share`` is of loop and drain."""
-
-    phase: str
-    state: str
-    cause: str
-    bucket: str
-    evidence: tuple[EvidenceKind, ...]
-    time: Estimate
-    share: float
-
-    def __post_init__(self) -> None:
-        check([(self.state in STATES, f"{self.state} is not a state"),
-                (self.cause in CAUSES, f"{self.cause} is not a cause"),
-                (self.bucket in BUCKETS, f"{self.bucket} is not a bucket")])  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..attribution.interval_evidence import StatesFrom
 from ..attribution.pieces import closed_spans, collect_segments
 from ..attribution.windows import Trace
 from ..dataset.event_store import EventStore, kinds_of, state_source
+from ..dataset.profiles import UserProfile
 from ..errors import left_out
 from ..readers.nsys.export import NsysTrace, convert, nvtx_table
 from ..readers.run import RunRecording, load_run, pids_of
@@ -38,7 +39,7 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     """
     if source.is_trace and not source.traces:
         recording, own = torch_recording(source.files[0], phases, scratch)
-        return recording, _joined(recording, [], own.parts, scratch, None, (own.told,))
+        return recording, _joined(recording, [], own.parts, scratch, None, (own.profile,))
     if source.is_trace:
         alone = source.traces[0].open()
         recording, fit = foreign_recording(alone, source.path, phases)
@@ -60,8 +61,8 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
                 recording.warnings.append(f"{opened.name}: {UTC_ONLY_WARNING}")
             aligned.append((opened, tied))
     parts = read_parts(recording, origin, scratch)
-    told = _read_own_files(source, recording, origin, scratch, parts)
-    joined = _joined(recording, aligned, parts, scratch, pids_of(recording), told)
+    profiles = _read_own_files(source, recording, origin, scratch, parts)
+    joined = _joined(recording, aligned, parts, scratch, pids_of(recording), profiles)
     for opened, _ in aligned:
         recording.warnings += opened.warnings
     return recording, joined
@@ -69,17 +70,17 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
 
 def _read_own_files(
     source: RunSources, recording: RunRecording, origin_ns: int, scratch: Path, parts: list[Part]
-) -> tuple[dict[str, Any], ...]:
-    """What the users' files of a run tell; their tables are added to ``parts``. A bad one becomes a warning."""
-    told = []
+) -> tuple[UserProfile, ...]:
+    """What the users' files of a run show; their tables are added to ``parts``. A bad one becomes a warning."""
+    profiles = []
     for number, file in enumerate(source.files, 1):
         with left_out(file.path.name, recording.warnings):
             own = read_own(file, recording.run_id, scratch, recording, origin_ns, number)
             parts += own.parts
-            told.append(own.told)
+            profiles.append(own.profile)
             recording.warnings += own.warnings
             recording.manifest["profiler_attached"] = True  # it was, whatever the launcher knew of it
-    return tuple(told)
+    return tuple(profiles)
 
 
 def align_trace(recording: RunRecording, trace: NsysTrace) -> ClockFit | None:
@@ -124,7 +125,7 @@ def _joined(
     parts: list[Part],
     scratch: Path,
     pids: set[int] | None,
-    profiles: tuple[dict[str, Any], ...] = (),
+    profiles: tuple[UserProfile, ...] = (),
 ) -> Trace | None:
     """Everything that was collected of a run as tables on its clock (run times); None if nothing was."""
     start, end = recording.bounds_ns()

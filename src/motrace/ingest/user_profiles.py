@@ -6,7 +6,7 @@ never put on a run's time line, and never lend composition to its phases: they a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..dataset.profiles import EventProfile, LineProfile, ProfileTimes, UserProfile
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.run import RunRecording, pids_of
 from ..readers.scalene import read_lines, when
 from ..readers.torch.kineto import BY_MARKS, TorchTrace, read_torch
-from ..sampling.user_profiles import Samples, heaviest_lines, range_rows, samples_summary
+from ..sampling.user_profiles import Samples, heaviest_lines, named_times, stack_profile
 from ..timeline.clocks import ClockFit
 from .collector_files import Part, spans_of, write_events, write_table
 from .file_types import PYSPY, SCALENE, TORCH
@@ -27,24 +28,18 @@ from .match_runs import OwnFile
 from .profiler_only_runs import Foreign, recording_of
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
 PERIOD_NS = 10_000_000
 """Of a sample in formats that only count: py-spy's own default is 100 per second."""
 STACK_IDS = 1_000_000
 """Stack numbers of one file lie this far from those of the next."""
-_TIMES = {
-    ORDERED: "not known: the samples are in order, each stands for one over the rate",
-    TIMED: "from py-spy's start, whose moment is not told; a stack lasts until the next that differs, so idle time "
-    "counts to the one before it unless py-spy ran with --idle",
-}
-_COUNTED = "not known: the file only counts samples, and tells no rate: 100 per second assumed"
+_TIMES = {ORDERED: ProfileTimes.ORDERED, TIMED: ProfileTimes.FROM_START}
 
 
 @dataclass(frozen=True)
 class OwnProfile:
-    """``told`` is what the report shows of a file; ``parts`` are its tables."""
+    """``profile`` is what the report shows of a file; ``parts`` are its tables."""
 
-    told: Json
+    profile: UserProfile
     parts: list[Part] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -70,9 +65,8 @@ def read_own(
         found = _torch(file, recording, folder, origin_ns)
     else:
         raise ValueError(f"{file.path.name}: a trace of torch.profiler's that belongs to no run is read as a run")
-    head = {"file": file.path.name, "tool": file.tool, "run": run_id if recording is not None else None,
-            "joined_by": file.joined_by}  # fmt: skip
-    return OwnProfile({**head, **found.told}, found.parts, [f"{file.path.name}: {text}" for text in found.warnings])
+    profile = replace(found.profile, run=run_id if recording is not None else None)
+    return OwnProfile(profile, found.parts, [f"{file.path.name}: {text}" for text in found.warnings])
 
 
 def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int]) -> OwnProfile:
@@ -93,9 +87,11 @@ def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int
     write_table("samples", columns, run_id, rows, folder)
     stacks = {"stack_id": np.arange(len(profile.stacks)) + base, "frames": [list(one) for one in profile.stacks]}
     write_table("stacks", stacks, run_id, len(profile.stacks), folder)
-    told = samples_summary(samples, profile.native)
-    return OwnProfile({"format": _format(file.path, profile), "times": _TIMES.get(profile.kind, _COUNTED), **told},
-                      [Part(source, folder)])  # fmt: skip
+    shown = UserProfile(
+        file.path.name, file.tool, _format(file.path, profile), None, file.joined_by,
+        _TIMES.get(profile.kind, ProfileTimes.COUNTED), stacks=stack_profile(samples, profile.native),
+    )  # fmt: skip
+    return OwnProfile(shown, [Part(source, folder)])
 
 
 def _format(path: Path, profile: Profile) -> str:
@@ -131,39 +127,34 @@ def _lines(file: OwnFile, run_id: str, folder: Path) -> OwnProfile:
     table, window = read_lines(file.path), when(file.path)
     columns = {name: table.column(name) for name in table.column_names}
     write_table("lines", columns, run_id, table.num_rows, folder)
-    told = {
-        "format": "json",
-        "times": "shares of the elapsed time by line; its Python/native split is a hint, not evidence",
-        "seconds": (window[1] - window[0]) / 1e9 if window is not None else None,
-        "lines_seen": table.num_rows,
-        "hints": heaviest_lines(table.to_pylist()),
-    }
-    return OwnProfile(told, [Part("lines", folder)] if table.num_rows else [])
+    seconds = (window[1] - window[0]) / 1e9 if window is not None else None
+    lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
+    shown = UserProfile(file.path.name, file.tool, "json", None, file.joined_by, ProfileTimes.LINE_SHARES, lines=lines)
+    return OwnProfile(shown, [Part("lines", folder)] if table.num_rows else [])
 
 
 def _torch(file: OwnFile, recording: RunRecording, folder: Path, origin_ns: int) -> OwnProfile:
     log = recording.loop_log
     spans, utc = (spans_of(recording, log), log.created_utc_ns - log.created_ns) if log is not None else (None, None)
     found = read_torch(file.path, spans, utc)
-    told = {"format": "kineto", **_ranges_told(found)}
+    shown = _events(file, found)
     if found.clock is None:
-        return OwnProfile({**told, "times": "not known: nothing ties its clock to the run's"}, [])
+        return OwnProfile(shown, [])
     clock = found.clock
     covered = write_events(found.tables, recording.run_id, origin_ns, folder)
     fit = ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"])
     part = Part(f"{TORCH} ({file.path.name})", folder, fit, covered if found.tables["gpu_ops"].num_rows else None)
-    told["times"] = f"on the run's clock by {clock['method']}, within {clock['error_ns'] / 1e6:.2f} ms"
+    shown = replace(shown, times=ProfileTimes.ALIGNED, aligned_by=clock["method"], error_ns=clock["error_ns"])
     who = "a trace of motrace's own hook" if clock["method"] == BY_MARKS else "torch.profiler ran in this run"
-    return OwnProfile(told, [part], [f"{who}: the turns that it covers are disturbed"])
+    return OwnProfile(shown, [part], [f"{who}: the turns that it covers are disturbed"])
 
 
-def _ranges_told(found: TorchTrace) -> Json:
-    return {
-        "ranges": range_rows(found.tables["nvtx"]),
-        "gpu_work": range_rows(found.tables["gpu_ops"]),
-        "calls": range_rows(found.tables["api_calls"]),
-        "operators": range_rows(found.operators),
-    }
+def _events(file: OwnFile, found: TorchTrace) -> UserProfile:
+    tables = found.tables
+    times = (named_times(table) for table in (tables["nvtx"], tables["gpu_ops"], tables["api_calls"], found.operators))
+    return UserProfile(
+        file.path.name, TORCH, "kineto", None, file.joined_by, ProfileTimes.UNALIGNED, events=EventProfile(*times)
+    )
 
 
 def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[RunRecording, OwnProfile]:
@@ -185,9 +176,8 @@ def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[R
     moved = {name: _shifted(table, int(fit.to_run(np.zeros(1, np.int64))[0])) for name, table in tables.items()}
     covered = write_events(moved, recording.run_id, origin, scratch / "own0")
     part = Part(TORCH, scratch / "own0", fit, covered if moved["gpu_ops"].num_rows else None)
-    says: Json = {"file": file.path.name, "tool": TORCH, "run": recording.run_id, "joined_by": None, "format": "kineto",
-                  "times": "the trace's own clock, from its first event", **_ranges_told(found)}  # fmt: skip
-    return recording, OwnProfile(says, [part])
+    shown = replace(_events(file, found), run=recording.run_id, joined_by=None, times=ProfileTimes.OWN_CLOCK)
+    return recording, OwnProfile(shown, [part])
 
 
 def _shifted(table: pa.Table, by_ns: int) -> pa.Table:

@@ -17,7 +17,7 @@ from .. import run_folder
 from ..vocabulary import RUN_MARK
 from . import nvtx_ranges
 from .cpuclock import CpuClock
-from .session import Recording
+from .recording import Recording
 from .spans import (
     CRASHED,
     KIND_CLOCK,
@@ -194,7 +194,7 @@ def stop() -> int:
     recording = _recording
     if recording is None:
         return 0
-    return recording.dropped if recording.launched else end()
+    return recording.dropped() if recording.launched else end()
 
 
 def end() -> int:
@@ -205,14 +205,14 @@ def end() -> int:
         return 0
     log = logs.own()
     for other in recording.made:
-        for name_id, name in other.undefined.items():  # other threads may have kept spans of these names
+        for name_id, name in tuple(other.undefined.items()):  # other threads may have kept spans of these names
             log.define(name_id, name)
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
     if nvtx_ranges.domain is not None:
         nvtx_ranges.domain.sync()
     if recording.clock is not None:
         recording.clock.close()
-    dropped = recording.dropped
+    dropped = recording.dropped()
     log.begin_ns = log.end_ns = perf_counter_ns
     _give_up()
     _over.extend(recording.made)

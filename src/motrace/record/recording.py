@@ -1,4 +1,4 @@
-"""One recording of this process, between its begin and its end."""
+"""One recording of a process: its logs, and the manifest that says how it ended."""
 
 from __future__ import annotations
 
@@ -42,10 +42,9 @@ class Recording:
                 print(f"motrace: {self.directory}: {run_folder.RUN_FILE} can't be written: {error}", file=sys.stderr)
 
     def logs(self) -> list[WordLog]:
-        """Every log that this process made."""
+        """All that this process writes."""
         return [*self.made, *([self.clock.log] if self.clock is not None else [])]
 
-    @property
     def dropped(self) -> int:
         """How many records could not be kept."""
-        return sum(made.dropped for made in self.logs())
+        return sum(log.dropped for log in self.logs())
