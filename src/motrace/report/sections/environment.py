@@ -109,7 +109,8 @@ Known = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str
 _LABELS = {
     "os": "OS", "kernel": "Kernel", "architecture": "Architecture", "cpu_model": "CPU",
     "cpu_physical_cores": "Physical cores", "cpu_logical_cores": "Usable cores", "memory_bytes": "Memory",
-    "gpus": "GPU", "gpu_driver": "GPU driver", "cuda_driver": "CUDA (driver)", "python": "Python", "motrixsim_build": "Motrix",
-    "packages": "Packages", "unilab": "UniLab's environment", "program": "The program's environment",
-    "ffmpeg": "ffmpeg", "h264_encoder": "H.264 encoder", "motrace": "motrace", "disk_free_bytes": "Free disk",
+    "gpus": "GPU", "gpu_driver": "GPU driver", "cuda_driver": "CUDA (driver)", "python": "Python",
+    "motrixsim_build": "Motrix", "packages": "Packages", "unilab": "UniLab's environment",
+    "program": "The program's environment", "ffmpeg": "ffmpeg", "h264_encoder": "H.264 encoder", "motrace": "motrace",
+    "disk_free_bytes": "Free disk",
 }  # fmt: skip

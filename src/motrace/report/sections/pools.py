@@ -8,10 +8,10 @@ from typing import Protocol
 
 from ...dataset.estimate import Estimate
 from ...findings.run_model import Composition, Pool
-from ...findings.values import BucketTime, CauseTime, PhaseTime, SegmentPhase
-from ...statistics.intervals import Distribution
+from ...findings.values import BucketTime, CauseTime, Distribution, PhaseTime, SegmentPhase
 from ...vocabulary import BUCKETS, CAUSES, FRAMED_SEGMENTS
-from ..blocks import Bar, Bars, Column, Figure, Section, Table, Text, Tone, numbers, section, table, words
+from ..blocks import Column, Section, Table, Text, Tone, numbers, section, table, words
+from ..figures import Bar, Bars, Figure
 from ..format import ms, percent, seconds
 from ..say import evidence, pool_name
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...dataset.profiles import HotSpot, NamedTime, ProfileClass, ThreadSamples, UserProfile
 from ...findings.model import Report
-from ...findings.profile_model import ClassShare, HotSpot, NamedTime, ThreadSamples, UserProfile
 from ..blocks import Column, Section, Table, Text, numbers, section, table, words
 from ..format import count, interval, ms, number, percent
 from ..say import say
@@ -81,20 +81,25 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("CUDA calls", _NAMED, events.calls)
 
 
-_CLASSES: list[Column[ClassShare]] = [
-    words("class", lambda one: one.kind), numbers("samples", lambda one: one.samples, count),
+_CLASSES: list[Column[ProfileClass]] = [
+    words("class", lambda one: one.kind),
+    numbers("samples", lambda one: one.samples, count),
     numbers("share", lambda one: one.share, percent),
     numbers("95 %", lambda one: one, lambda one: interval(one.lo, one.hi, percent)),
-]  # fmt: skip
+]
 _HOT: list[Column[HotSpot]] = [
-    words("where", lambda one: one.name), numbers("s", lambda one: one.seconds, number),
+    words("where", lambda one: one.name),
+    numbers("s", lambda one: one.seconds, number),
     numbers("share", lambda one: one.share, percent),
-]  # fmt: skip
+]
 _THREADS: list[Column[ThreadSamples]] = [
-    words("thread", lambda one: one.name), words("id", lambda one: str(one.tid or "–")),
-    numbers("samples", lambda one: one.samples, count), numbers("share", lambda one: one.share, percent),
-]  # fmt: skip
+    words("thread", lambda one: one.name),
+    words("id", lambda one: str(one.tid or "–")),
+    numbers("samples", lambda one: one.samples, count),
+    numbers("share", lambda one: one.share, percent),
+]
 _NAMED: list[Column[NamedTime]] = [
-    words("name", lambda one: one.name), numbers("times", lambda one: one.count, count),
+    words("name", lambda one: one.name),
+    numbers("times", lambda one: one.count, count),
     numbers("sum, ms", lambda one: one.total_ns, ms),
-]  # fmt: skip
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,8 @@ import pyarrow.compute as pc
 from ...dataset.frames import phase_times
 from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
-from ..blocks import Column, Columns, Figure, Part, Section, Stack, Strips, Text, Tone, numbers, section, table, words
+from ..blocks import Column, Section, Text, Tone, numbers, section, table, words
+from ..figures import Columns, Figure, Part, Stack, Strips
 from ..format import count, number, percent, seconds, size
 from ..say import pool_name
 
@@ -57,7 +59,7 @@ def segments(report: Report) -> list[Section]:
     names = list(dict.fromkeys(one.segment for pool in report.pools for one in pool.segments_mean))
     columns: list[Column[Pool]] = [
         words("mode (runs)", lambda pool: f"{pool_name(pool.key)} ({len(pool.runs)})"),
-        *(numbers(name, lambda pool, name=name: _segment_ns(pool, name), seconds) for name in names),  # type: ignore[misc]
+        *(numbers(name, partial(_segment_ns, name), seconds) for name in names),
         numbers("sum", lambda pool: pool.run_wall_mean_ns, seconds),
     ]
     strips = Strips(tuple(
@@ -72,7 +74,7 @@ def segments(report: Report) -> list[Section]:
                    Text("Means over the runs of a mode.", Tone.NOTE))  # fmt: skip
 
 
-def _segment_ns(pool: Pool, name: str) -> int:
+def _segment_ns(name: str, pool: Pool) -> int:
     return sum(one.wall_ns for one in pool.segments_mean if one.segment == name)
 
 
