@@ -11,9 +11,10 @@ from pathlib import Path
 from .. import environment, redaction, run_folder
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
+from ..report import sweep_document
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
-from .sweep_analysis import analyse_folder, read_sweep, show
+from .sweep_analysis import analyse_folder, read_sweep
 from .sweep_runs import SWEEP_FILE, Json, Point, Recorder, Turn, grid, numbers_of, order, shared_options
 from .terminal import Terminal, complain
 
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
     try:
-        show(read_sweep(home), console)
+        console.show(sweep_document.short(read_sweep(home)))
     except MotraceError as error:
         console.print(f"warning: {error}")
     console.print(f"recorded in {home}; the fit once more: {again}")
