@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from enum import Enum
 
 from ..cautions import CautionCode
+from ..dataset.profiles import ProfileTimes
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from ..findings.profile_model import ProfileTimes
 from ..vocabulary import EvidenceKind
 
 Sentences = Mapping[Enum, str]

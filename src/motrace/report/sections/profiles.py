@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...dataset.profiles import HotSpot, NamedTime, ProfileClass, ThreadSamples, UserProfile
 from ...findings.model import Report
-from ...findings.profile_model import ClassShare, HotSpot, NamedTime, ThreadSamples, UserProfile
 from ..blocks import Column, Section, Table, Text, numbers, section, table, words
 from ..format import count, interval, ms, number, percent
 from ..say import say
@@ -81,7 +81,7 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("CUDA calls", _NAMED, events.calls)
 
 
-_CLASSES: list[Column[ClassShare]] = [
+_CLASSES: list[Column[ProfileClass]] = [
     words("class", lambda one: one.kind),
     numbers("samples", lambda one: one.samples, count),
     numbers("share", lambda one: one.share, percent),
