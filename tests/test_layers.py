@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "sampling": {*PURE_BASE, "attribution", "statistics"},
     "ingest": {*EDGE, "vocabulary", "record", "dataset", "readers", "timeline", "attribution", "sampling"},
     "findings": {*PURE_BASE, "record", "readers", "attribution", "sampling", "statistics"},
-    "report": {"errors", "cautions", "escape", "vocabulary", "dataset", "findings"},
+    "report": {"errors", "cautions", "escape", "vocabulary", "dataset", "statistics", "findings"},
     "collect": {*EDGE, "vocabulary", "record", "readers"},
     "workloads": {*EDGE, "environment", "vulkan_adapter", "record", "readers", "collect"},
     "analysis": {*EDGE, "own_paths", "dataset", "collect", "readers", "ingest", "attribution", "findings", "report"},

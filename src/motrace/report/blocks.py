@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from .figures import Bars, Columns, Curves, Figure, Strips
 
 Row = TypeVar("Row", contravariant=True)
 Item = TypeVar("Item")
@@ -83,101 +85,6 @@ def table(
     return Table(title, head, tuple(column.number for column in columns), cells, filled, folded)
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A value of 1 with its bounds."""
-
-    label: str
-    value: float
-    lo: float
-    hi: float
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Shares with bounds, a bar each."""
-
-    bars: tuple[Bar, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a stack: which series it belongs to, how large it is, and what to say of it."""
-
-    series: str
-    value: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Parts on top of each other. ``pale``: it does not count."""
-
-    label: str
-    parts: tuple[Part, ...]
-    pale: bool = False
-
-    @property
-    def total(self) -> float:
-        """The sum of its parts."""
-        return sum(part.value for part in self.parts)
-
-
-@dataclass(frozen=True)
-class Strips:
-    """Wholes that are divided, each drawn at full width."""
-
-    stacks: tuple[Stack, ...]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Stacks side by side on one scale; ``top`` is its upper end."""
-
-    stacks: tuple[Stack, ...]
-    top: float
-
-
-@dataclass(frozen=True)
-class Point:
-    """A measured point and what to say of it."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Measured points, and the places of the line that was fitted through them."""
-
-    label: str
-    points: tuple[Point, ...]
-    line: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Curves on two logarithmic axes; ``x_ticks`` and ``y_ticks`` are values and their texts."""
-
-    curves: tuple[Curve, ...]
-    x_label: str
-    y_label: str
-    x_ticks: tuple[tuple[float, str], ...]
-    y_ticks: tuple[tuple[float, str], ...]
-
-
-Marks = Bars | Strips | Columns | Curves
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing, described by its marks."""
-
-    title: str
-    marks: Marks
-
-
 Block = Text | Table | Figure
 
 
@@ -218,13 +125,3 @@ def _filled(block: Block) -> bool:
             return bool(block.rows or block.last)
         case Figure(marks=Bars(bars=marks) | Strips(stacks=marks) | Columns(stacks=marks) | Curves(curves=marks)):
             return bool(marks)
-
-
-def texts(document: Document) -> Iterable[str]:
-    """Every cell and paragraph of a document: what a test or a search looks through."""
-    blocks: list[Any] = [*document.lead, *(block for one in document.sections for block in one.blocks)]
-    for block in blocks:
-        if isinstance(block, Text):
-            yield f"{block.lead} {block.text}".strip()
-        elif isinstance(block, Table):
-            yield from (cell for row in (*block.rows, block.last) for cell in row)

@@ -8,7 +8,8 @@ from itertools import groupby
 from string import Template
 
 from ..escape import markup
-from .blocks import Block, Document, Figure, Section, Table, Text, Tone
+from .blocks import Block, Document, Section, Table, Text, Tone
+from .figures import Figure
 from .svg import svg
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..escape import markdown as escaped
 from ..escape import visible
-from .blocks import Block, Document, Figure, Table, Text, Tone
+from .blocks import Block, Document, Table, Text, Tone
+from .figures import Figure
 from .text_figures import drawn
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ..escape import markup
-from .blocks import Bars, Columns, Curves, Marks, Part, Stack, Strips
+from .figures import Bars, Columns, Curves, Marks, Part, Stack, Strips
 
 COLOURS = {
     "policy": "#8e6bbf", "step": "#4f9d69", "reset": "#2f6d45", "capture": "#d9822b", "copy": "#c04848",

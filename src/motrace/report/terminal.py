@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from unicodedata import east_asian_width
 
 from ..escape import visible
-from .blocks import Block, Document, Figure, Table, Text, Tone
+from .blocks import Block, Document, Table, Text, Tone
+from .figures import Figure
 from .text_figures import drawn
 
 GAP = "  "
@@ -15,34 +16,39 @@ LONGEST_WORD = 18
 """A column of words is not made narrower than its longest word, or than this."""
 
 
+BOLD, YELLOW = "bold", "yellow"
+Line = tuple[str, str]
+"""A line and its style; empty where it has none."""
+
+
 def render(document: Document, width: int = 80) -> str:
     """The document in lines of at most ``width`` characters, where its words and numbers allow it."""
-    lines = [visible(document.title), "=" * min(width, _wide(visible(document.title)))]
-    lines += _blocks(document.lead, width)
+    return "".join(f"{line}\n" for line, _ in lines(document, width))
+
+
+def lines(document: Document, width: int) -> Iterator[Line]:
+    """The lines of ``render``, each with its style."""
+    yield visible(document.title), BOLD
+    yield from _blocks(document.lead, width)
     for section in document.sections:
-        title = visible(section.title)
-        lines += ["", title, ("=" if section.level < 3 else "-") * min(width, _wide(title))]
-        lines += _blocks(section.blocks, width)
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+        yield from (("", ""), (visible(section.title), BOLD))
+        yield from _blocks(section.blocks, width)
 
 
-def _blocks(blocks: tuple[Block, ...], width: int) -> Iterator[str]:
+def _blocks(blocks: tuple[Block, ...], width: int) -> Iterator[Line]:
     for place, block in enumerate(blocks):
-        if (
-            place
-            and isinstance(block, Text)
-            and block.tone is not Tone.NOTE
-            and not isinstance(blocks[place - 1], Text)
-        ):
-            yield ""
-        yield from _block(block, width)
+        is_text = isinstance(block, Text) and block.tone is not Tone.NOTE
+        if place and is_text and not isinstance(blocks[place - 1], Text):
+            yield "", ""
+        style = YELLOW if isinstance(block, Text) and block.tone is Tone.WARNING else ""
+        yield from ((line.rstrip(), style) for line in _block(block, width))
 
 
 def _block(block: Block, width: int) -> Iterator[str]:
     match block:
         case Text():
             mark = {Tone.WARNING: "warning: ", Tone.ITEM: "- "}.get(block.tone, "")
-            text = visible(f"{mark}{block.lead} {block.text}" if block.lead else mark + block.text)
+            text = visible(mark + f"{block.lead} {block.text}".strip())
             yield from textwrap.wrap(text, width, subsequent_indent=GAP if mark else "", break_on_hyphens=False)
         case Table():
             yield from _titled(block.title, _table(block, width))
@@ -50,10 +56,10 @@ def _block(block: Block, width: int) -> Iterator[str]:
             yield from _titled(block.title, drawn(block))
 
 
-def _titled(title: str, lines: list[str]) -> Iterator[str]:
-    if lines:
+def _titled(title: str, shown: list[str]) -> Iterator[str]:
+    if shown:
         yield from ("", f"{visible(title)}:") if title else ()
-        yield from lines
+        yield from shown
 
 
 def _wide(text: str) -> int:
@@ -92,7 +98,7 @@ def _row(cells: tuple[str, ...], widths: list[int], number: tuple[bool, ...]) ->
     """The lines of a row: cells that are too long are wrapped."""
     wrapped = [textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(cells, widths)]
     for place in range(max(map(len, wrapped))):
-        parts = [lines[place] if place < len(lines) else "" for lines in wrapped]
+        parts = [cell[place] if place < len(cell) else "" for cell in wrapped]
         spaces = [" " * (width - _wide(part)) for part, width in zip(parts, widths)]
         yield GAP + GAP.join(space + part if right else part + space
                              for part, space, right in zip(parts, spaces, number))  # fmt: skip

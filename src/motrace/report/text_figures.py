@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .blocks import Bar, Bars, Columns, Figure
+from .figures import Bar, Bars, Columns, Figure
 
 WIDTH, LEVELS = 40, " ▁▂▃▄▅▆▇█"
 

@@ -50,12 +50,10 @@ def _step(contrast: Contrast) -> tuple[str, Difference]:
 
 def _differences(title: str, new: str, base: str, rows: list[tuple[str, Difference]]) -> Table:
     columns: list[Column[tuple[str, Difference]]] = [
-        words("ms per frame", lambda row: row[0]),
-        numbers(new, lambda row: row[1].new, ms),
-        numbers(base, lambda row: row[1].base, ms),
-        numbers("added", lambda row: row[1].difference, signed_ms),
+        words("ms per frame", lambda row: row[0]), numbers(new, lambda row: row[1].new, ms),
+        numbers(base, lambda row: row[1].base, ms), numbers("added", lambda row: row[1].difference, signed_ms),
         numbers("95 % interval", lambda row: row[1], difference_interval),
-    ]
+    ]  # fmt: skip
     return table(title, columns, rows)
 
 
@@ -89,23 +87,20 @@ def _cost(one: FrameCost | None) -> str:
 
 PoolEpisodes = tuple[Pool, EpisodeStatistics]
 _COUNTS: list[Column[PoolEpisodes]] = [
-    words("mode", lambda row: pool_name(row[0].key)),
-    numbers("episodes", lambda row: row[1].episodes, count),
+    words("mode", lambda row: pool_name(row[0].key)), numbers("episodes", lambda row: row[1].episodes, count),
     numbers("terminated", lambda row: row[1].terminated, count),
-    numbers("truncated", lambda row: row[1].truncated, count),
-    numbers("cut off", lambda row: row[1].cut_off, count),
+    numbers("truncated", lambda row: row[1].truncated, count), numbers("cut off", lambda row: row[1].cut_off, count),
     numbers("success", lambda row: row[1].success_rate, percent),
     numbers("return", lambda row: row[1].returns, _spread),
     numbers("length, steps", lambda row: row[1].lengths, lambda one: _spread(one, 1)),
     numbers("reward per step", lambda row: row[1].reward_per_step, lambda one: number(one, 3)),
-]
+]  # fmt: skip
 _RESETS: list[Column[PoolEpisodes]] = [
-    words("mode", lambda row: pool_name(row[0].key)),
-    numbers("resets", lambda row: row[1].resets, count),
+    words("mode", lambda row: pool_name(row[0].key)), numbers("resets", lambda row: row[1].resets, count),
     numbers("per frame", lambda row: row[1].resets_per_frame, lambda one: number(one, 3)),
     numbers("frames with one", lambda row: row[1].frames_with_reset, count),
     numbers("step with", lambda row: row[1].step.with_reset, _cost),
     numbers("step without", lambda row: row[1].step.without_reset, _cost),
     numbers("frame with", lambda row: row[1].frame.with_reset, _cost),
     numbers("frame without", lambda row: row[1].frame.without_reset, _cost),
-]
+]  # fmt: skip

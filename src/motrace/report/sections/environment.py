@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ...dataset.facts import Adapter, Environment, Gpu, MotrixBuild, ProgramEnvironment, ProjectVersion
 from ...findings.model import Report
@@ -65,76 +65,52 @@ def adapter_line(adapter: Adapter | None, unknown: str | None) -> str:
 def environment_facts(of: Environment) -> list[Fact]:
     """The environment as label and value, what is not known with its reason."""
     rows = []
-    for key, label, show in _ENVIRONMENT:
-        value = show(of)
+    for key, label in _LABELS.items():
+        value = getattr(of, key)
         if value is not None:
-            rows.append((label, value))
+            rows.append((label, _fact(key, value)))
         elif key in of.unknown:
             rows.append((label, f"not known: {of.unknown[key]}"))
     return rows or [("environment", f"not known: {of.unknown.get('environment', 'not recorded')}")]
 
 
-def _text(value: str | int | None) -> str | None:
-    return None if value is None else str(value)
+def _fact(key: str, value: Known) -> str:
+    match value:
+        case ProjectVersion(commit=None):
+            return f"{value.version}, commit not known: {value.commit_unknown}"
+        case ProjectVersion(commit=str(commit)):
+            return f"{value.version}, commit {commit[:12]}{' with local changes' if value.dirty else ''}"
+        case MotrixBuild():
+            return f"{value.version}, build id {value.build_id}, {size(value.library_bytes)}"
+        case ProgramEnvironment():
+            return ", ".join(_program(value))
+        case dict():
+            return ", ".join(f"{name} {version}" for name, version in value.items() if version)
+        case list():
+            cards = (f"{gpu.name}, {size(gpu.memory_bytes)}, compute {gpu.compute_capability}" for gpu in value)
+            return "; ".join(cards) or "none"
+        case int() if key.endswith("_bytes"):
+            return size(value)
+    return str(value)
 
 
-def _bytes(value: int | None) -> str | None:
-    return None if value is None else size(value)
-
-
-def _commit(project: ProjectVersion | None) -> str | None:
-    if project is None:
-        return None
-    if not project.commit:
-        return f"{project.version}, commit not known: {project.commit_unknown}"
-    return f"{project.version}, commit {project.commit[:12]}{' with local changes' if project.dirty else ''}"
-
-
-def _gpus(gpus: list[Gpu] | None) -> str | None:
-    if gpus is None:
-        return None
-    return "; ".join(f"{g.name}, {size(g.memory_bytes)}, compute {g.compute_capability}" for g in gpus) or "none"
-
-
-def _build(build: MotrixBuild | None) -> str | None:
-    return None if build is None else f"{build.version}, build id {build.build_id}, {size(build.library_bytes)}"
-
-
-def _packages(packages: dict[str, str] | dict[str, str | None] | None) -> str | None:
-    known = (packages or {}).items()
-    return None if packages is None else ", ".join(f"{name} {version}" for name, version in known if version)
-
-
-def _program(one: ProgramEnvironment | None) -> str | None:
+def _program(one: ProgramEnvironment) -> Iterator[str]:
     """The environment of a program that has its own, and what was run in it."""
-    if one is None:
-        return None
-    parts = [f"Python {one.python}", _packages(one.packages)]
+    yield f"Python {one.python}"
+    if one.packages:
+        yield _fact("packages", one.packages)
     if one.motrixsim_build is not None:
-        parts.append(f"Motrix build id {one.motrixsim_build.build_id}")
+        yield f"Motrix build id {one.motrixsim_build.build_id}"
     if one.command:
-        parts += [f"command: {' '.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}"]
-    return ", ".join(part for part in parts if part)
+        yield from (f"command: {' '.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
 
 
-_ENVIRONMENT: tuple[tuple[str, str, Callable[[Environment], str | None]], ...] = (
-    ("os", "OS", lambda of: of.os),
-    ("kernel", "Kernel", lambda of: of.kernel),
-    ("architecture", "Architecture", lambda of: of.architecture),
-    ("cpu_model", "CPU", lambda of: of.cpu_model),
-    ("cpu_physical_cores", "Physical cores", lambda of: _text(of.cpu_physical_cores)),
-    ("cpu_logical_cores", "Usable cores", lambda of: _text(of.cpu_logical_cores)),
-    ("memory_bytes", "Memory", lambda of: _bytes(of.memory_bytes)),
-    ("gpus", "GPU", lambda of: _gpus(of.gpus)),
-    ("gpu_driver", "GPU driver", lambda of: of.gpu_driver),
-    ("cuda_driver", "CUDA (driver)", lambda of: of.cuda_driver),
-    ("python", "Python", lambda of: of.python),
-    ("motrixsim_build", "Motrix", lambda of: _build(of.motrixsim_build)),
-    ("packages", "Packages", lambda of: _packages(of.packages)),
-    ("unilab", "UniLab's environment", lambda of: _program(of.unilab)),
-    ("program", "The program's environment", lambda of: _program(of.program)),
-    ("ffmpeg", "ffmpeg", lambda of: of.ffmpeg),
-    ("h264_encoder", "H.264 encoder", lambda of: of.h264_encoder),
-    ("motrace", "motrace", lambda of: _commit(of.motrace)),
-    ("disk_free_bytes", "Free disk", lambda of: _bytes(of.disk_free_bytes)),
-)
+Known = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str, str | None] | list[Gpu]
+_LABELS = {
+    "os": "OS", "kernel": "Kernel", "architecture": "Architecture", "cpu_model": "CPU",
+    "cpu_physical_cores": "Physical cores", "cpu_logical_cores": "Usable cores", "memory_bytes": "Memory",
+    "gpus": "GPU", "gpu_driver": "GPU driver", "cuda_driver": "CUDA (driver)", "python": "Python",
+    "motrixsim_build": "Motrix", "packages": "Packages", "unilab": "UniLab's environment",
+    "program": "The program's environment", "ffmpeg": "ffmpeg", "h264_encoder": "H.264 encoder", "motrace": "motrace",
+    "disk_free_bytes": "Free disk",
+}  # fmt: skip

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from ...dataset.estimate import Estimate
 from ...findings.run_model import Composition, Pool
-from ...findings.values import BucketTime, CauseTime, PhaseTime, SegmentPhase
-from ...statistics.intervals import Distribution
+from ...findings.values import BucketTime, CauseTime, Distribution, PhaseTime, SegmentPhase
 from ...vocabulary import BUCKETS, CAUSES, FRAMED_SEGMENTS
-from ..blocks import Bar, Bars, Column, Figure, Section, Table, Text, Tone, numbers, section, table, words
+from ..blocks import Column, Section, Table, Text, Tone, numbers, section, table, words
+from ..figures import Bar, Bars, Figure
 from ..format import ms, percent, seconds
 from ..say import evidence, pool_name
 
@@ -31,14 +31,12 @@ class Timed(Protocol):
 BUCKET: Column[BucketTime] = words("bucket", lambda one: BUCKETS[one.bucket])
 TIME: Column[Timed] = numbers("s", lambda one: one.time.ns, seconds)
 SHARES: tuple[Column[BucketTime], ...] = (
-    numbers("share", lambda one: one.share, percent),
-    numbers("at least", lambda one: one.lo_share, percent),
+    numbers("share", lambda one: one.share, percent), numbers("at least", lambda one: one.lo_share, percent),
     numbers("at most", lambda one: one.hi_share, percent),
-)
+)  # fmt: skip
 BOUNDS: tuple[Column[Timed], ...] = (
-    numbers("at least", lambda one: one.time.lo_ns, seconds),
-    numbers("at most", lambda one: one.time.hi_ns, seconds),
-)
+    numbers("at least", lambda one: one.time.lo_ns, seconds), numbers("at most", lambda one: one.time.hi_ns, seconds),
+)  # fmt: skip
 
 
 def slug(*names: str) -> str:
@@ -80,8 +78,8 @@ def _composition(mine: str, pool: Pool, composed: Composition) -> Iterator[Secti
     seen = ", ".join(composed.runs)
     text = (
         f"Times are those of the unprofiled runs. Who worked while the loop thread was blocked is transferred from "
-        f"{seen} ({evidence(composed.evidence)}), within the bounds that the unprofiled runs' own clocks give. How much "
-        "that differs from run to run is not in these bounds."
+        f"{seen} ({evidence(composed.evidence)}), within the bounds that the unprofiled runs' own clocks give. How "
+        "much that differs from run to run is not in these bounds."
     )
     title = f"Buckets of loop and drain, with the composition seen in {seen}"
     yield from section(f"{mine}-transferred", title, buckets(pool, composed), Text(text, Tone.NOTE), level=3)
@@ -138,13 +136,10 @@ def causes(pool: Pool) -> Table:
     """What the loop thread did, and who worked while it was blocked."""
     least = SMALLEST_UPPER_BOUND * pool.recording_wall_ns
     columns: list[Column[CauseTime]] = [
-        words("phase", lambda one: one.phase),
-        words("state", lambda one: one.state),
-        words("cause", lambda one: one.cause),
-        words("meaning", lambda one: CAUSES[one.cause].meaning),
+        words("phase", lambda one: one.phase), words("state", lambda one: one.state),
+        words("cause", lambda one: one.cause), words("meaning", lambda one: CAUSES[one.cause].meaning),
         TIME, *BOUNDS,
-        numbers("share", lambda one: one.share, percent),
-        words("rests on", lambda one: evidence(one.evidence)),
+        numbers("share", lambda one: one.share, percent), words("rests on", lambda one: evidence(one.evidence)),
     ]  # fmt: skip
     rows = [one for one in pool.causes if one.share >= SMALLEST_CAUSE or one.time.hi_ns >= least]
     return table("What the loop thread did, and who worked while it was blocked", columns, rows, folded=True)
@@ -153,11 +148,10 @@ def causes(pool: Pool) -> Table:
 def outside(pool: Pool) -> Table:
     """What start-up, drain and shutdown consist of."""
     columns: list[Column[SegmentPhase]] = [
-        words("segment", lambda one: one.segment),
-        words("phase", lambda one: one.phase),
+        words("segment", lambda one: one.segment), words("phase", lambda one: one.phase),
         numbers("s (all runs)", lambda one: one.total_ns, seconds),
         numbers("share of the segment", lambda one: one.share, percent),
-    ]
+    ]  # fmt: skip
     rows = [one for one in pool.segment_phases if one.segment not in FRAMED_SEGMENTS and one.share >= SMALLEST_PHASE]
     return table("Start-up, drain and shutdown", columns, rows, folded=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,8 @@ import pyarrow.compute as pc
 from ...dataset.frames import phase_times
 from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
-from ..blocks import Column, Columns, Figure, Part, Section, Stack, Strips, Text, Tone, numbers, section, table, words
+from ..blocks import Column, Section, Text, Tone, numbers, section, table, words
+from ..figures import Columns, Figure, Part, Stack, Strips
 from ..format import count, number, percent, seconds, size
 from ..say import pool_name
 
@@ -22,16 +24,14 @@ MOST_COLUMNS = 450
 def runs(report: Report) -> list[Section]:
     """A row for each run."""
     columns: list[Column[RunSummary]] = [
-        words("run", lambda run: run.run_id),
-        words("mode", lambda run: run.mode),
+        words("run", lambda run: run.run_id), words("mode", lambda run: run.mode),
         words("status", lambda run: f"{run.status}: {run.status_reason}" if run.status_reason else run.status),
-        numbers("frames", lambda run: run.frames, count),
-        numbers("warm-up", lambda run: run.warmup_frames, count),
+        numbers("frames", lambda run: run.frames, count), numbers("warm-up", lambda run: run.warmup_frames, count),
         numbers("loop FPS", lambda run: run.loop_fps, number),
         numbers("effective FPS", lambda run: run.effective_fps, number),
         numbers("wall, s", lambda run: run.run_wall_ns, seconds),
         numbers("residual, ns", lambda run: run.residual_ns, count),
-    ]
+    ]  # fmt: skip
     if not report.runs:
         return []
     note = (
@@ -59,7 +59,7 @@ def segments(report: Report) -> list[Section]:
     names = list(dict.fromkeys(one.segment for pool in report.pools for one in pool.segments_mean))
     columns: list[Column[Pool]] = [
         words("mode (runs)", lambda pool: f"{pool_name(pool.key)} ({len(pool.runs)})"),
-        *(numbers(name, lambda pool, name=name: _segment_ns(pool, name), seconds) for name in names),  # type: ignore[misc]
+        *(numbers(name, partial(_segment_ns, name), seconds) for name in names),
         numbers("sum", lambda pool: pool.run_wall_mean_ns, seconds),
     ]
     strips = Strips(tuple(
@@ -74,7 +74,7 @@ def segments(report: Report) -> list[Section]:
                    Text("Means over the runs of a mode.", Tone.NOTE))  # fmt: skip
 
 
-def _segment_ns(pool: Pool, name: str) -> int:
+def _segment_ns(name: str, pool: Pool) -> int:
     return sum(one.wall_ns for one in pool.segments_mean if one.segment == name)
 
 
@@ -119,10 +119,9 @@ def recorder(report: Report) -> list[Section]:
         else "Not measured: no recorder came to its end."
     )
     columns: list[Column[RunSummary]] = [
-        words("run", lambda run: run.run_id),
-        numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
+        words("run", lambda run: run.run_id), numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
         numbers("share of loop", lambda run: run.recorder.share_of_loop, percent),
-    ]
+    ]  # fmt: skip
     if not report.runs:
         return []
     return section("recorder", "What it cost to measure", table("", columns, report.runs), Text(how, Tone.NOTE))

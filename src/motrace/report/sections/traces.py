@@ -73,11 +73,10 @@ def _samples(samples: tuple[SampleCount, ...]) -> Table:
         key=lambda one: (order.index(one.phase), -one.samples, one.kind),
     )
     columns: list[Column[SampleCount]] = [
-        words("phase", lambda one: one.phase),
-        words("class", lambda one: one.kind),
+        words("phase", lambda one: one.phase), words("class", lambda one: one.kind),
         numbers("samples", lambda one: one.samples, count),
         numbers("share", lambda one: one.samples / totals[one.phase] if totals[one.phase] else None, percent),
-    ]
+    ]  # fmt: skip
     return table("Samples of the loop thread's stacks", columns, shown)
 
 
@@ -86,32 +85,22 @@ def _tenth(value: float) -> str:
 
 
 _GPU_PHASES: list[Column[GpuPhase]] = [
-    words("phase", lambda one: one.phase),
-    numbers("operations", lambda one: one.operations, count),
+    words("phase", lambda one: one.phase), numbers("operations", lambda one: one.operations, count),
     numbers("launched in it, s", lambda one: one.launched_ns, seconds),
     numbers("ran meanwhile, s", lambda one: one.ran_ns, seconds),
-]
+]  # fmt: skip
 _CALLS: list[Column[CallSum]] = [
-    words("phase", lambda one: one.phase),
-    words("thread", lambda one: one.role),
-    words("call", lambda one: f"{one.name} ({one.api})"),
-    words("waits on", lambda one: one.waits_on),
-    numbers("calls", lambda one: one.calls, count),
-    numbers("s", lambda one: one.total_ns, seconds),
-]
+    words("phase", lambda one: one.phase), words("thread", lambda one: one.role),
+    words("call", lambda one: f"{one.name} ({one.api})"), words("waits on", lambda one: one.waits_on),
+    numbers("calls", lambda one: one.calls, count), numbers("s", lambda one: one.total_ns, seconds),
+]  # fmt: skip
 _SENSORS: list[Column[Sensor]] = [
-    words("GPU", lambda one: str(one.device)),
-    words("metric", lambda one: one.metric),
-    numbers("mean", lambda one: one.mean, number),
-    numbers("least", lambda one: one.least, number),
-    numbers("most", lambda one: one.most, number),
-    words("unit", lambda one: one.unit),
-]
+    words("GPU", lambda one: str(one.device)), words("metric", lambda one: one.metric),
+    numbers("mean", lambda one: one.mean, number), numbers("least", lambda one: one.least, number),
+    numbers("most", lambda one: one.most, number), words("unit", lambda one: one.unit),
+]  # fmt: skip
 LINES: list[Column[LineHint]] = [
-    words("line", lambda one: f"{one.file}:{one.line}"),
-    numbers("Python %", lambda one: one.python_pct, _tenth),
-    numbers("native %", lambda one: one.native_pct, _tenth),
-    numbers("system %", lambda one: one.system_pct, _tenth),
-    numbers("copies, MB/s", lambda one: one.copy_mb_s, _tenth),
-    numbers("peak, MB", lambda one: one.peak_mb, _tenth),
-]
+    words("line", lambda one: f"{one.file}:{one.line}"), numbers("Python %", lambda one: one.python_pct, _tenth),
+    numbers("native %", lambda one: one.native_pct, _tenth), numbers("system %", lambda one: one.system_pct, _tenth),
+    numbers("copies, MB/s", lambda one: one.copy_mb_s, _tenth), numbers("peak, MB", lambda one: one.peak_mb, _tenth),
+]  # fmt: skip

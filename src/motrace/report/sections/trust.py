@@ -31,20 +31,14 @@ def clocks(report: Report) -> list[Section]:
 
 
 _OVERHEAD: list[Column[ProfilerOverhead]] = [
-    words("mode", lambda one: one.key.mode),
-    words("profilers", lambda one: ", ".join(one.key.profilers)),
-    words("phase", lambda one: one.phase or "frame"),
-    numbers("unprofiled, ms", lambda one: one.unprofiled_ns, ms),
-    numbers("profiled, ms", lambda one: one.profiled_ns, ms),
-    numbers("change", lambda one: one.change, percent),
-    numbers("95 %", lambda one: one, lambda one: interval(one.lo, one.hi, percent)),
-    words("use", _use),
-]
+    words("mode", lambda one: one.key.mode), words("profilers", lambda one: ", ".join(one.key.profilers)),
+    words("phase", lambda one: one.phase or "frame"), numbers("unprofiled, ms", lambda one: one.unprofiled_ns, ms),
+    numbers("profiled, ms", lambda one: one.profiled_ns, ms), numbers("change", lambda one: one.change, percent),
+    numbers("95 %", lambda one: one, lambda one: interval(one.lo, one.hi, percent)), words("use", _use),
+]  # fmt: skip
 _CLOCKS: list[Column[ClockAlignment]] = [
-    words("run", lambda one: one.run_id),
-    words("source", lambda one: one.source),
+    words("run", lambda one: one.run_id), words("source", lambda one: one.source),
     numbers("error, us", lambda one: one.error_ns / 1e3, lambda value: number(value, 1)),
     numbers("drift, ppm", lambda one: one.drift_ppm, lambda value: number(value, 3)),
-    numbers("pairs", lambda one: one.pairs, count),
-    words("method", lambda one: one.method),
-]
+    numbers("pairs", lambda one: one.pairs, count), words("method", lambda one: one.method),
+]  # fmt: skip
