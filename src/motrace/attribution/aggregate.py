@@ -46,9 +46,9 @@ def aggregate(
         attribution = attribution.filter(pc.is_in(attribution.column("segment").cast("string"), value_set=wanted))
     if not attribution.num_rows:
         return {}
-    state = attribution.column("state").cast("string")
+    state, bucket = (attribution.column(name).cast("string") for name in ("state", "bucket"))
     attribution = attribution.append_column("blocked", pc.equal(state, "blocked"))
-    explained = pc.not_equal(state, "unknown").to_numpy(zero_copy_only=False)
+    explained = pc.not_equal(bucket, "unexplained").to_numpy(zero_copy_only=False)
     times = np.stack([*(attribution.column(name).to_numpy() for name in TIMES), explained], axis=1)
     cells, _ = _grouped(attribution, [name for name in CELL if name in attribution.column_names])
     groups, first = _grouped(attribution, by)
@@ -80,7 +80,7 @@ def aggregate_buckets(
     """Every bucket, of loop and drain by default; the time of which nothing is known may be any bucket's."""
     sums = aggregate(attribution, ("bucket",), segments)
     totals = {bucket: sums.get((bucket,), Estimate.exactly(0)) for bucket in BUCKETS}
-    unknown = sums.get(("unexplained",), Estimate.exactly(0)).ns
+    unknown = sum(time.ns for key, time in aggregate(attribution, ("state",), segments).items() if key == ("unknown",))
     free = sum(time.ns - time.lo_ns for time in totals.values())
     return {
         bucket: time
