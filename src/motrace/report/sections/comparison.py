@@ -30,11 +30,10 @@ def comparison(report: Report) -> list[Section]:
     else:
         runs = f"over {contrast.new_runs} runs of record and {contrast.base_runs} of none"
         doubt = "" if contrast.has_interval else f" {capital(say(Note.NO_INTERVAL))}."
-        rows = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
-        rows += [(one.phase, one.time_ns) for one in contrast.phases]
-        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), _differences("", "record", "none", rows)]
+        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), contrast_table("", contrast, "added")]
     if of.steps:
-        blocks += [_differences("Step by step, drain included", "with", "without", list(map(_step, of.steps))), Text(
+        steps = [(f"{step.new} over {step.base}", step.frame_with_drain_ns) for step in of.steps]
+        blocks += [_differences("Step by step, drain included", ("with", "without", "added"), steps), Text(
             "none steps alone; capture also makes each picture and drops it; record also keeps and encodes them.",
             Tone.NOTE,
         )]  # fmt: skip
@@ -44,14 +43,18 @@ def comparison(report: Report) -> list[Section]:
     return section("comparison", "Record against none", *blocks)
 
 
-def _step(contrast: Contrast) -> tuple[str, Difference]:
-    return f"{contrast.new} over {contrast.base}", contrast.frame_with_drain_ns
+def contrast_table(title: str, contrast: Contrast, change: str) -> Table:
+    """The frame and every phase in two groups of runs; ``change`` is the title of their difference."""
+    rows = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
+    rows += [(one.phase, one.time_ns) for one in contrast.phases]
+    return _differences(title, (contrast.new, contrast.base, change), rows)
 
 
-def _differences(title: str, new: str, base: str, rows: list[tuple[str, Difference]]) -> Table:
+def _differences(title: str, titles: tuple[str, str, str], rows: list[tuple[str, Difference]]) -> Table:
+    new, base, change = titles
     columns: list[Column[tuple[str, Difference]]] = [
         words("ms per frame", lambda row: row[0]), numbers(new, lambda row: row[1].new, ms),
-        numbers(base, lambda row: row[1].base, ms), numbers("added", lambda row: row[1].difference, signed_ms),
+        numbers(base, lambda row: row[1].base, ms), numbers(change, lambda row: row[1].difference, signed_ms),
         numbers("95 % interval", lambda row: row[1], difference_interval),
     ]  # fmt: skip
     return table(title, columns, rows)
