@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
+from motrace.report.scaling import chart, findings, render_sweep_html, render_sweep_markdown
 
 from motrace.findings.sweep import summarise_sweep
-from motrace.report.scaling import chart, findings, render_sweep_html, render_sweep_markdown
 from tests.statistics.sweeps import ENVS, SIZES, TRUTH, law, measured, observed
 
 

@@ -45,7 +45,7 @@ def _block(block: Block) -> list[str]:
             return _table(block)
         case Figure():
             title = [f"{escaped(block.title)}:", ""] if block.title else []
-            return [*title, *(f"    {visible(line)}" for line in lines)] if (lines := drawn(block)) else []
+            return [*title, *(f"    {line}" for line in lines)] if (lines := drawn(block)) else []
 
 
 def _table(table: Table) -> list[str]:

@@ -38,9 +38,11 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
 
 class _Sentence(string.Formatter):
     def get_value(self, key: int | str, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
+        """A value; None where there is none of that name."""
         return kwargs.get(str(key))
 
     def format_field(self, value: object, format_spec: str) -> str:
+        """A value in its format."""
         return "not known" if value is None else FORMATS[format_spec](value)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from ..escape import visible
 from .figures import Bar, Bars, Columns, Figure
 
 WIDTH, LEVELS = 40, " ▁▂▃▄▅▆▇█"
 
 
 def drawn(figure: Figure) -> list[str]:
-    """The lines of a figure; none for one that characters can't draw."""
+    """The lines of a figure, safe to show; none for one that characters can't draw."""
     match figure.marks:
         case Bars(bars=bars):
-            label = max((len(bar.label) for bar in bars), default=0)
-            return [f"{bar.label:<{label}} {_bar(bar)}" for bar in bars]
+            labels = [visible(bar.label) for bar in bars]
+            return [f"{label:<{max(map(len, labels))}} {_bar(bar)}" for label, bar in zip(labels, bars)]
         case Columns(stacks=stacks, top=top) if top:
             heights = [stack.total / top for stack in stacks]
             count = min(len(heights), WIDTH + WIDTH // 2)
