@@ -6,7 +6,7 @@ from ...findings.benchmark_codes import Note
 from ...findings.model import Comparison, Contrast, Report
 from ...findings.run_model import Pool
 from ...findings.values import Difference, EpisodeStatistics, FrameCost, Spread
-from ..blocks import Block, Column, Section, Table, Text, Tone, numbers, section, table, words
+from ..blocks import Block, Column, Document, Section, Table, Text, Tone, numbers, section, table, words
 from ..format import count, interval, ms, number, percent, signed_ms
 from ..say import capital, pool_name, say
 
@@ -30,9 +30,8 @@ def comparison(report: Report) -> list[Section]:
     else:
         runs = f"over {contrast.new_runs} runs of record and {contrast.base_runs} of none"
         doubt = "" if contrast.has_interval else f" {capital(say(Note.NO_INTERVAL))}."
-        rows = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
-        rows += [(one.phase, one.time_ns) for one in contrast.phases]
-        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), _differences("", "record", "none", rows)]
+        added = _differences("", "record", "none", _all(contrast))
+        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), added]
     if of.steps:
         blocks += [_differences("Step by step, drain included", "with", "without", list(map(_step, of.steps))), Text(
             "none steps alone; capture also makes each picture and drops it; record also keeps and encodes them.",
@@ -42,6 +41,18 @@ def comparison(report: Report) -> list[Section]:
         same = "yes" if report.same_states else "NO"
         blocks.append(Text(f"All completed runs ended in the same simulation state: {same}."))
     return section("comparison", "Record against none", *blocks)
+
+
+def between(contrast: Contrast) -> Document:
+    """Two experiments' runs of one mode."""
+    title = f"{contrast.new}: ms per frame, {contrast.base_runs} base and {contrast.new_runs} new runs"
+    return Document(title, (_differences("", "new", "base", _all(contrast)),), ())
+
+
+def _all(contrast: Contrast) -> list[tuple[str, Difference]]:
+    """Everything that was compared, by its name."""
+    whole = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
+    return [*whole, *((one.phase, one.time_ns) for one in contrast.phases)]
 
 
 def _step(contrast: Contrast) -> tuple[str, Difference]:
