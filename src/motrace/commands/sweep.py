@@ -116,7 +116,7 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         "sweep": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "status": run_folder.RUNNING,
-        "adapter": plan.adapter,
+        "adapter": {**plan.adapter} if plan.adapter is not None else None,
         "environment": {**environment.collect(home), **plan.options.environment()},
     }
     return home, replace(convert(Sweep, facts, SWEEP_FILE, []), command=command)
