@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .. import analysis
 from ..errors import MotraceError, UsageError
 from ..findings.alike import differences
 from ..findings.compare import Judged, contrast_runs, gate, usable
-from ..findings.model import Report
+from ..report.blocks import Document
 from ..report.format import percent
-from ..report.sections.comparison import between
+from ..report.sections.comparison import contrast_table
 from . import execute, parsers
 from .terminal import Terminal, complain
 
@@ -35,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Compare; the exit status is 3 unless each frame is known not to have got slower by more than allowed."""
     limit = None if args.fail_over is None else fraction(args.fail_over)
     base, new = (analysis.load(Path(path)).report for path in (args.base, args.new))
-    modes = [mode for mode in _modes(new) if usable(new.runs, mode) and usable(base.runs, mode)]
+    before, after = (
+        {pool.key.mode: usable(report.runs, pool.key.mode) for pool in report.pools} for report in (base, new)
+    )
+    modes = [mode for mode, runs in after.items() if runs and before.get(mode)]
     if not modes:
         raise MotraceError(f"{args.base} and {args.new} have no mode with completed runs in common: nothing to compare")
     unlike = differences(base, new, modes)
@@ -49,12 +53,13 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"unlike: {difference}")
     doubts = [
         f"{mode}: can't tell, no run of it completed in {args.new}"
-        for mode in _modes(base)
-        if mode not in modes and usable(base.runs, mode)
+        for mode, runs in before.items()
+        if runs and mode not in modes
     ]
     for mode in modes:
-        contrast = contrast_runs(usable(new.runs, mode), usable(base.runs, mode))
-        console.show(between(contrast))
+        contrast = replace(contrast_runs(after[mode], before[mode]), new="new", base="base")
+        title = f"{mode}: ms per frame, {contrast.base_runs} base and {contrast.new_runs} new runs"
+        console.show(Document("", (contrast_table(title, contrast, "change"),), ()))
         doubts += [] if limit is None else _doubts(mode, gate(contrast, limit), limit)
     if limit is None:
         for text in doubts:
@@ -68,18 +73,13 @@ def run(args: argparse.Namespace) -> int:
     return GATE_FAILED if doubts else 0
 
 
-def _modes(report: Report) -> list[str]:
-    """The modes of the unprofiled runs, in their order."""
-    return [pool.key.mode for pool in report.pools if not pool.key.profiled]
-
-
 def _doubts(mode: str, judged: list[Judged], limit: float) -> list[str]:
     """Why a mode does not pass, a line for each quantity; empty where it does."""
     found = []
     for one in judged:
         if one.slower is False:
             continue
-        what = f"{mode}: frame{' with drain' if one.with_drain else ''}"
+        what = f"{mode}: {'frame with drain' if one.with_drain else 'frame'}"
         doubt = f"95 %: {percent(one.lo)} to {percent(one.hi)}"
         if one.slower:
             found.append(f"{what} got {percent(one.change)} slower ({doubt}), more than {limit * 100:g} %")

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
     try:
-        console.show(short(*read_sweep(home)))
+        console.show(short(read_sweep(home)))
     except MotraceError as error:
         console.print(f"warning: {error}")
     console.print(f"recorded in {home}; the fit once more: {again}")

@@ -13,9 +13,10 @@ from ..errors import MotraceError
 from ..findings.compare import usable
 from ..findings.model import Report
 from ..findings.sweep import measure, summarise_sweep
-from ..findings.sweep_model import Sweep, SweepResults
+from ..findings.sweep_model import Sweep
 from ..ingest.discover import find
 from ..report import html, markdown
+from ..report.say import say
 from ..report.sweep_document import full, short
 from .sweep_runs import SWEEP_FILE, load, write
 from .terminal import Terminal
@@ -23,16 +24,17 @@ from .terminal import Terminal
 
 def analyse_folder(folder: Path, console: Terminal) -> int:
     """``--analyze FOLDER``: fit, write, show. The exit status is 1 where nothing could be fitted."""
-    sweep, results = read_sweep(folder)
-    console.show(short(sweep, results))
-    if not any(one.fit for one in results.fits):
-        raise MotraceError(f"{folder}: {results.fits[0].unknown}")
+    sweep = read_sweep(folder)
+    console.show(short(sweep))
+    fits = sweep.results.fits if sweep.results is not None else ()
+    if not any(one.fit for one in fits):
+        raise MotraceError(f"{folder}: {fits[0].unknown}")
     console.print(f"report: {folder / 'sweep.html'}")
     return 0
 
 
-def read_sweep(folder: Path) -> tuple[Sweep, SweepResults]:
-    """Analyse every experiment below ``folder`` and fit; writes the results there, into sweep.json and its reports.
+def read_sweep(folder: Path) -> Sweep:
+    """Analyse every experiment below ``folder`` and fit; writes the results there. Returns what sweep.json holds.
 
     The folder of a sweep, or any folder of experiments that run_record made. Raises MotraceError where there is
     no completed run, or where the experiments are not of one workload.
@@ -59,13 +61,13 @@ def read_sweep(folder: Path) -> tuple[Sweep, SweepResults]:
         environment = reports[0].environment
         sweep = Sweep(sweep=folder.resolve().name, status=run_folder.COMPLETED, environment=environment)
     sweep = write(path, replace(sweep, results=results))
-    document = full(sweep, results)
+    document = full(sweep)
     for name, text in (("sweep.md", markdown.render(document)), ("sweep.html", html.render(document))):
         try:
             output.write_text(folder / name, text)
         except OSError as error:
             raise MotraceError(f"{folder / name} can't be written ({error.strerror}): free some space") from error
-    return sweep, results
+    return sweep
 
 
 def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
@@ -90,7 +92,7 @@ def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
                 for run in report.runs if not run.completed
             ]  # fmt: skip
     if not reports:
-        why = "; ".join(str(one.values.get("text", one.values.get("experiment"))) for one in warnings)
+        why = "; ".join(say(one.code, one.values) for one in warnings)
         raise MotraceError(f"{folder}: no run can be used: {why or 'there is none'}")
     return reports, warnings
 

@@ -33,8 +33,12 @@ LAW = (
 )
 
 
-def full(sweep: Sweep, results: SweepResults) -> Document:
+NOTHING = SweepResults((), (), ())
+
+
+def full(sweep: Sweep) -> Document:
     """Everything that a sweep found."""
+    results = sweep.results or NOTHING
     answers = [Text(" ".join(findings(one)), Tone.ANSWER, f"{_name(one)}.") for one in results.fits]
     recorded = [Text(f"recorded {sweep.created_utc}", Tone.NOTE)] if sweep.created_utc else []
     return Document(f"How the time of a frame grows: {sweep.sweep}", (*recorded, *answers), (
@@ -46,8 +50,9 @@ def full(sweep: Sweep, results: SweepResults) -> Document:
     ))  # fmt: skip
 
 
-def short(sweep: Sweep, results: SweepResults) -> Document:
+def short(sweep: Sweep) -> Document:
     """What fits on a screen; points and findings of the first quantity, for the files have them for the others too."""
+    results = sweep.results or NOTHING
     blocks: list[Block] = [warning(one, Tone.WARNING) for one in results.warnings]
     for place, one in enumerate(results.fits):
         title = Text("", lead=_name(one))

@@ -28,7 +28,8 @@ def render(document: Document, width: int = 80) -> str:
 
 def lines(document: Document, width: int) -> Iterator[Line]:
     """The lines of ``render``, each with its style."""
-    yield visible(document.title), BOLD
+    if document.title:
+        yield visible(document.title), BOLD
     yield from _blocks(document.lead, width)
     for section in document.sections:
         yield from (("", ""), (visible(section.title), BOLD))

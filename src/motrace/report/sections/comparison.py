@@ -6,7 +6,7 @@ from ...findings.benchmark_codes import Note
 from ...findings.model import Comparison, Contrast, Report
 from ...findings.run_model import Pool
 from ...findings.values import Difference, EpisodeStatistics, FrameCost, Spread
-from ..blocks import Block, Column, Document, Section, Table, Text, Tone, numbers, section, table, words
+from ..blocks import Block, Column, Section, Table, Text, Tone, numbers, section, table, words
 from ..format import count, interval, ms, number, percent, signed_ms
 from ..say import capital, pool_name, say
 
@@ -30,10 +30,10 @@ def comparison(report: Report) -> list[Section]:
     else:
         runs = f"over {contrast.new_runs} runs of record and {contrast.base_runs} of none"
         doubt = "" if contrast.has_interval else f" {capital(say(Note.NO_INTERVAL))}."
-        added = _differences("", "record", "none", _all(contrast))
-        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), added]
+        blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), contrast_table("", contrast, "added")]
     if of.steps:
-        blocks += [_differences("Step by step, drain included", "with", "without", list(map(_step, of.steps))), Text(
+        steps = [(f"{step.new} over {step.base}", step.frame_with_drain_ns) for step in of.steps]
+        blocks += [_differences("Step by step, drain included", ("with", "without", "added"), steps), Text(
             "none steps alone; capture also makes each picture and drops it; record also keeps and encodes them.",
             Tone.NOTE,
         )]  # fmt: skip
@@ -43,26 +43,18 @@ def comparison(report: Report) -> list[Section]:
     return section("comparison", "Record against none", *blocks)
 
 
-def between(contrast: Contrast) -> Document:
-    """Two experiments' runs of one mode."""
-    title = f"{contrast.new}: ms per frame, {contrast.base_runs} base and {contrast.new_runs} new runs"
-    return Document(title, (_differences("", "new", "base", _all(contrast)),), ())
+def contrast_table(title: str, contrast: Contrast, change: str) -> Table:
+    """The frame and every phase in two groups of runs; ``change`` is the title of their difference."""
+    rows = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
+    rows += [(one.phase, one.time_ns) for one in contrast.phases]
+    return _differences(title, (contrast.new, contrast.base, change), rows)
 
 
-def _all(contrast: Contrast) -> list[tuple[str, Difference]]:
-    """Everything that was compared, by its name."""
-    whole = [("loop", contrast.frame_ns), ("loop and drain", contrast.frame_with_drain_ns)]
-    return [*whole, *((one.phase, one.time_ns) for one in contrast.phases)]
-
-
-def _step(contrast: Contrast) -> tuple[str, Difference]:
-    return f"{contrast.new} over {contrast.base}", contrast.frame_with_drain_ns
-
-
-def _differences(title: str, new: str, base: str, rows: list[tuple[str, Difference]]) -> Table:
+def _differences(title: str, titles: tuple[str, str, str], rows: list[tuple[str, Difference]]) -> Table:
+    new, base, change = titles
     columns: list[Column[tuple[str, Difference]]] = [
         words("ms per frame", lambda row: row[0]), numbers(new, lambda row: row[1].new, ms),
-        numbers(base, lambda row: row[1].base, ms), numbers("added", lambda row: row[1].difference, signed_ms),
+        numbers(base, lambda row: row[1].base, ms), numbers(change, lambda row: row[1].difference, signed_ms),
         numbers("95 % interval", lambda row: row[1], difference_interval),
     ]  # fmt: skip
     return table(title, columns, rows)
