@@ -8,14 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import msgspec
+
 from .. import environment, redaction, run_folder
 from ..collect.registry import Settings
+from ..dataset.facts import Adapter, OptionValue
+from ..dataset.typed_json import Json, convert
 from ..errors import MotraceError, UsageError
-from ..report import sweep_document
+from ..findings.sweep_model import Sweep, SweepCommand
+from ..report.sweep_document import short
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep
-from .sweep_runs import SWEEP_FILE, Json, Point, Recorder, Turn, grid, numbers_of, order, shared_options
+from .sweep_runs import SWEEP_FILE, Point, Recorder, Turn, grid, load, numbers_of, order, shared_options
 from .terminal import Terminal, complain
 
 
@@ -62,18 +67,18 @@ def run(args: argparse.Namespace) -> int:
     plan = make_plan(args)
     now = datetime.now(timezone.utc)
     name = args.name or f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
-    home, facts = _begin(args, plan, name, now)
+    home, begun = _begin(args, plan, name, now)
     if plan.adapter is not None:
         console.print(f"Vulkan adapter: {plan.adapter['name']} ({plan.adapter['device_type']})")
     largest = max(plan.points, key=lambda point: point.width * point.height)
     record.warn_of_space(console, replace(plan.options, width=largest.width, height=largest.height), {})
-    made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
+    made = Recorder(home, begun, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
     again = f"python -m tools.sweep --analyze {home}"
     if made.interrupted:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
     try:
-        console.show(sweep_document.short(read_sweep(home)))
+        console.show(short(read_sweep(home)))
     except MotraceError as error:
         console.print(f"warning: {error}")
     console.print(f"recorded in {home}; the fit once more: {again}")
@@ -85,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tuple[Path, Json]:
+def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tuple[Path, Sweep]:
     """The sweep's folder and manifest: new, or with --resume the one that is there. Raises MotraceError."""
     home = Path(args.out) / name
-    command: Json = {
+    asked = {
         "argv": record.command_line(),
         "options": shared_options(plan.options),
         "mode": args.mode,
@@ -96,37 +101,34 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         "num_envs": sorted({point.num_envs for point in plan.points}),
         "sizes": list(dict.fromkeys(f"{point.width}x{point.height}" for point in plan.points)),
     }
-    command = redaction.redacted(command)
+    command = msgspec.convert(redaction.redacted(asked), SweepCommand)
     if args.resume:
-        facts = run_folder.read_json(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
-        if facts is None:
+        before = load(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
+        if before is None:
             raise UsageError(f"--resume: {home} holds no {SWEEP_FILE}; leave --resume out to begin a sweep")
-        _same(facts["command"], command, facts.get("adapter"), plan.adapter)
-        earlier = [*facts["command"].get("earlier", []), facts["command"]["argv"]]
-        return home, {**facts, "command": {**command, "earlier": earlier}, "results": None}
+        adapter = None if plan.adapter is None else msgspec.convert(plan.adapter, Adapter)
+        _same(before, command, adapter)
+        return home, replace(before, command=replace(command, earlier=[*before.command.earlier, before.command.argv]))
     if (home / SWEEP_FILE).exists():
         raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)
-    return home, {
-        "schema_version": run_folder.SCHEMA_VERSION,
+    facts: dict[str, Json] = {
         "sweep": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "status": run_folder.RUNNING,
-        "command": command,
-        "adapter": plan.adapter,
+        "adapter": {**plan.adapter} if plan.adapter is not None else None,
         "environment": {**environment.collect(home), **plan.options.environment()},
-        "runs": [],
-        "results": None,
     }
+    return home, replace(convert(Sweep, facts, SWEEP_FILE, []), command=command)
 
 
-def _same(before: Json, now: Json, adapter_before: object, adapter_now: object) -> None:
+def _same(before: Sweep, now: SweepCommand, adapter: Adapter | None) -> None:
     """Refuse to mix runs that are not comparable. Raises UsageError."""
-    pairs = {"mode": (before["mode"], now["mode"])}
-    pairs |= {key: (before["options"].get(key), value) for key, value in now["options"].items()}
-    pairs["Vulkan adapter"] = (adapter_before, adapter_now)
+    pairs: dict[str, tuple[OptionValue | Adapter, OptionValue | Adapter]] = {"mode": (before.command.mode, now.mode)}
+    pairs |= {key: (before.command.options.get(key), value) for key, value in now.options.items()}
+    pairs["Vulkan adapter"] = (before.adapter, adapter)
     for key, (old, new) in pairs.items():
-        if (list(old) if isinstance(old, tuple) else old) != (list(new) if isinstance(new, tuple) else new):
+        if old != new:
             raise UsageError(f"--resume: {key} was {old}, now it is {new}: give the same, or another --name")
 
 

@@ -6,29 +6,26 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
-from .. import analysis, output, redaction, run_folder
+from .. import analysis, output, run_folder
 from ..cautions import Caution, CautionCode, caution
+from ..dataset.facts import Options
 from ..errors import MotraceError
 from ..findings.compare import usable
 from ..findings.model import Report
 from ..findings.sweep import measure, summarise_sweep
-from ..findings.sweep_model import MeasuredRun, Sweep, SweepCommand
+from ..findings.sweep_model import Sweep
 from ..ingest.discover import find
-from ..report import html, markdown, sweep_document
+from ..report import html, markdown
 from ..report.say import say
-from ..report.schema import encode
-from .sweep_runs import SWEEP_FILE
+from ..report.sweep_document import full, short
+from .sweep_runs import SWEEP_FILE, load, write
 from .terminal import Terminal
-
-FORMS = (("sweep.md", markdown.render), ("sweep.html", html.render))
 
 
 def analyse_folder(folder: Path, console: Terminal) -> int:
     """``--analyze FOLDER``: fit, write, show. The exit status is 1 where nothing could be fitted."""
     sweep = read_sweep(folder)
-    console.show(sweep_document.short(sweep))
+    console.show(short(sweep))
     fits = sweep.results.fits if sweep.results is not None else ()
     if not any(one.fit for one in fits):
         raise MotraceError(f"{folder}: {fits[0].unknown}")
@@ -47,29 +44,30 @@ def read_sweep(folder: Path) -> Sweep:
     if len(workloads) > 1:
         kinds = ", ".join(sorted(f"{name} ({key[0]})" for key, name in workloads.items()))
         raise MotraceError(f"{folder} holds different workloads or arguments, which have no common fit: {kinds}")
+    measured = [
+        measure(run, report.experiment, _options(report))
+        for report in reports
+        for mode in sorted({pool.key.mode for pool in report.pools})
+        for run in usable(report.runs, mode)
+    ]
     try:
-        results = summarise_sweep([one for report in reports for one in _measured(report)], warnings)
+        results = summarise_sweep(measured, warnings)
     except MotraceError as error:
         raise MotraceError(f"{folder}: {error}") from error
-    sweep = replace(_asked(folder, reports[0]), results=results)
-    document = sweep_document.full(sweep)
-    _write(folder / SWEEP_FILE, encode(sweep))
-    for name, render in FORMS:
-        _write(folder / name, render(document))
+    path = folder / SWEEP_FILE
+    if path.exists():
+        sweep = load(path)
+    else:  # a folder of experiments that no sweep made
+        environment = reports[0].environment
+        sweep = Sweep(sweep=folder.resolve().name, status=run_folder.COMPLETED, environment=environment)
+    sweep = write(path, replace(sweep, results=results))
+    document = full(sweep)
+    for name, text in (("sweep.md", markdown.render(document)), ("sweep.html", html.render(document))):
+        try:
+            output.write_text(folder / name, text)
+        except OSError as error:
+            raise MotraceError(f"{folder / name} can't be written ({error.strerror}): free some space") from error
     return sweep
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        output.write_text(path, text)
-    except OSError as error:
-        raise MotraceError(f"{path} can't be written ({error.strerror}): free some space") from error
-
-
-def _measured(report: Report) -> list[MeasuredRun]:
-    options = report.command.options if report.command is not None else {}
-    modes = sorted({run.mode for run in report.runs})
-    return [measure(run, report.experiment, options) for mode in modes for run in usable(report.runs, mode)]
 
 
 def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
@@ -84,7 +82,7 @@ def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
             except MotraceError as error:
                 warnings.append(caution(CautionCode.UNREADABLE, text=str(error)))
                 continue
-            if report.command is None or not {"num_envs", "width", "height"} <= set(report.command.options):
+            if not {"num_envs", "width", "height"} <= set(_options(report)):
                 warnings.append(caution(CautionCode.SIZE_UNKNOWN, experiment=report.experiment))
                 continue
             reports.append(report)
@@ -99,20 +97,11 @@ def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
     return reports, warnings
 
 
+def _options(report: Report) -> Options:
+    return {} if report.command is None else report.command.options
+
+
 def _workload(report: Report) -> tuple[str, tuple[str, ...]]:
-    options = report.command.options if report.command is not None else {}
+    options = _options(report)
     arguments = options.get("workload_args")
-    return str(options.get("workload")), tuple(map(str, arguments if isinstance(arguments, list) else ()))
-
-
-def _asked(folder: Path, report: Report) -> Sweep:
-    """What a sweep was asked to do: its manifest, or one for a folder of experiments that no sweep made."""
-    path = folder / SWEEP_FILE
-    if path.exists():
-        facts = redaction.redacted(run_folder.read_json(path))
-        try:
-            return msgspec.convert({**facts, "results": None}, Sweep)
-        except msgspec.ValidationError as error:
-            raise MotraceError(f"{path} can't be read ({error})") from error
-    name = folder.resolve().name
-    return Sweep(run_folder.SCHEMA_VERSION, name, None, run_folder.COMPLETED, SweepCommand(), None, report.environment)
+    return str(options.get("workload")), tuple(map(str, arguments)) if isinstance(arguments, list) else ()

@@ -9,6 +9,7 @@ from ..cautions import Caution
 from ..dataset.facts import Adapter, Environment, Options
 from ..statistics.scaling_fit import Dominant, FitSummary, LeftOut
 from ..statistics.scaling_slope import Slope
+from .model import SCHEMA_VERSION
 
 
 class Quantity(str, Enum):
@@ -122,12 +123,12 @@ class SweepCommand:
 class Sweep:
     """A sweep: what was asked, its runs in their order, and what was found."""
 
-    schema_version: str
-    sweep: str
-    created_utc: str | None
-    status: str
-    command: SweepCommand
-    adapter: Adapter | None
-    environment: Environment
+    schema_version: str = SCHEMA_VERSION
+    sweep: str = ""
+    created_utc: str | None = None
+    status: str = "unknown"
+    command: SweepCommand = field(default_factory=SweepCommand)
+    adapter: Adapter | None = None
+    environment: Environment = field(default_factory=Environment)
     runs: tuple[SweepTurn, ...] = ()
     results: SweepResults | None = None
