@@ -161,7 +161,8 @@ def test_a_table_gives_way_in_its_words_and_never_in_its_numbers() -> None:
 
 def test_what_is_empty_is_absent() -> None:
     columns: list[Column[int]] = [words("what", str)]
-    assert section("x", "x", Text(""), table("", columns, []), None, Figure("", Bars(()))) == []
+    note = Text("how to read it", Tone.NOTE)
+    assert section("x", "x", Text(""), table("", columns, []), None, Figure("", Bars(())), note) == []
     assert isinstance(section("x", "x", table("", columns, [1]))[0].blocks[0], Table)
 
 

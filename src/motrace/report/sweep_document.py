@@ -44,7 +44,7 @@ def full(sweep: Sweep) -> Document:
     return Document(f"How the time of a frame grows: {sweep.sweep}", (*recorded, *answers), (
         *section("warnings", "Warnings", *map(warning, results.warnings)),
         *(one for fit in results.fits for one in _fit(fit, results.runs)),
-        *section("law", "How to read this", Text(LAW, Tone.NOTE)),
+        *section("law", "How to read this", Text(LAW)),
         *_command(sweep),
         *_environment(sweep, results),
     ))  # fmt: skip

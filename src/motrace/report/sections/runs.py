@@ -32,8 +32,6 @@ def runs(report: Report) -> list[Section]:
         numbers("wall, s", lambda run: run.run_wall_ns, seconds),
         numbers("residual, ns", lambda run: run.residual_ns, count),
     ]  # fmt: skip
-    if not report.runs:
-        return []
     note = (
         "Loop FPS is frames over the loop. Effective FPS is frames over the loop and the drain (what is left after the "
         "last frame: buffered encoding). Residual is time attributed twice or not at all; it must be 0."
@@ -68,8 +66,6 @@ def segments(report: Report) -> list[Section]:
         ))
         for pool in report.pools
     ))  # fmt: skip
-    if not report.runs:
-        return []
     return section("segments", "Wall time by segment, s", Figure("", strips), table("", columns, report.pools),
                    Text("Means over the runs of a mode.", Tone.NOTE))  # fmt: skip
 
@@ -122,6 +118,4 @@ def recorder(report: Report) -> list[Section]:
         words("run", lambda run: run.run_id), numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
         numbers("share of loop", lambda run: run.recorder.share_of_loop, percent),
     ]  # fmt: skip
-    if not report.runs:
-        return []
     return section("recorder", "What it cost to measure", table("", columns, report.runs), Text(how, Tone.NOTE))
