@@ -13,7 +13,7 @@ from ...dataset.frames import phase_times
 from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
 from ..blocks import Column, Section, Text, Tone, numbers, section, table, words
-from ..figures import Columns, Figure, Part, Stack, Strips
+from ..figures import Columns, Figure, Slice, Stack, Strips
 from ..format import count, number, percent, seconds, size
 from ..say import pool_name
 
@@ -62,7 +62,7 @@ def segments(report: Report) -> list[Section]:
     ]
     strips = Strips(tuple(
         Stack(pool_name(pool.key), tuple(
-            Part(one.segment, one.wall_ns, f"{one.segment} {seconds(one.wall_ns)} s") for one in pool.segments_mean
+            Slice(one.segment, one.wall_ns, f"{one.segment} {seconds(one.wall_ns)} s") for one in pool.segments_mean
         ))
         for pool in report.pools
     ))  # fmt: skip
@@ -99,7 +99,7 @@ def _strip(run: RunSummary, every: pa.Table, frame_phases: pa.Table) -> Figure:
         first, last = numbered[ends[place]], numbered[ends[place + 1] - 1]
         label = f"frame {first}" if first == last else f"frames {first} to {last}, mean"
         label += " (warm-up)" if pale[place] else ""
-        parts = tuple(Part(phase, ns[place], f"{ns[place] / 1e6:,.3f} ms") for phase, ns in means.items())
+        parts = tuple(Slice(phase, ns[place], f"{ns[place] / 1e6:,.3f} ms") for phase, ns in means.items())
         stacks.append(Stack(label, parts, bool(pale[place])))
     title = f"{run.run_id}: {total} frames, warm-up pale; full height {number(top / 1e6, 1)} ms"
     return Figure(title, Columns(tuple(stacks), top))
