@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from hypothesis import strategies as st
 
 from motrace.analysis import Analysis, load, write
 from motrace.dataset.facts import Gpu
+from motrace.errors import MotraceError
 from motrace.findings.model import Report
 from motrace.findings.run_model import Pool
 from motrace.findings.values import EpisodeStatistics, ResetCost, Spread
 from motrace.report.isaaclab.bundle import play_bundle
 from motrace.report.isaaclab.schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
 from tests.conftest import ROOT
+from tests.reports import phases
 
 Json = dict[str, Any]
-GIB = 1024**3
 
 # IsaacLab's PlayBundle, schema 1.2: every field that it has, by path.
 FIELDS = {
@@ -58,18 +60,6 @@ def bundle(analysis: Analysis) -> PlayBundle:
     return made
 
 
-def record_of(report: Report) -> Pool:
-    pool = report.pool("record")
-    assert pool is not None
-    return pool
-
-
-def with_record(report: Report, **changes: Any) -> Report:
-    """The report with another pool of record."""
-    pool = replace(record_of(report), **changes)
-    return replace(report, pools=tuple(pool if one.key == pool.key else one for one in report.pools))
-
-
 def at(data: Any, path: str) -> Any:
     """What is in nested objects at a dotted path."""
     for name in path.split(".") if path else ():
@@ -88,37 +78,47 @@ def test_it_reads_back_as_it_was_written(analysis: Analysis, bundle: PlayBundle,
 
 
 def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) -> None:
-    pool = record_of(analysis.report)
-    runtime, envs = bundle.runtime, 4
+    pool = analysis.report.pool("record")
+    assert pool is not None
+    runtime, envs, frame, by_name = bundle.runtime, 4, pool.frame, phases(pool)
     assert runtime.iterations_completed == pool.frames and runtime.steps_per_iteration == envs
-    assert runtime.iteration_time_s.mean == pytest.approx(pool.frame.mean_ns / 1e9, rel=1e-6)
-    assert runtime.iteration_time_s.peak == pytest.approx(pool.frame.max_ns / 1e9)
+    assert runtime.iteration_time_s.mean == pytest.approx(frame.mean_ns / 1e9, rel=1e-6)
+    assert runtime.iteration_time_s.peak == pytest.approx(frame.max_ns / 1e9)
     assert runtime.total_wall_time_s == pytest.approx(pool.recording_wall_ns / 1e9)
-    assert pool.effective_fps is not None and runtime.total_fps.mean == pytest.approx(envs * pool.effective_fps)
-    assert runtime.collection_fps.mean == pytest.approx(envs * pool.frames / (pool.frame.total_ns / 1e9))
-    assert runtime.total_fps.mean < runtime.collection_fps.mean <= runtime.collection_fps.peak
-    timing, step, capture = runtime.environment_step_timing, pool.phase("step"), pool.phase("capture")
-    assert timing is not None and step is not None and capture is not None
-    assert timing.environment_step_calls == pool.frames
-    assert timing.environment_step_time_s.mean == pytest.approx(step.time.mean_ns / 1e9, rel=1e-6)
+    assert runtime.total_fps.mean == pytest.approx(envs * (pool.effective_fps or 0))
+    assert runtime.collection_fps.mean == pytest.approx(envs * pool.frames / (frame.total_ns / 1e9))
+    assert runtime.total_fps.mean < runtime.collection_fps.mean <= (runtime.collection_fps.peak or 0)
+    timing = runtime.environment_step_timing
+    assert timing is not None and timing.environment_step_calls == pool.frames
+    assert timing.environment_step_time_s.mean == pytest.approx(by_name["step"].time.mean_ns / 1e9, rel=1e-6)
     first = analysis.report.runs[0]
     assert bundle.run.start_time_utc == first.start_utc and bundle.run.num_envs == envs
     assert bundle.run.duration_s > first.run_wall_ns / 1e9
     assert bundle.hardware.hostname == "" and bundle.versions.torch
     assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
     extra = bundle.extra or {}
-    assert extra["phase_capture_ms_p50"] == capture.time.p50_ns / 1e6
+    assert extra["phase_capture_ms_p50"] == by_name["capture"].time.p50_ns / 1e6
     assert extra["residual_ns"] == 0 and extra["owner"] == "nobody"
     assert all(isinstance(value, int | float | str | bool) for value in extra.values())
 
 
+def with_pool(report: Report, change: Callable[[Pool], Pool]) -> Report:
+    """The report with its pool of mode record changed."""
+    return replace(report, pools=tuple(change(one) if one.key.mode == "record" else one for one in report.pools))
+
+
 def test_gpus_and_episodes_where_they_are_known(analysis: Analysis) -> None:
-    report, spread, none = analysis.report, Spread(2.0, 1.0, 1.0, 3.0, 2), ResetCost(None, None)
-    episodes = EpisodeStatistics(2, 2, 1, 1, 4, 0.5, spread, spread, 0.1, 2, None, None, none, none)
-    memory = Spread(2.0 * GIB, 1.0 * GIB, 1.0 * GIB, 3.0 * GIB, 2)
-    runtime = replace(record_of(report).runtime, gpu_utilisation_pct=spread, gpu_memory_bytes=memory)
-    environment = replace(report.environment, gpus=[Gpu("H200", 141 * 1024**3, "9.0")])
-    made = play_bundle(replace(with_record(report, episodes=episodes, runtime=runtime), environment=environment))
+    spread = Spread(2.0, 1.0, 1.0, 3.0, 2)
+    memory = Spread(*(value * 1024**3 for value in (2.0, 1.0, 1.0, 3.0)), 2)
+    nothing = ResetCost(None, None)
+    episodes = EpisodeStatistics(4, 2, 2, 0, 2, 0.5, spread, spread, 0.1, 0, None, None, nothing, nothing)
+
+    def change(pool: Pool) -> Pool:
+        runtime = replace(pool.runtime, gpu_utilisation_pct=spread, gpu_memory_bytes=memory)
+        return replace(pool, episodes=episodes, runtime=runtime)
+
+    environment = replace(analysis.report.environment, gpus=[Gpu("H200", 141 * 1024**3, "9.0")])
+    made = play_bundle(replace(with_pool(analysis.report, change), environment=environment))
     assert made is not None and made.reward == MeanStd(2.0, 1.0, 3.0) and made.success_rate == 0.5
     assert made.resources.gpu_util_pct == MeanStd(2.0, 1.0, None) and made.resources.gpu_mem_gb == made.reward
     assert made.hardware.gpu_devices[0].mem_gb == 141.0
@@ -127,20 +127,20 @@ def test_gpus_and_episodes_where_they_are_known(analysis: Analysis) -> None:
 
 def test_without_a_completed_run_of_record_there_is_none(analysis: Analysis, tmp_path: Path) -> None:
     report = analysis.report
-    assert play_bundle(replace(report, pools=tuple(pool for pool in report.pools if pool.key.mode != "record"))) is None
-    crashed = replace(report, runs=tuple(replace(run, status="interrupted") for run in report.runs))
-    assert play_bundle(crashed) is None
+    assert play_bundle(replace(report, pools=())) is None
+    cut = replace(report, runs=tuple(replace(run, status="interrupted") for run in report.runs))
+    assert play_bundle(cut) is None
     write(analysis, tmp_path)
-    write(Analysis(analysis.home, crashed, analysis.tables), tmp_path)
+    write(Analysis(analysis.home, cut, analysis.tables), tmp_path)
     assert not (tmp_path / "play.json").exists(), "the one of an analysis before this one is gone"
 
 
-def test_a_report_that_would_break_it_is_refused(analysis: Analysis) -> None:
-    runtime = record_of(analysis.report).runtime
-    assert runtime.frame_s is not None
-    broken = replace(runtime, frame_s=replace(runtime.frame_s, std=float("nan")))
-    with pytest.raises(ValueError, match=r"MeanStd\.std: nan is no finite"):
-        play_bundle(with_record(analysis.report, runtime=broken))
+def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: Path) -> None:
+    def change(pool: Pool) -> Pool:
+        return replace(pool, runtime=replace(pool.runtime, frame_s=Spread(1.0, float("nan"), 1.0, 1.0, 1)))
+
+    with pytest.raises(MotraceError, match=r"the report would break its schema .*pools.*std"):
+        write(Analysis(analysis.home, with_pool(analysis.report, change), analysis.tables), tmp_path)
 
 
 @pytest.mark.parametrize(

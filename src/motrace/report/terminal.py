@@ -78,7 +78,7 @@ def _widths(rows: list[tuple[str, ...]], number: tuple[bool, ...], width: int) -
     """How wide each column is: as its cells, but where that is too much the widest give way, down to their words."""
     widths = [max(map(_wide, cells)) for cells in zip(*rows)]
     least = [
-        max(*map(_wide, cells[1:]), _longest_word(cells[0]))
+        max((_longest_word(cells[0]), *map(_wide, cells[1:])))
         if right
         else min(LONGEST_WORD, max(map(_longest_word, cells)))
         for cells, right in zip(zip(*rows), number)
