@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..escape import visible
-from .figures import Bar, Bars, Columns, Figure
+from .figures import Bar, Bars, Columns, Figure, Stack
 
-WIDTH, LEVELS = 40, " ▁▂▃▄▅▆▇█"
+WIDTH, MOST_COLUMNS, LEVELS = 40, 60, " ▁▂▃▄▅▆▇█"
 
 
 def drawn(figure: Figure) -> list[str]:
@@ -15,14 +15,21 @@ def drawn(figure: Figure) -> list[str]:
             labels = [visible(bar.label) for bar in bars]
             return [f"{label:<{max(map(len, labels))}} {_bar(bar)}" for label, bar in zip(labels, bars)]
         case Columns(stacks=stacks, top=top) if top:
-            heights = [stack.total / top for stack in stacks]
-            count = min(len(heights), WIDTH + WIDTH // 2)
-            groups = [
-                heights[place * len(heights) // count : (place + 1) * len(heights) // count] for place in range(count)
-            ]
-            return ["".join(LEVELS[round(sum(group) / len(group) * (len(LEVELS) - 1))] for group in groups)]
+            return ["".join(_level(one, top) for one in _groups(stacks))]
         case _:
             return []
+
+
+def _groups(stacks: tuple[Stack, ...]) -> list[tuple[Stack, ...]]:
+    """Stacks in so many groups that they fit."""
+    count = min(len(stacks), MOST_COLUMNS)
+    return [stacks[at * len(stacks) // count : (at + 1) * len(stacks) // count] for at in range(count)]
+
+
+def _level(group: tuple[Stack, ...], top: float) -> str:
+    """The mean of some stacks; phases inside each other may be more than the whole."""
+    share = min(1.0, sum(stack.total for stack in group) / len(group) / top)
+    return LEVELS[round(share * (len(LEVELS) - 1))]
 
 
 def _bar(bar: Bar) -> str:
