@@ -20,7 +20,7 @@ def drawn(figure: Figure) -> list[str]:
             groups = [
                 heights[place * len(heights) // count : (place + 1) * len(heights) // count] for place in range(count)
             ]
-            return ["".join(LEVELS[round(sum(group) / len(group) * (len(LEVELS) - 1))] for group in groups)]
+            return ["".join(LEVELS[round(min(1.0, sum(group) / len(group)) * (len(LEVELS) - 1))] for group in groups)]
         case _:
             return []
 
