@@ -20,6 +20,7 @@ from motrace.findings.model import SCHEMA_VERSION, Report
 from motrace.findings.values import PoolKey
 from motrace.report.schema import decode
 from tests.conftest import ROOT
+from tests.findings import made
 
 WORKLOAD = "tests.programs.workloads:Plain"
 
@@ -28,8 +29,6 @@ WORKLOAD = "tests.programs.workloads:Plain"
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two experiments of two runs each."""
     import sys
-
-    from tests.conftest import ROOT
 
     out = tmp_path_factory.mktemp("traces")
     for name in ("one", "two"):
@@ -52,7 +51,7 @@ def test_everything_below_a_folder_is_analysed(recorded: Path, run_program: Call
         assert report["schema_version"] == SCHEMA_VERSION and report["experiment"] == name
         assert [run["run_id"] for run in report["runs"]] == ["01-none", "02-none"]
         assert f"report: {folder / 'report.html'}" in done.stdout
-        assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 7]
+        assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 8]
 
 
 def test_report_json_keeps_its_contract(recorded: Path, tmp_path: Path) -> None:
@@ -338,11 +337,7 @@ def test_another_interpreter_or_machine_is_what_a_comparison_is_for(recorded: Pa
     ],
 )
 def test_what_passes_a_gate(base: list[int], new: list[int], slower: bool | None) -> None:
-    def of(times: list[int]) -> list[dict[str, object]]:
-        return [{"frames": 1, "loop_wall_ns": ns, "recording_wall_ns": ns, "run_wall_ns": ns, "phases": {}}
-                for ns in times]  # fmt: skip
-
-    judged = gate(contrast_runs(of(new), of(base)), 0.05)
+    judged = gate(contrast_runs(*([made.run(wall=ns, frames=1) for ns in times] for times in (new, base))), 0.05)
     assert [one.slower for one in judged] == [slower, slower]
 
 

@@ -13,7 +13,7 @@ from motrace.findings.run_model import Pool
 from motrace.report import html, markdown, terminal
 from motrace.report.blocks import Column, Document, Section, Table, Text, Tone, numbers, section, table, words
 from motrace.report.document import full, short
-from motrace.report.figures import Bar, Bars, Columns, Figure, Part, Stack
+from motrace.report.figures import Bar, Bars, Columns, Figure, Slice, Stack
 from motrace.report.sections.pools import nested, pools
 from tests.conftest import ROOT
 
@@ -139,7 +139,7 @@ HOSTILE = "<script>|\x1b[31m```[x](y)"
 
 def test_text_is_escaped_in_every_block_and_medium() -> None:
     columns: list[Column[str]] = [words(HOSTILE, str), numbers(HOSTILE, str, str)]
-    stack = Stack(HOSTILE, (Part(HOSTILE, 1.0, HOSTILE),))
+    stack = Stack(HOSTILE, (Slice(HOSTILE, 1.0, HOSTILE),))
     figures = Bars((Bar(HOSTILE, 0.5, 0.1, 0.9),)), Columns((stack,), 1.0)
     blocks = [*(Text(HOSTILE, tone, HOSTILE) for tone in Tone), table(HOSTILE, columns, [HOSTILE], (HOSTILE,))]
     document = Document(HOSTILE, (), (Section("x", HOSTILE, (*blocks, *(Figure(HOSTILE, one) for one in figures))),))
@@ -161,7 +161,8 @@ def test_a_table_gives_way_in_its_words_and_never_in_its_numbers() -> None:
 
 def test_what_is_empty_is_absent() -> None:
     columns: list[Column[int]] = [words("what", str)]
-    assert section("x", "x", Text(""), table("", columns, []), None, Figure("", Bars(()))) == []
+    note = Text("how to read it", Tone.NOTE)
+    assert section("x", "x", Text(""), table("", columns, []), None, Figure("", Bars(())), note) == []
     assert isinstance(section("x", "x", table("", columns, [1]))[0].blocks[0], Table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -26,6 +27,6 @@ class Terminal(Console):
         return super().render_str(visible(text), **options)
 
     def show(self, document: Document) -> None:
-        """A document, no wider than the terminal."""
-        for line, style in lines(document, self.width):
+        """A document, no wider than the terminal; what goes into a pipe or a file is not wrapped."""
+        for line, style in lines(document, self.width if self.is_terminal else sys.maxsize):
             self.print(line, style=style or None)

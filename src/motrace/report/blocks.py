@@ -112,9 +112,10 @@ class Document:
 
 
 def section(name: str, title: str, *blocks: Block | None, level: int = 2) -> list[Section]:
-    """A section of those blocks that hold something; none where no block does."""
+    """A section of those blocks that hold something; none where no block does but notes."""
     filled = tuple(block for block in blocks if block is not None and _filled(block))
-    return [Section(name, title, filled, level)] if filled else []
+    said = any(not isinstance(block, Text) or block.tone is not Tone.NOTE for block in filled)
+    return [Section(name, title, filled, level)] if said else []
 
 
 def _filled(block: Block) -> bool:

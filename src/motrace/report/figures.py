@@ -23,7 +23,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Part:
+class Slice:
     """A part of a stack: which series it belongs to, how large it is, and what to say of it."""
 
     series: str
@@ -36,7 +36,7 @@ class Stack:
     """Parts on top of each other. ``pale``: it does not count."""
 
     label: str
-    parts: tuple[Part, ...]
+    parts: tuple[Slice, ...]
     pale: bool = False
 
     @property
@@ -61,7 +61,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Point:
+class Dot:
     """A measured point and what to say of it."""
 
     x: float
@@ -74,7 +74,7 @@ class Curve:
     """Measured points, and the places of the line that was fitted through them."""
 
     label: str
-    points: tuple[Point, ...]
+    points: tuple[Dot, ...]
     line: tuple[tuple[float, float], ...]
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any
 
-from ..cautions import Values
+from ..cautions import Value, Values
 from ..findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
 from ..findings.codes import Advice, Answer, Doubt, Meaning, Owner, Reason
 from ..findings.model import Claim, Report, Triage, Verdict
@@ -26,29 +25,25 @@ def _digits(value: float) -> str:
     return f"{value:.2g}"
 
 
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-
-
-FORMATS: Mapping[str, Callable[[Any], str]] = {
-    "": _plain, "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits,
+FORMATS: Mapping[str, Callable[[float], str]] = {
+    "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits,
 }  # fmt: skip
-"""How a field of a sentence shows its value."""
-
-
-class _Sentence(string.Formatter):
-    def get_value(self, key: int | str, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
-        """A value; None where there is none of that name."""
-        return kwargs.get(str(key))
-
-    def format_field(self, value: object, format_spec: str) -> str:
-        """A value in its format."""
-        return "not known" if value is None else FORMATS[format_spec](value)
+"""How a field of a sentence shows its number."""
 
 
 def say(code: Enum, values: Values | None = None) -> str:
     """A code's sentence with its values; what is missing of them is "not known"."""
-    return _Sentence().vformat(SENTENCES[type(code)][code], (), values or {})
+    parts = string.Formatter().parse(SENTENCES[type(code)][code])
+    known = values or {}
+    return "".join(words + (_shown(known.get(name), form or "") if name else "") for words, name, form, _ in parts)
+
+
+def _shown(value: Value | None, form: str) -> str:
+    if isinstance(value, int | float) and form:
+        return FORMATS[form](value)
+    if value is None:
+        return "not known"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def capital(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ..escape import markup
-from .figures import Bars, Columns, Curves, Marks, Part, Stack, Strips
+from .figures import Bars, Columns, Curves, Marks, Slice, Stack, Strips
 
 COLOURS = {
     "policy": "#8e6bbf", "step": "#4f9d69", "reset": "#2f6d45", "capture": "#d9822b", "copy": "#c04848",
@@ -108,7 +108,7 @@ def _columns(marks: Columns) -> Iterator[str]:
                 yield _rect(place * width, y, max(width - GAP, GAP), height, colours[part.series], title, more)
 
 
-def _column_title(stack: Stack, part: Part) -> str:
+def _column_title(stack: Stack, part: Slice) -> str:
     return f"{stack.label}, {part.series}: {part.text}"
 
 

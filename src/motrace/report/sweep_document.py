@@ -9,7 +9,7 @@ from functools import partial
 from ..findings.sweep_model import MeasuredRun, QuantityFit, SlopeAlong, Sweep, SweepPoint, SweepResults
 from ..statistics.scaling_fit import Dominant, FitSummary, Term
 from .blocks import Block, Column, Document, Section, Table, Text, Tone, numbers, section, table, words
-from .figures import Curve, Curves, Figure, Part, Point, Stack, Strips
+from .figures import Curve, Curves, Dot, Figure, Slice, Stack, Strips
 from .format import count, interval, ms, number, percent, short_ms
 from .say import capital
 from .sections.answer import warning
@@ -44,7 +44,7 @@ def full(sweep: Sweep) -> Document:
     return Document(f"How the time of a frame grows: {sweep.sweep}", (*recorded, *answers), (
         *section("warnings", "Warnings", *map(warning, results.warnings)),
         *(one for fit in results.fits for one in _fit(fit, results.runs)),
-        *section("law", "How to read this", Text(LAW, Tone.NOTE)),
+        *section("law", "How to read this", Text(LAW)),
         *_command(sweep),
         *_environment(sweep, results),
     ))  # fmt: skip
@@ -136,7 +136,7 @@ def _quality(one: QuantityFit, fit: FitSummary) -> str:
 def _corner_strips(corners: Iterable[Dominant], labels: Sequence[str]) -> Strips:
     return Strips(tuple(
         Stack(_place(one), tuple(
-            Part(label, ns, f"{label}: {percent(ns / one.time_ns)}") for label, ns in zip(labels, one.parts_ns)
+            Slice(label, ns, f"{label}: {percent(ns / one.time_ns)}") for label, ns in zip(labels, one.parts_ns)
         ))
         for one in corners
     ))  # fmt: skip
@@ -235,7 +235,7 @@ def chart(one: QuantityFit, runs: Sequence[MeasuredRun]) -> Curves:
     xs = sorted({across(run) for run, _ in own})
     curves = []
     for key in sorted({held(run) for run, _ in own}):
-        points = tuple(Point(across(run), ns, f"{run.run}: {ms(ns)} ms") for run, ns in own if held(run) == key)
+        points = tuple(Dot(across(run), ns, f"{run.run}: {ms(ns)} ms") for run, ns in own if held(run) == key)
         curves.append(Curve(key[1], points, tuple(_line(one.fit, key[0], xs, by_envs))))
     heights = [ns for _, ns in own] + [y for curve in curves for _, y in curve.line if y > 0]
     ticks = tuple((value, f"{value / 1e6:g}") for value in _ticks(min(heights), max(heights)))

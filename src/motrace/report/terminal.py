@@ -12,7 +12,7 @@ from .figures import Figure
 from .text_figures import drawn
 
 GAP = "  "
-LONGEST_WORD = 18
+LONGEST_WORD = 32
 """A column of words is not made narrower than its longest word, or than this."""
 
 

@@ -53,7 +53,7 @@ def benchmark(report: Report) -> list[Section]:
         for group in BenchmarkGroup
         if (rows := [row for row in report.benchmark if row.item.group is group])
     ]  # fmt: skip
-    return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables) if tables else []
+    return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables)
 
 
 def _value(report: Report, row: BenchmarkRow) -> str | None:

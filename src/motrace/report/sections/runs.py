@@ -13,7 +13,7 @@ from ...dataset.frames import phase_times
 from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
 from ..blocks import Column, Section, Text, Tone, numbers, section, table, words
-from ..figures import Columns, Figure, Part, Stack, Strips
+from ..figures import Columns, Figure, Slice, Stack, Strips
 from ..format import count, number, percent, seconds, size
 from ..say import pool_name
 
@@ -32,8 +32,6 @@ def runs(report: Report) -> list[Section]:
         numbers("wall, s", lambda run: run.run_wall_ns, seconds),
         numbers("residual, ns", lambda run: run.residual_ns, count),
     ]  # fmt: skip
-    if not report.runs:
-        return []
     note = (
         "Loop FPS is frames over the loop. Effective FPS is frames over the loop and the drain (what is left after the "
         "last frame: buffered encoding). Residual is time attributed twice or not at all; it must be 0."
@@ -64,12 +62,10 @@ def segments(report: Report) -> list[Section]:
     ]
     strips = Strips(tuple(
         Stack(pool_name(pool.key), tuple(
-            Part(one.segment, one.wall_ns, f"{one.segment} {seconds(one.wall_ns)} s") for one in pool.segments_mean
+            Slice(one.segment, one.wall_ns, f"{one.segment} {seconds(one.wall_ns)} s") for one in pool.segments_mean
         ))
         for pool in report.pools
     ))  # fmt: skip
-    if not report.runs:
-        return []
     return section("segments", "Wall time by segment, s", Figure("", strips), table("", columns, report.pools),
                    Text("Means over the runs of a mode.", Tone.NOTE))  # fmt: skip
 
@@ -103,7 +99,7 @@ def _strip(run: RunSummary, every: pa.Table, frame_phases: pa.Table) -> Figure:
         first, last = numbered[ends[place]], numbered[ends[place + 1] - 1]
         label = f"frame {first}" if first == last else f"frames {first} to {last}, mean"
         label += " (warm-up)" if pale[place] else ""
-        parts = tuple(Part(phase, ns[place], f"{ns[place] / 1e6:,.3f} ms") for phase, ns in means.items())
+        parts = tuple(Slice(phase, ns[place], f"{ns[place] / 1e6:,.3f} ms") for phase, ns in means.items())
         stacks.append(Stack(label, parts, bool(pale[place])))
     title = f"{run.run_id}: {total} frames, warm-up pale; full height {number(top / 1e6, 1)} ms"
     return Figure(title, Columns(tuple(stacks), top))
@@ -122,6 +118,4 @@ def recorder(report: Report) -> list[Section]:
         words("run", lambda run: run.run_id), numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
         numbers("share of loop", lambda run: run.recorder.share_of_loop, percent),
     ]  # fmt: skip
-    if not report.runs:
-        return []
     return section("recorder", "What it cost to measure", table("", columns, report.runs), Text(how, Tone.NOTE))

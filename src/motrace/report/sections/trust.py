@@ -16,7 +16,7 @@ def profiler_overhead(report: Report) -> list[Section]:
         "machine was not quiet. The interval assumes that a profiler's only pass scatters as the unprofiled runs do."
     )
     rows = table("", _OVERHEAD, report.profiler_overhead)
-    return section("profiler-overhead", "What profiling cost", rows, Text(text, Tone.NOTE)) if rows.rows else []
+    return section("profiler-overhead", "What profiling cost", rows, Text(text, Tone.NOTE))
 
 
 def _use(one: ProfilerOverhead) -> str:
@@ -27,7 +27,7 @@ def clocks(report: Report) -> list[Section]:
     """How times of each source were brought onto the clock of its run."""
     text = "How times of each source were brought onto the run's CLOCK_MONOTONIC; 95 % of them are within the error."
     rows = table("", _CLOCKS, [one for one in report.clocks if one.source != "spans"])
-    return section("clocks", "Clocks", rows, Text(text, Tone.NOTE)) if rows.rows else []
+    return section("clocks", "Clocks", rows, Text(text, Tone.NOTE))
 
 
 _OVERHEAD: list[Column[ProfilerOverhead]] = [
