@@ -50,4 +50,4 @@ def decode(text: str | bytes, name: str, kind: type[Known]) -> Known:
 
 def json_schema() -> str:
     """The JSON Schema of report.json, as docs/report.schema.json holds it."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Report)), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Report)), indent=1).decode() + "\n"
