@@ -29,7 +29,7 @@ def test_what_breaks_the_schema_is_not_written(report: Report) -> None:
     first, *others = report.runs
     for value in ("many", float("nan")):
         bad: Any = replace(first, loop_fps=value)
-        with pytest.raises(MotraceError, match="would break its schema|does not read back"):
+        with pytest.raises(MotraceError, match=r"would break its schema|does not read back"):
             encode(replace(report, runs=(bad, *others)))
 
 

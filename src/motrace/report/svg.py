@@ -18,7 +18,7 @@ REST = ("#3f7fbf", "#d9822b", "#4f9d69", "#8e6bbf", "#c04848", "#6b7280")
 WIDTH, COLUMNS_HEIGHT, ROW, LABEL = 900.0, 150.0, 22.0, 190.0
 CURVES_WIDTH, CURVES_HEIGHT = 520.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 12.0, 12.0, 40.0
-SMALLEST, GAP, PALE = 0.2, 0.5, 0.4
+SMALLEST, GAP, PALE, LETTER = 0.2, 0.5, 0.4, 7.5
 
 
 def svg(marks: Marks) -> str:
@@ -91,6 +91,8 @@ def _strips(marks: Strips) -> Iterator[str]:
         for part in stack.parts:
             width = part.value / stack.total * full if stack.total else 0.0
             yield _rect(x, y + 2, width, ROW - 4, colours[part.series], part.text)
+            if width > LETTER * len(part.text):
+                yield _text(x + 6, y + 15, part.text, more=' style="fill:#fff"')
             x += width
 
 
