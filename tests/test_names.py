@@ -16,8 +16,10 @@ from motrace.analysis import load
 from motrace.commands import analyze, compare
 from motrace.dataset import tables
 from motrace.dataset.frames import phase_column, phases_of, wide
+from motrace.report.schema import encode
 from tests.conftest import ROOT
 from tests.readers.exports import Export
+from tests.reports import phases, read_report
 
 FRAMES = 4
 STEP_NS = 20_000
@@ -33,7 +35,7 @@ def report_keys() -> set[str]:
             if isinstance(inner, dict | list):
                 walk(inner)
 
-    walk(load(ROOT / "traces/demo-llvmpipe").report)
+    walk(json.loads(encode(load(ROOT / "traces/demo-llvmpipe").report)))
     return found
 
 
@@ -95,17 +97,17 @@ def annotated(folder: Path) -> Path:
 def test_no_name_is_one_of_ours(source: Any, tmp_path: Path) -> None:
     path, out = source(tmp_path / "in"), tmp_path / "out"
     assert analyze.main([str(path), "--out", str(out)]) == 0
-    report = json.loads((out / "report.json").read_text())
-    (run,) = report["runs"]
-    assert run["residual_ns"] == 0 and run["frames"] == FRAMES
+    report = read_report(out)
+    (run,) = report.runs
+    assert run.residual_ns == 0 and run.frames == FRAMES
     expected = NAMES if source is recorded else PLAIN
-    (pool,) = report["modes"].values()
-    assert set(expected) <= set(run["phases"]) and set(expected) <= set(pool["phases"])
+    (pool,) = report.pools
+    assert set(expected) <= set(phases(run)) and set(expected) <= set(phases(pool))
     frames = wide(*(pq.read_table(out / f"{name}.parquet") for name in ("frames", "frame_phases")))
     assert len(set(frames.column_names)) == len(frames.column_names)
     for name in expected:
         times = frames[phase_column(name)].to_pylist()
-        assert sum(times) == run["phases"][name]["total_ns"] > 0, name
+        assert sum(times) == phases(run)[name].time.total_ns > 0, name
     assert "名前" in (out / "report.md").read_text() and "名前" in (out / "report.html").read_text()
     assert compare.main([str(path), str(path)]) == 0
 

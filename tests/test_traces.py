@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from motrace.analysis import Analysis, load
+from motrace.findings.run_model import Composition, Pool
+from motrace.vocabulary import EvidenceKind
 from tests.conftest import ROOT
+from tests.reports import phases, pools, segments
 
 MOST_BYTES = 2_000_000
 ENVIRONMENT = re.compile(rb"(?:^|[^A-Z_])(?:PATH|HOME|PWD|LD_LIBRARY_PATH|USER|HOSTNAME)=")
@@ -59,33 +62,35 @@ def test_nothing_of_the_machine_is_in_it(folder: Path) -> None:
 
 
 def test_every_nanosecond_is_attributed(analysis: Analysis) -> None:
-    for run in analysis.report["runs"]:
-        assert run["status"] == "completed" and run["residual_ns"] == 0
-        assert sum(run["segments"].values()) == run["run_wall_ns"]
+    for run in analysis.report.runs:
+        assert run.status == "completed" and run.residual_ns == 0
+        assert sum(segments(run).values()) == run.run_wall_ns
     rows = analysis.tables["attribution"].to_pandas()
     assert (rows["lo_ns"] <= rows["ns"]).all() and (rows["ns"] <= rows["hi_ns"]).all()
 
 
 def test_it_shows_what_readme_says(analysis: Analysis) -> None:
-    assert set(analysis.report["modes"]) - {"record under nsys"} == {"record", "none"}
-    assert analysis.report["comparison"]["unknown"] is None
-    assert analysis.report["comparison"]["frame_ns"]["lo"] is not None
-    assert analysis.report["same_states"] is True
-    record = analysis.report["modes"]["record"]
-    assert record["phases"]["capture"]["share"] > 0.5
-    assert all(run["video"]["blank_frames"] == 0 for run in analysis.report["runs"] if run["mode"] == "record")
+    assert set(pools(analysis.report)) - {"record under nsys"} == {"record", "none"}
+    contrast = analysis.report.comparison.record_against_none
+    assert contrast is not None and contrast.frame_ns.lo is not None
+    assert analysis.report.same_states is True
+    record = pools(analysis.report)["record"]
+    assert phases(record)["capture"].share > 0.5
+    assert all(
+        run.video is not None and run.video.blank_frames == 0 for run in analysis.report.runs if run.mode == "record"
+    )
 
 
 def test_scheduling_narrows_what_cpu_clocks_leave_open() -> None:
-    """The recording with a pass under Nsight Systems, read without nsys: quiet bounds against those it lends."""
+    """The recording with a pass under Nsight Systems, read without nsys: unprofiled bounds against transferred ones."""
     report = load(ROOT / "traces/nsys-llvmpipe").report
-    record = report["modes"]["record"]
-    (lender,) = record["composed"]["lent_by"]
-    assert "scheduling" in " ".join(record["composed"]["evidence"])
-    (clock,) = (row for row in report["clocks"] if row["run"] == lender and row["source"] == "nsys")
-    assert clock["error_ns"] < 50_000
+    record = pools(report)["record"]
+    assert record.composed is not None and EvidenceKind.SCHEDULING in record.composed.evidence
+    (profiled,) = record.composed.runs
+    (clock,) = (one for one in report.clocks if (one.run_id, one.source) == (profiled, "nsys"))
+    assert clock.error_ns < 50_000
 
-    def width(buckets: dict[str, dict[str, float]]) -> float:
-        return sum(entry["hi"] - entry["lo"] for entry in buckets.values())
+    def width(of: Pool | Composition) -> float:
+        return sum(one.hi_share - one.lo_share for one in of.buckets)
 
-    assert width(record["composed"]["buckets"]) < 0.2 * width(record["buckets"])
+    assert width(record.composed) < 0.2 * width(record)

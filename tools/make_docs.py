@@ -1,19 +1,25 @@
 """``python -m tools.make_docs``: write the parts of docs/ that repeat what the code declares.
 
-docs/vocabulary.md as a whole, and in docs/tables/NAME.md the columns between the two markers. A
-test fails while they are not up to date.
+docs/vocabulary.md and docs/report.schema.json as a whole, in docs/tables/NAME.md the columns and in docs/report.md the
+objects between the two markers. A test fails while they are not up to date.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import sys
 from pathlib import Path
+from typing import cast, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
 from motrace import thread_roles, vocabulary
 from motrace.dataset import tables
+from motrace.findings.model import Report
+from motrace.report.schema import json_schema
 
+OBJECTS_BEGIN, OBJECTS_END = "<!-- objects: written by tools.make_docs -->\n", "<!-- end of objects -->\n"
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- columns: written by tools.make_docs -->\n", "<!-- end of columns -->\n"
 
@@ -45,6 +51,49 @@ def table_page(name: str, before: str) -> str:
     return f"{head}{BEGIN}{columns(schema)}{END}{tail}"
 
 
+def objects() -> str:
+    """Every object of report.json: what it is, and its fields with their types."""
+    text, todo, done = "", list[type]([Report]), list[type]()
+    while todo:
+        kind = todo.pop(0)
+        if kind in done:
+            continue
+        done.append(kind)
+        hints = get_type_hints(kind)
+        about = " ".join((inspect.getdoc(kind) or "").split())
+        shown = ", ".join(f"`{field.name}` {type_name(hints[field.name])}" for field in dataclasses.fields(kind))
+        text += f"\n**{kind.__name__}** {about}\n\n{shown}\n"
+        todo.extend(part for field in dataclasses.fields(kind) for part in parts_of(hints[field.name]))
+    return text + "\n"
+
+
+def parts_of(hint: type) -> list[type]:
+    """The dataclasses in a type."""
+    if dataclasses.is_dataclass(hint):
+        return [cast(type, hint)]
+    return [part for argument in get_args(hint) for part in parts_of(argument)]
+
+
+def type_name(hint: type) -> str:
+    """A type in JSON's words."""
+    arguments = [one for one in get_args(hint) if one is not Ellipsis]
+    if get_origin(hint) in (tuple, list):
+        return f"[{type_name(arguments[0])}]"
+    if get_origin(hint) is dict:
+        return f"{{name: {type_name(arguments[1])}}}"
+    if arguments:
+        return " or ".join(map(type_name, arguments))
+    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(hint, hint.__name__)
+
+
+def report_page(before: str) -> str:
+    """docs/report.md, its objects brought up to date."""
+    head, _, rest = before.partition(OBJECTS_BEGIN)
+    _, _, tail = rest.partition(OBJECTS_END)
+    return f"{head}{OBJECTS_BEGIN}{objects()}{OBJECTS_END}{tail}"
+
+
 def vocabulary_page() -> str:
     """docs/vocabulary.md."""
     text = "# Words\n\nWritten by `python -m tools.make_docs` from `src/motrace/vocabulary.py`.\n"
@@ -66,6 +115,9 @@ def vocabulary_page() -> str:
         by_phase = {"running": "as the phase says (own CPU time)", "waiting": "as the phase says (waiting)"}
         bucket = by_phase.get(cause.bucket) or vocabulary.BUCKETS[cause.bucket]
         text += row(f"`{cause.name}`", cause.state, bucket, cause.meaning)
+    text += "\n## Evidence\n\nWhat attributed time rests on; several kinds together are written with a `+` between.\n\n"
+    text += row("kind", "meaning") + row(*["---"] * 2)
+    text += "".join(row(f"`{one.value}`", about) for one, about in vocabulary.EVIDENCE.items())
     text += "\n## Roles of threads and children\n\n"
     text += "The kernel's name decides first, then the library that started the thread, "
     text += "then the span it first showed in.\n\n"
@@ -79,7 +131,12 @@ def vocabulary_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page that this writes, and what it should hold."""
-    found = {DOCS / "vocabulary.md": vocabulary_page()}
+    report = DOCS / "report.md"
+    found = {
+        DOCS / "vocabulary.md": vocabulary_page(),
+        DOCS / "report.schema.json": json_schema(),
+        report: report_page(report.read_text()),
+    }
     for name in (*tables.SCHEMAS, "frames"):
         path = DOCS / "tables" / f"{name}.md"
         found[path] = table_page(name, path.read_text() if path.exists() else f"# {name}\n\n{BEGIN}{END}")

@@ -8,7 +8,6 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,10 +15,16 @@ from . import output, run_folder
 from .attribution.run import analyse_run
 from .attribution.tables import build_tables
 from .attribution.windows import Trace
+from .cautions import Caution, CautionCode, caution
 from .collect.nsys import find_nsys
 from .dataset import tables
+from .dataset.facts import ExperimentManifest
+from .dataset.profiles import UserProfile
+from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
+from .findings.model import Report
+from .findings.run_model import RunSummary
 from .findings.run_summary import summarise
 from .ingest.discover import RunSources, Sources, find, name_of
 from .ingest.load_run import read_run
@@ -28,9 +33,9 @@ from .own_paths import shortened
 from .readers.nsys.export import Exporter
 from .readers.recording import RunRecording
 from .redaction import redacted
+from .report.schema import encode, rewritten
 
-Json = dict[str, Any]
-BUNDLE_FILE = "play.json"
+REPORT_FILE, BUNDLE_FILE = "report.json", "play.json"
 
 
 @dataclass
@@ -41,7 +46,7 @@ class Analysis:
     """
 
     home: Path
-    report: Json
+    report: Report
     tables: dict[str, pa.Table] = field(repr=False)
     events: dict[str, list[Path]] = field(default_factory=dict, repr=False)
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
@@ -49,18 +54,18 @@ class Analysis:
     @property
     def name(self) -> str:
         """The experiment's name."""
-        return str(self.report["experiment"])
+        return self.report.experiment
 
 
 @dataclass
 class _OneRun:
     """What analysing one run gives; crosses process borders."""
 
-    summary: Json | None
+    summary: RunSummary | None
     tables: dict[str, pa.Table]
     problem: str | None
     events: dict[str, list[Path]] = field(default_factory=dict)
-    profiles: list[Json] = field(default_factory=list)
+    profiles: list[UserProfile] = field(default_factory=list)
     name: str = ""
 
 
@@ -88,9 +93,9 @@ def _analysed(recording: RunRecording | None, trace: Trace | None) -> _OneRun:
     analysis = analyse_run(recording, trace)
     made = build_tables(analysis)
     summary = summarise(analysis, made)
-    if summary["residual_ns"]:
+    if summary.residual_ns:
         raise MotraceError(
-            f"{recording.run_id}: {summary['residual_ns']} ns are attributed twice or not at all; "
+            f"{recording.run_id}: {summary.residual_ns} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
     return _OneRun(summary, made, None, events, profiles, recording.run_id)
@@ -109,20 +114,22 @@ def analyse(
     ``scratch`` receives the event tables, see ``Analysis.events``.
     """
     warnings: list[str] = list(sources.warnings)
-    experiment: Json = {}
+    experiment, cautions = ExperimentManifest(), list[Caution]()
     if (home / run_folder.EXPERIMENT_FILE).exists():
         with left_out(run_folder.EXPERIMENT_FILE, warnings):
-            experiment = run_folder.read_json(home / run_folder.EXPERIMENT_FILE)
+            data = run_folder.read_json(home / run_folder.EXPERIMENT_FILE)
+            experiment = convert(ExperimentManifest, data, run_folder.EXPERIMENT_FILE, warnings)
     elif not all(run.is_trace for run in sources.runs):
-        warnings.append(f"no {run_folder.EXPERIMENT_FILE}: the command and the environment are not known")
+        cautions.append(caution(CautionCode.NO_EXPERIMENT_FILE))
     done: list[_OneRun] = []
     for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
         done.append(one)
         progress(run.path.name)
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
-    profiles = [told for one in done for told in one.profiles]
-    report, joined, good = _report_of_good(home, experiment, usable, warnings, profiles)
+    profiles = [profile for one in done for profile in one.profiles]
+    cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
+    report, joined, good = _report_of_good(home, experiment, usable, cautions, profiles)
     events: dict[str, list[Path]] = {}
     for one in [*good, *(one for one in done if one.summary is None)]:
         for name, files in one.events.items():
@@ -131,45 +138,45 @@ def analyse(
 
 
 def _report_of_good(
-    home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
-) -> tuple[Json, dict[str, pa.Table], list[_OneRun]]:
+    home: Path,
+    experiment: ExperimentManifest,
+    usable: list[_OneRun],
+    cautions: list[Caution],
+    profiles: list[UserProfile],
+) -> tuple[Report, dict[str, pa.Table], list[_OneRun]]:
     """The report, its tables and the runs in it: a run of which alone no report can be made is left out with a warning.
 
-    So is experiment.json, if it is that. Raises MotraceError where nothing is left.
+    Raises MotraceError where nothing is left.
     """
     try:
-        return *_combined(home, experiment, usable, warnings, profiles), usable
+        return *_combined(home, experiment, usable, cautions, profiles), usable
     except Exception:  # noqa: BLE001  (one of them holds what it should not: which?)
         good: list[_OneRun] = []
+        bad: list[str] = []
         for one in usable:
-            with left_out(one.name, warnings):
-                _combined(home, {}, [one], [], [])
+            with left_out(one.name, bad):
+                _combined(home, ExperimentManifest(), [one], [], [])
                 good.append(one)
-        more: list[str] = []
-        with left_out(run_folder.EXPERIMENT_FILE, more):
-            return *_combined(home, experiment, good, warnings, profiles), good
-        return *_combined(home, {}, good, warnings + more if good or profiles else warnings, profiles), good
+        cautions = [*cautions, *(caution(CautionCode.UNREADABLE, text=text) for text in bad)]
+        return *_combined(home, experiment, good, cautions, profiles), good
 
 
 def _combined(
-    home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
-) -> tuple[Json, dict[str, pa.Table]]:
-    """The report of an experiment, which can be shown, and its tables. Raises MotraceError where it has no run left."""
-    from .report.markdown import render_markdown
-
+    home: Path,
+    experiment: ExperimentManifest,
+    usable: list[_OneRun],
+    cautions: list[Caution],
+    profiles: list[UserProfile],
+) -> tuple[Report, dict[str, pa.Table]]:
+    """The report of an experiment and its tables. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
-        raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
+        why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
+        raise MotraceError(f"{home.name}: nothing can be analysed: {why}")
     joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
     summaries = [one.summary for one in usable if one.summary is not None]
-    environment = experiment.get("environment") or {"unknown": {"environment": f"no {run_folder.EXPERIMENT_FILE}"}}
-    whole = {"experiment": name_of(home), **experiment, "environment": environment}
-    report = {
-        "schema_version": run_folder.SCHEMA_VERSION,
-        **experiment_report(whole, summaries, joined, warnings, profiles),
-    }
-    report = dict(shortened(redacted(report), home))
-    render_markdown(report)
-    return report, joined
+    name = experiment.experiment or name_of(home)
+    report = experiment_report(name, experiment, summaries, joined, cautions, profiles)
+    return rewritten(report, redacted, partial(shortened, experiment=home)), joined
 
 
 def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
@@ -200,30 +207,31 @@ def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
 
     ``named`` is the folder at or above ``out`` that the user named, and which may be a link; None: ``out`` itself.
     """
-    from .report.html import render_html
-    from .report.markdown import render_markdown
+    from .report import document, html, markdown
 
+    report, made = analysis.report, analysis.tables
     try:
         output.folder(named or out, *(out.relative_to(named).parts if named else ()))
-        for name in (*(f"{name}.parquet" for name in (*analysis.tables, *tables.EVENT_TABLES)), BUNDLE_FILE):
+        for name in (*(f"{name}.parquet" for name in (*made, *tables.EVENT_TABLES)), BUNDLE_FILE):
             (out / name).unlink(missing_ok=True)  # of an analysis before this one
-        for name, table in sorted(analysis.tables.items()):
-            if table.num_rows or (analysis.report["runs"] and name not in tables.SPARSE_TABLES):
+        for name, table in sorted(made.items()):
+            if table.num_rows or (report.runs and name not in tables.SPARSE_TABLES):
                 tables.write(table, out / f"{name}.parquet")
         for name, files in sorted(analysis.events.items()):
             tables.concatenate(files, out / f"{name}.parquet")
-        run_folder.write_json(out / "report.json", analysis.report)
+        shown = document.full(report, made["frames"], made["frame_phases"])
         for name, text in (
-            ("report.md", render_markdown(analysis.report)),
-            ("report.html", render_html(analysis.report, analysis.tables)),
+            (REPORT_FILE, encode(report)),
+            ("report.md", markdown.render(shown)),
+            ("report.html", html.render(shown)),
         ):
             output.write_text(out / name, text)
-        _write_bundle(analysis.report, out / BUNDLE_FILE)
+        _write_bundle(report, out / BUNDLE_FILE)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
 
 
-def _write_bundle(report: Json, path: Path) -> None:
+def _write_bundle(report: Report, path: Path) -> None:
     """Write play.json, where a run of mode record completed, and read it back. Raises MotraceError, OSError."""
     from .report.isaaclab.bundle import play_bundle
     from .report.isaaclab.schema import PlayBundle

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 DEBUG_VARIABLE = "MOTRACE_DEBUG"
 """Set in the environment (by --debug), so that processes of ours see it: tracebacks are shown."""
 EXTRAS = {
-    "analyze": "adbc_driver_manager adbc_driver_sqlite jinja2 msgspec numpy pandas psutil pyarrow rich scipy tomli",
+    "analyze": "adbc_driver_manager adbc_driver_sqlite msgspec numpy pandas psutil pyarrow rich scipy tomli",
     "workload": "imageio_ffmpeg mediapy motrixsim pynvml torch",
 }
 """The extras of our package, and what they bring, by module."""

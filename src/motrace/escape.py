@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 
 HIDDEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -25,3 +26,8 @@ def encodable(name: str) -> str:
 def markdown(text: str) -> str:
     """The text for Markdown: neither HTML, nor the end of a table's cell, nor a link or picture comes of it."""
     return visible(text).replace("<", "&lt;").replace("|", "\\|").replace("](", "]\\(")
+
+
+def markup(text: str) -> str:
+    """The text for HTML and SVG, in an attribute too."""
+    return html.escape(visible(text))

@@ -13,6 +13,7 @@ from motrace import analysis
 from motrace.attribution.interval_evidence import Evidence, StatesFrom
 from motrace.readers import thread_samples
 from motrace.readers.run import load_run
+from motrace.vocabulary import EvidenceKind
 
 
 def test_threads_that_were_seen_once_do_not_make_samples_exact(tmp_path: Path) -> None:
@@ -36,10 +37,10 @@ def test_threads_that_were_seen_once_do_not_make_samples_exact(tmp_path: Path) -
         thread_samples.ThreadSamples(table.cast(thread_samples.STAYS_SCHEMA), facts), run / "threads.arrow"
     )
     loaded = analysis.load(tmp_path / "x")
-    (clock,) = (row for row in loaded.report["clocks"] if row["source"] == "threads")
-    assert clock["error_ns"] == 2_000_000
-    rows_of_work = [row for row in loaded.report["runs"][0]["causes"] if row["phase"] == "work"]
-    assert {row["evidence"] for row in rows_of_work if row["state"] == "blocked"} == {"thread samples"}
+    (clock,) = (row for row in loaded.report.clocks if row.source == "threads")
+    assert clock.error_ns == 2_000_000
+    of_work = [one for one in loaded.report.runs[0].causes if one.phase == "work" and one.state == "blocked"]
+    assert {one.evidence for one in of_work} == {(EvidenceKind.THREAD_SAMPLES,)}
 
 
 def test_samples_without_an_interval_are_no_evidence() -> None:

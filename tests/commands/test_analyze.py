@@ -16,7 +16,11 @@ from motrace import analysis
 from motrace.attribution.run import RunAnalysis
 from motrace.commands import analyze, compare
 from motrace.findings.compare import contrast_runs, gate
+from motrace.findings.model import SCHEMA_VERSION, Report
+from motrace.findings.values import PoolKey
+from motrace.report.schema import decode
 from tests.conftest import ROOT
+from tests.findings import made
 
 WORKLOAD = "tests.programs.workloads:Plain"
 
@@ -25,8 +29,6 @@ WORKLOAD = "tests.programs.workloads:Plain"
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two experiments of two runs each."""
     import sys
-
-    from tests.conftest import ROOT
 
     out = tmp_path_factory.mktemp("traces")
     for name in ("one", "two"):
@@ -46,7 +48,7 @@ def test_everything_below_a_folder_is_analysed(recorded: Path, run_program: Call
     for name in ("one", "two"):
         folder = recorded / name / "analysis"
         report = json.loads((folder / "report.json").read_text())
-        assert report["schema_version"] == "1.0" and report["experiment"] == name
+        assert report["schema_version"] == SCHEMA_VERSION and report["experiment"] == name
         assert [run["run_id"] for run in report["runs"]] == ["01-none", "02-none"]
         assert f"report: {folder / 'report.html'}" in done.stdout
         assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 8]
@@ -54,19 +56,11 @@ def test_everything_below_a_folder_is_analysed(recorded: Path, run_program: Call
 
 def test_report_json_keeps_its_contract(recorded: Path, tmp_path: Path) -> None:
     assert analyze.main([str(recorded / "one"), "--out", str(tmp_path)]) == 0
-    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert {
-        "schema_version", "experiment", "environment", "command", "runs",
-        "comparison", "verdict", "clocks", "warnings",
-    } <= set(report)  # fmt: skip
-    (run, _) = report["runs"]
-    assert {
-        "run_id", "mode", "status", "frames", "warmup_frames", "run_wall_ns", "segments", "loop_wall_ns", "loop_fps",
-        "effective_fps", "phases", "buckets", "residual_ns", "unexplained_ns", "overhead", "video",
-    } <= set(run)  # fmt: skip
-    assert {"total_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns", "share"} <= set(run["phases"]["step"])
-    assert {"ns", "lo_ns", "hi_ns", "share"} <= set(run["buckets"]["renderer_gpu"])
-    assert report["command"]["argv"][:3] == ["python", "-m", "tools.run_record"]
+    text = (tmp_path / "report.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    report = decode(text, "report.json", Report)
+    assert [run.key for run in report.runs] == [PoolKey("none")] * 2 == 2 * [pool.key for pool in report.pools]
+    assert report.command is not None and report.command.argv[:3] == ["python", "-m", "tools.run_record"]
 
 
 def test_one_run_of_an_experiment_can_be_given(recorded: Path, tmp_path: Path) -> None:
@@ -129,7 +123,7 @@ def test_a_broken_manifest_is_a_warning(recorded: Path, tmp_path: Path, content:
     report = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())
     assert len(report["runs"]) == 2
     assert all(run["residual_ns"] == 0 for run in report["runs"])
-    assert sum(".json" in text for text in report["warnings"]) >= 2
+    assert json.dumps(report["warnings"]).count(".json") >= 2
 
 
 def test_a_truncated_span_log_is_analysed_up_to_there(recorded: Path, tmp_path: Path) -> None:
@@ -150,7 +144,8 @@ def test_a_truncated_log_of_cpu_clocks_is_told(recorded: Path, tmp_path: Path) -
     log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
     assert analyze.main([str(tmp_path / "x")]) == 0
     report = json.loads((tmp_path / "x" / "analysis" / "report.json").read_text())
-    assert any(f"{log.name} is cut off" in text and "01-none" in text for text in report["warnings"])
+    (warning,) = (one for one in report["warnings"] if f"{log.name} is cut off" in one["values"].get("text", ""))
+    assert warning["code"] == "recorded" and warning["runs"] == ["01-none"]
     assert all(run["residual_ns"] == 0 for run in report["runs"])
     assert report["runs"][0]["unexplained_ns"] > 0 == report["runs"][1]["unexplained_ns"]
 
@@ -191,9 +186,9 @@ def test_a_program_of_ones_own_is_analysed(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "mine" / "analysis" / "report.json").read_text())
     (run,) = report["runs"]
     assert run["status"] == "completed" and run["mode"] == "custom" and run["frames"] == 5
-    assert "my phase" in run["phases"]
-    buckets = {name: bucket["ns"] for name, bucket in run["buckets"].items()}
-    waited = sum(row["ns"] for row in run["causes"] if row["state"] == "runnable")
+    assert "my phase" in [one["phase"] for one in run["phases"]]
+    buckets = {one["bucket"]: one["time"]["ns"] for one in run["buckets"]}
+    waited = sum(row["time"]["ns"] for row in run["causes"] if row["state"] == "runnable")
     assert buckets["python_overhead"] > 0.5 * (sum(buckets.values()) - waited), buckets
 
 
@@ -215,7 +210,8 @@ def test_no_report_is_made_of_parts_that_do_not_add_up(
     def off_by_one(run: RunAnalysis) -> dict[str, pa.Table]:
         made = honest(run)
         rows = made["attribution"].to_pylist()
-        next(row for row in rows if (row["frame"] is None) == (where == "segment"))["ns"] += 1
+        row = next(row for row in rows if (row["frame"] is None) == (where == "segment"))
+        row |= {name: row[name] + 1 for name in ("ns", "lo_ns", "hi_ns")}
         return {**made, "attribution": pa.Table.from_pylist(rows, schema=made["attribution"].schema)}
 
     monkeypatch.setattr(analysis, "build_tables", off_by_one)
@@ -342,11 +338,7 @@ def test_another_interpreter_or_machine_is_what_a_comparison_is_for(recorded: Pa
     ],
 )
 def test_what_passes_a_gate(base: list[int], new: list[int], slower: bool | None) -> None:
-    def of(times: list[int]) -> list[dict[str, object]]:
-        return [{"frames": 1, "loop_wall_ns": ns, "recording_wall_ns": ns, "run_wall_ns": ns, "phases": {}}
-                for ns in times]  # fmt: skip
-
-    judged = gate(contrast_runs(of(new), of(base)), 0.05)
+    judged = gate(contrast_runs(*([made.run(wall=ns, frames=1) for ns in times] for times in (new, base))), 0.05)
     assert [one.slower for one in judged] == [slower, slower]
 
 
@@ -395,7 +387,7 @@ def test_manifests_that_say_little_are_reported(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["runs"][0]["residual_ns"] == 0
     rows = {row["item"]: row for row in report["benchmark"]}
-    assert rows["Frames of the video"]["value"] is None and "not known" in rows["Frames of the video"]["note"]
+    assert rows["video.frames"]["value"] is None and rows["video.frames"]["remark"] is not None
 
 
 INTERRUPTED_IMPORT = """

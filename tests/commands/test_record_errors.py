@@ -17,6 +17,7 @@ import pytest
 from motrace.analysis import load
 from tests.collect.observed import reached, state_of
 from tests.conftest import ROOT, wait_for
+from tests.reports import phases, said
 
 WORKLOADS = "tests.programs.workloads"
 
@@ -122,7 +123,7 @@ def test_arguments_reach_the_workload(run_program: Callable, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "x/01-none/run.json").read_text())
     assert manifest["workload"]["arguments"] == ["--its-own", "flag"]
-    assert load(tmp_path / "x").report["runs"][0]["frames"] == 2
+    assert load(tmp_path / "x").report.runs[0].frames == 2
 
 
 @pytest.mark.parametrize(
@@ -143,11 +144,11 @@ def test_a_run_that_fails_is_told_and_kept(
     assert reason in one_line(done)
     assert "next: python -m tools.analyze" in done.stdout
     report = load(tmp_path / "x").report
-    (run,) = report["runs"]  # the others were not started
-    assert run["status"] == "crashed" and reason.split(":")[0] in run["status_reason"]
-    assert run["frames"] == 3 and run["residual_ns"] == 0
-    assert any("crashed" in text for text in report["warnings"])
-    assert report["verdict"]["abstains"]
+    (run,) = report.runs  # the others were not started
+    assert run.status == "crashed" and reason.split(":")[0] in run.status_reason
+    assert run.frames == 3 and run.residual_ns == 0
+    assert any("crashed" in text for text in said(report))
+    assert not report.verdict.certain
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert [entry["status"] for entry in experiment["runs"]] == ["crashed", *["not started"] * 3]
 
@@ -170,8 +171,8 @@ def test_a_run_that_hangs_is_ended_and_says_where(run_program: Callable, tmp_pat
     done = record(run_program, tmp_path, *words)
     assert done.returncode == 1
     assert "no span for 4 s" in one_line(done) and "stuck here" in one_line(done)
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["status"] == "crashed" and run["residual_ns"] == 0
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.status == "crashed" and run.residual_ns == 0
 
 
 def start(out: Path, workload: str) -> subprocess.Popen[str]:
@@ -217,8 +218,8 @@ def test_an_interrupted_run_is_kept(tmp_path: Path, number: int) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip() == "run_record: interrupted; what was recorded is kept"
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["status"] == "interrupted" and run["residual_ns"] == 0 and run["frames"] > 10
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.status == "interrupted" and run.residual_ns == 0 and run.frames > 10
 
 
 def test_a_frame_that_ctrl_c_cut_short_does_not_count(tmp_path: Path) -> None:
@@ -229,10 +230,10 @@ def test_a_frame_that_ctrl_c_cut_short_does_not_count(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     manifest = json.loads((tmp_path / "x/01-none/run.json").read_text())
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["status"] == "interrupted" and run["residual_ns"] == 0
-    assert run["frames"] == manifest["workload"]["frames"] >= 1
-    assert run["phases"]["step"]["p50_ns"] >= 600_000_000
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.status == "interrupted" and run.residual_ns == 0
+    assert run.frames == manifest["workload"]["frames"] >= 1
+    assert phases(run)["step"].time.p50_ns >= 600_000_000
 
 
 def test_a_run_that_ignores_ctrl_c_is_killed_by_the_third(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_a_run_dies_with_its_launcher_and_is_analysed(tmp_path: Path) -> None:
     process.communicate()
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
     report = load(tmp_path / "x").report
-    assert report["runs"][0]["residual_ns"] == 0 and report["runs"][0]["frames"] > 10
+    assert report.runs[0].residual_ns == 0 and report.runs[0].frames > 10
 
 
 @pytest.mark.motrix
@@ -325,7 +326,7 @@ def test_a_disk_that_is_full_in_mid_run(run_program: Callable, small_disk: Path)
     assert "the disk is full" in one_line(done) and "--out" in one_line(done)
     assert "low disk" in done.stdout
     report = load(small_disk / "x").report
-    (run,) = report["runs"]
-    assert run["residual_ns"] == 0 and run["frames"] > 1000
-    assert any("found no room (a full disk)" in text for text in report["warnings"])
-    assert any("low disk" in text for text in report["warnings"])
+    (run,) = report.runs
+    assert run.residual_ns == 0 and run.frames > 1000
+    assert any("found no room (a full disk)" in text for text in said(report))
+    assert any("low disk" in text for text in said(report))

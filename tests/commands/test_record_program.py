@@ -24,6 +24,7 @@ from motrace.record.torch_hook import FRAMES
 from tests.commands.test_record_errors import one_line
 from tests.conftest import ROOT
 from tests.record.test_spans import names
+from tests.reports import said, segments
 
 PROGRAM = """
 import atexit, json, os, sys
@@ -80,10 +81,10 @@ def test_a_program_of_ones_own(run_program: Callable, program: Path, tmp_path: P
     printed = (tmp_path / "x/01-custom/log.txt").read_text()
     assert str([str(program), "3", "0"]) in printed and "program.py __main__" in printed
     report = load(tmp_path / "x").report
-    (run,) = report["runs"]
-    assert "tools.compare BEFORE AFTER" in report["comparison"]["unknown"]
-    assert run["residual_ns"] == 0 and run["frames"] == 3 and run["mode"] == "custom" and run["status"] == "completed"
-    assert list(run["segments"]) == ["startup", "loop", "drain", "shutdown"]
+    (run,) = report.runs
+    assert report.comparison.own_program
+    assert run.residual_ns == 0 and run.frames == 3 and run.mode == "custom" and run.status == "completed"
+    assert list(segments(run)) == ["startup", "loop", "drain", "shutdown"]
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert experiment["environment"]["program"]["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}")
 
@@ -136,8 +137,8 @@ def test_its_exit_status_is_told(run_program: Callable, program: Path, tmp_path:
     assert done.returncode == 1
     assert f"it ended with sys.exit({status})" in one_line(done)
     assert json.loads((tmp_path / "x/01-custom/run.json").read_text())["exit_code"] == status
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["status"] == "crashed" and run["frames"] == 2 and run["residual_ns"] == 0
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.status == "crashed" and run.frames == 2 and run.residual_ns == 0
 
 
 def test_its_exceptions_are_shown_as_python_shows_them(run_program: Callable, program: Path, tmp_path: Path) -> None:
@@ -174,8 +175,8 @@ def test_programs_that_we_did_not_write(
     if "timeit" not in words:
         plain = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
         assert printed == plain.stdout
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["residual_ns"] == 0
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.residual_ns == 0
 
 
 def test_a_name_that_is_not_there_is_one_warning(run_program: Callable, program: Path, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_a_name_that_is_not_there_is_one_warning(run_program: Callable, program:
     assert done.returncode == 0
     text = "json.gone is not measured: json has no gone (versions that have it: Python 2)"
     assert done.stdout.count(text) == 1
-    assert any(text in warning for warning in load(tmp_path / "x").report["warnings"])
+    assert any(text in warning for warning in said(load(tmp_path / "x").report))
 
 
 def test_a_command_of_an_installed_package(run_program: Callable, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motrace.analysis import load
+from motrace.cautions import CautionCode
 from motrace.commands import analyze, compare
 from motrace.commands.sweep import main
 from motrace.commands.sweep_runs import grid, turns_of
@@ -150,7 +151,7 @@ def test_a_sweep_is_recorded_and_fitted(swept: tuple[Path, subprocess.CompletedP
     assert entries["frame"]["fit"]["runs"] == 8 and len(entries["frame"]["points"]) == 4
     assert all(point["runs"] == 2 and point["mean_ns"] > 0 for point in entries["frame"]["points"])
     assert len(entries["frame"]["slopes"]) == 4
-    assert "frame (loop), mode capture" in done.stdout and "Growth with environments at 64x36" in done.stdout
+    assert "Frame (loop), mode capture" in done.stdout and "Growth with environments at 64x36" in done.stdout
     assert "tools.sweep" in " ".join(found["command"]["argv"]) and str(ROOT) not in (out / "x/sweep.md").read_text()
 
 
@@ -158,21 +159,24 @@ def test_each_point_is_an_experiment(swept: tuple[Path, subprocess.CompletedProc
     out, _ = swept
     for name, envs in (("e001-64x36", 1), ("e002-128x72", 2)):
         report = load(out / "x" / name).report
-        assert report["experiment"] == f"x-{name}" and not any("experiment.json" in text for text in report["warnings"])
-        assert [run["run_id"] for run in report["runs"]] == ["01-capture", "02-capture"]
-        assert report["command"]["options"]["num_envs"] == envs
-        assert report["command"]["options"]["workload_args"] == ["--its-own"]
-        assert name.endswith("{width}x{height}".format(**report["command"]["options"]))
-        assert all(run["frames"] == 3 and run["residual_ns"] == 0 for run in report["runs"])
+        assert report.command is not None
+        options = report.command.options
+        assert report.experiment == f"x-{name}"
+        assert not any(one.code is CautionCode.NO_EXPERIMENT_FILE for one in report.warnings)
+        assert [run.run_id for run in report.runs] == ["01-capture", "02-capture"]
+        assert options["num_envs"] == envs and options["workload_args"] == ["--its-own"]
+        assert name.endswith("{width}x{height}".format(**options))
+        assert all(run.frames == 3 and run.residual_ns == 0 for run in report.runs)
 
 
 def test_the_times_are_those_of_the_reports(swept: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     out, _ = swept
     rows = {row["run"]: row for row in manifest(out)["results"]["runs"]}
-    (run, _) = load(out / "x/e002-64x36").report["runs"]
-    times = rows["x-e002-64x36/01-capture"]["times_ns"]
-    assert times == {"frame": run["loop_wall_ns"] / 3, "capture": run["phases"]["capture"]["mean_ns"]}
-    assert times["frame"] >= 4e6  # two environments sleep 4 ms
+    (run, _) = load(out / "x/e002-64x36").report.runs
+    row, capture = rows["x-e002-64x36/01-capture"], run.phase("capture")
+    assert capture is not None
+    assert (row["frame_ns"], row["capture_ns"]) == (run.loop_wall_ns / 3, capture.time.mean_ns)
+    assert row["frame_ns"] >= 4e6  # two environments sleep 4 ms
 
 
 def test_what_a_sweep_wrote_is_read_by_every_command(
@@ -275,7 +279,8 @@ def test_a_point_that_fails_does_not_stop_the_others(run_program: Callable, tmp_
     ]  # fmt: skip
     assert found["status"] == "crashed"
     assert "no fit: 3 completed runs at 1 point" in found["results"]["fits"][0]["unknown"]
-    assert any("e002-64x36/01-capture: crashed: ValueError" in text for text in found["results"]["warnings"])
+    (left_out, *_) = (one["values"] for one in found["results"]["warnings"] if one["code"] == "run_left_out")
+    assert left_out["run"].endswith("e002-64x36/01-capture") and left_out["reason"].startswith("ValueError")
     healed = sweep(run_program, tmp_path, *words, "--resume", HEALED="1")
     assert healed.returncode == 0, healed.stderr
     assert len(manifest(tmp_path)["command"]["earlier"]) == 1 and " s left" in healed.stdout
@@ -323,7 +328,7 @@ def test_a_sweep_of_the_real_renderer(run_program: Callable, tmp_path: Path) -> 
     assert found["adapter"]["backend"] == "Vulkan"
     for row in found["results"]["runs"]:
         assert row["frames"] == 3 and row["adapter"] == found["adapter"]
-        assert 0 < row["times_ns"]["capture"] < row["times_ns"]["frame"]
+        assert 0 < row["capture_ns"] < row["frame_ns"]
     for entry in found["results"]["fits"]:
         assert [term["name"] for term in entry["fit"]["terms"]] == ["fixed", "per_env"]
         assert entry["fit"]["runs"] == 4

@@ -2,278 +2,287 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from motrace.analysis import load
-from motrace.findings.benchmark_rows import benchmark_rows
-from motrace.findings.bottleneck import RULES, judge
-from motrace.findings.triage import EXPECTED as AS_EXPECTED
-from motrace.findings.triage import HERE, JUDGEMENTS, NEITHER, NOT_SLOW, OPEN, PROBLEM, judgement
-from motrace.report.markdown import render_markdown
-from motrace.vocabulary import BUCKETS
+from motrace.dataset.estimate import Estimate
+from motrace.dataset.facts import Adapter, Checkpoint, Environment, Gpu, MotrixBuild, ProgramEnvironment
+from motrace.dataset.times import BucketTime
+from motrace.findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
+from motrace.findings.benchmark_rows import Findings, benchmark_rows
+from motrace.findings.bottleneck import judge
+from motrace.findings.bottleneck_rules import RULES
+from motrace.findings.codes import Action, Answer, Owner, Reason, SetupCode
+from motrace.findings.compare import comparison
+from motrace.findings.model import BenchmarkRow, Comparison, Contrast, Report
+from motrace.findings.triage import RULES as TRIAGE_RULES
+from motrace.findings.triage import triage
+from motrace.findings.values import Difference
+from motrace.vocabulary import BUCKETS, EvidenceKind
 from tests.conftest import ROOT
+from tests.findings.made import cause
 
-Json = dict[str, Any]
-
-ASKED = {
-    "Result": ["Wall-clock of the whole run", "Total playback time", "Start-up before it", "Effective capture FPS",
-               "FPS of the loop alone", "Frames", "Resets per frame"],
-    "Time per frame, drain included": ["Simulation step", "Policy", "Capture", "Copy, accumulation", "Encode",
-                                       "Everything else", "Sum"],
-    "Against the baseline": ["The same steps without a renderer (mode none)", "Recording adds", "Recorded against it",
-                             "Making each picture and dropping it adds", "Keeping and encoding them adds"],
-    "Video": ["Frames of the video", "Video duration", "Video FPS", "Video path", "Video size", "Picture",
-              "Playback time per video time"],
-    "Judgement": ["Is the slowness expected?", "Where the time goes", "Owner", "Recommended next action"],
-    "Environment": ["OS", "Kernel", "CPU", "GPU", "GPU driver", "CUDA (driver)", "Vulkan adapter", "Python", "Motrix",
-                    "UniLab", "Checkpoint", "UniLab run id", "Runs of this benchmark", "H.264 encoder", "motrace"],
-    "Command": ["Exact command", "UniLab's command", "Hydra overrides", "Environments", "Seed"],
-}  # fmt: skip
-GPU = {"name": "NVIDIA H100", "device_type": "DiscreteGpu", "driver": "NVIDIA", "driver_info": "1", "backend": "Vulkan"}
+OPTIONAL = {BenchmarkItem.ENV_VIDEOS}
+H100 = Adapter("NVIDIA H100", "DiscreteGpu", "NVIDIA", "1", "Vulkan")
+NOT_COMPARED = Comparison(None, ("none",), False, ())
 
 
 @pytest.fixture(scope="module")
-def real() -> Json:
+def report() -> Report:
     """A real recording's report: three runs of record, three of none."""
     return load(ROOT / "traces" / "demo-llvmpipe").report
 
 
-@pytest.fixture
-def report(real: Json) -> Json:
-    """A copy that a test may change."""
-    return copy.deepcopy(real)
+def judged(report: Report, **changes: Any) -> Report:
+    """The report with changes, its verdict, triage and rows made again."""
+    new = replace(report, **changes)
+    verdict = judge(new.runs, new.environment, new.pools)
+    answer = triage(new.runs, new.pools, new.comparison, verdict, new.environment)
+    about = Findings(new.runs, new.pools, new.comparison, verdict, answer, new.environment, new.command)
+    return replace(new, verdict=verdict, triage=answer, benchmark=benchmark_rows(about))
 
 
-def rows(report: Json) -> dict[str, Json]:
-    """Rows by item."""
-    return {row["item"]: row for row in benchmark_rows(report)}
+def rows(report: Report) -> dict[BenchmarkItem, BenchmarkRow]:
+    return {row.item: row for row in report.benchmark}
 
 
-def with_buckets(report: Json, adapter: Json | None, **shares: tuple[float, float, float]) -> Json:
+def value(report: Report, item: BenchmarkItem) -> Any:
+    return rows(report)[item].value
+
+
+def note(report: Report, item: BenchmarkItem) -> Note | None:
+    remark = rows(report)[item].remark
+    return None if remark is None else remark.note
+
+
+def of(group: BenchmarkGroup) -> list[BenchmarkItem]:
+    return [item for item in BenchmarkItem if item.group is group and item not in OPTIONAL]
+
+
+def with_buckets(report: Report, adapter: Adapter | None, environment: Environment | None = None,
+                 **shares: tuple[float, float, float]) -> Report:  # fmt: skip
     """The report as if its buckets had been so (share, at least, at most), the verdict again; no baseline."""
-    for run in report["runs"]:
-        run["adapter"] = adapter if run["mode"] == "record" else None
-        for bucket in BUCKETS:
-            share, lo, hi = shares.get(bucket, (0.0, 0.0, 0.0))
-            scaled = {"ns": share, "lo_ns": lo, "hi_ns": hi}
-            run["buckets"][bucket] |= {key: round(value * run["recording_wall_ns"]) for key, value in scaled.items()}
-    for pool in report["modes"].values():
-        pool["composed"] = None
-        for bucket in BUCKETS:
-            share, lo, hi = shares.get(bucket, (0.0, 0.0, 0.0))
-            pool["buckets"][bucket] |= {"share": share, "lo": lo, "hi": hi}
-    report["comparison"] = {"unknown": "not recorded", "rungs": []}
-    report["verdict"] = judge(report["runs"], report["environment"], report["modes"])
-    return report
 
+    def buckets(wall: int) -> tuple[BucketTime, ...]:
+        out = []
+        for name in BUCKETS:
+            share, lo, hi = shares.get(name, (0.0, 0.0, 0.0))
+            out.append(BucketTime(name, Estimate(*(round(one * wall) for one in (share, lo, hi))), share, lo, hi, 0))
+        return tuple(out)
 
-def test_every_row_that_was_asked_for_is_there(report: Json) -> None:
-    found: dict[str, list[str]] = {}
-    for row in benchmark_rows(report):
-        assert set(row) == {"group", "item", "value", "unit", "note"}
-        assert row["value"] is not None or row["note"], f"{row['item']} is not known without a reason"
-        assert row["unit"] in ("", "s", "ms", "FPS", "B", "x", "1")
-        found.setdefault(row["group"], []).append(row["item"])
-    assert found == ASKED
-    assert report["benchmark"] == benchmark_rows(report)
-
-
-def test_times_are_those_of_the_runs(report: Json) -> None:
-    told = rows(report)
-    runs = [run for run in report["runs"] if run["mode"] == "record"]
-    playback = sum(run["segments"]["loop"] + run["segments"]["drain"] for run in runs)
-    assert told["Total playback time"]["value"] == pytest.approx(playback / len(runs) / 1e9)
-    assert told["Wall-clock of the whole run"]["value"] == pytest.approx(
-        sum(run["run_wall_ns"] for run in runs) / len(runs) / 1e9
+    runs = tuple(
+        replace(run, adapter=adapter if run.mode == "record" else None, buckets=buckets(run.recording_wall_ns))
+        for run in report.runs
     )
-    frames = sum(run["frames"] for run in runs)
-    assert told["Effective capture FPS"]["value"] == pytest.approx(frames / (playback / 1e9))
-    assert told["Frames"]["value"] == runs[0]["frames"]
-    assert told["Sum"]["value"] == pytest.approx(playback / frames / 1e6)
+    pools = tuple(replace(pool, composed=None, buckets=buckets(pool.recording_wall_ns)) for pool in report.pools)
+    return judged(
+        report, runs=runs, pools=pools, comparison=NOT_COMPARED, environment=environment or report.environment
+    )
 
 
-def test_the_breakdown_adds_up(report: Json) -> None:
-    told = rows(report)
-    *parts, total = ASKED["Time per frame, drain included"]
-    values = [told[part]["value"] for part in parts]
-    assert sum(values) == pytest.approx(told[total]["value"]) and all(value >= 0 for value in values)
-    capture = report["modes"]["record"]["phases"]["capture"]
-    assert told["Capture"]["value"] == pytest.approx(capture["total_ns"] / report["modes"]["record"]["frames"] / 1e6)
-    assert told["Encode"]["value"] > 0 and told["Everything else"]["value"] < 0.1 * told[total]["value"]
+def test_every_row_that_was_asked_for_is_there(report: Report) -> None:
+    for row in report.benchmark:
+        assert row.value is not None or row.remark is not None, f"{row.item} is not known without a reason"
+        assert row.unit in ("", "s", "ms", "FPS", "B", "x", "1")
+    assert [row.item for row in report.benchmark] == [item for item in BenchmarkItem if item not in OPTIONAL]
+    assert judged(report) == report
 
 
-def test_the_baseline_and_the_video(report: Json) -> None:
-    told = rows(report)
-    added = told["Recording adds"]
-    none = told["The same steps without a renderer (mode none)"]["value"]
-    assert none + added["value"] == pytest.approx(told["Sum"]["value"], rel=1e-3)
-    assert added["note"].startswith("95 %: +") and "3 against 3 runs" in added["note"]
-    assert told["Making each picture and dropping it adds"]["value"] is None
-    video = report["runs"][0]["video"]
-    assert told["Video path"]["value"] == "01-record/play_video.mp4" and told["Video size"]["value"] == video["bytes"]
-    assert told["Video duration"]["value"] == pytest.approx(video["frames"] / video["fps"])
+def test_times_are_those_of_the_runs(report: Report) -> None:
+    runs = [run for run in report.runs if run.mode == "record"]
+    playback = sum(run.segment_ns("loop") + run.segment_ns("drain") for run in runs)
+    assert value(report, BenchmarkItem.PLAYBACK) == pytest.approx(playback / len(runs) / 1e9)
+    walls = sum(run.run_wall_ns for run in runs)
+    assert value(report, BenchmarkItem.RUN_WALL) == pytest.approx(walls / len(runs) / 1e9)
+    frames = sum(run.frames for run in runs)
+    assert value(report, BenchmarkItem.CAPTURE_FPS) == pytest.approx(frames / (playback / 1e9))
+    assert value(report, BenchmarkItem.FRAMES) == runs[0].frames
+    assert value(report, BenchmarkItem.SUM) == pytest.approx(playback / frames / 1e6)
 
 
-def test_the_environment_and_the_command(report: Json) -> None:
-    told = rows(report)
-    environment = report["environment"]
-    assert told["OS"]["value"] == environment["os"] and told["Python"]["value"] == environment["python"]
-    assert environment["motrixsim_build"]["build_id"] in told["Motrix"]["value"]
-    assert told["GPU driver"]["value"] is None and "NVML" in told["GPU driver"]["note"]
-    assert told["Exact command"]["value"].startswith("python -m tools.run_record")
-    assert told["UniLab"]["value"] is None and told["UniLab"]["note"] == "UniLab was not run"
+def test_the_breakdown_adds_up(report: Report) -> None:
+    *parts, total = (value(report, item) for item in of(BenchmarkGroup.BREAKDOWN))
+    assert sum(parts) == pytest.approx(total) and all(part >= 0 for part in parts)
+    pool = report.pool("record")
+    assert pool is not None and (capture := pool.phase("capture")) is not None
+    assert value(report, BenchmarkItem.CAPTURE) == pytest.approx(capture.time.total_ns / pool.frames / 1e6)
+    assert value(report, BenchmarkItem.ENCODE) > 0 and value(report, BenchmarkItem.REST) < 0.1 * total
 
 
-def test_unilabs_own_rows(report: Json) -> None:
-    report["environment"]["unilab"] = {
-        "python": "3.10.1",
-        "packages": {"unilab": "1.5.2"},
-        "commits": {"unilab": "0123abc"},
-        "motrixsim_build": {"version": "0.10.1", "build_id": "ff"},
-        "command": ["eval", "--load-run", "mine"],
-        "overrides": ["a=1", "+b=2"],
-    }
-    report["runs"][0]["workload"]["checkpoint"] = {"path": "logs/ppo/Task/mine/model_1.pt", "sha256": "aa"}
-    told = rows(report)
-    assert told["UniLab"]["value"] == "1.5.2, commit 0123abc" and told["UniLab run id"]["value"] == "mine"
-    assert told["Hydra overrides"]["value"] == "a=1 +b=2" and told["UniLab's command"]["value"].startswith("eval ")
-    assert told["Python"]["value"] == "3.10.1" and told["Motrix"]["value"] == "0.10.1, build id ff"
-    assert told["Checkpoint"] | {"note": "sha256 aa", "value": "logs/ppo/Task/mine/model_1.pt"} == told["Checkpoint"]
+def test_the_baseline_and_the_video(report: Report) -> None:
+    added = rows(report)[BenchmarkItem.RECORDING_ADDS]
+    none = value(report, BenchmarkItem.BASELINE)
+    assert none + added.value == pytest.approx(value(report, BenchmarkItem.SUM), rel=1e-3)
+    assert added.remark is not None and added.remark.note is Note.INTERVAL
+    assert (added.remark.values["new_runs"], added.remark.values["base_runs"]) == (3, 3)
+    assert value(report, BenchmarkItem.CAPTURE_ADDS) is None
+    video = report.runs[0].video
+    assert video is not None and value(report, BenchmarkItem.VIDEO_SIZE) == video.bytes
+    assert value(report, BenchmarkItem.VIDEO_PATH) == "01-record/play_video.mp4"
+    assert value(report, BenchmarkItem.VIDEO_DURATION) == pytest.approx(video.frames / video.fps)
 
 
-def test_without_a_recording_every_row_says_why(report: Json) -> None:
-    report["runs"] = [run for run in report["runs"] if run["mode"] == "none"]
-    report["modes"] = {"none": report["modes"]["none"]}
-    report["comparison"] = {"unknown": "no completed run of mode record; use --mode both", "rungs": []}
-    report["verdict"] = judge(report["runs"], report["environment"], report["modes"])
-    told = rows(report)
-    assert {group: [row["item"] for row in told.values() if row["group"] == group] for group in ASKED} == ASKED
-    for item in (*ASKED["Result"], *ASKED["Time per frame, drain included"], *ASKED["Video"]):
-        assert told[item]["value"] is None and "mode record" in told[item]["note"], item
-    assert told["Is the slowness expected?"]["value"] == OPEN
+def test_the_environment_and_the_command(report: Report) -> None:
+    environment, by_item = report.environment, rows(report)
+    assert value(report, BenchmarkItem.OS) == environment.os
+    assert value(report, BenchmarkItem.PYTHON) == environment.python
+    build = by_item[BenchmarkItem.MOTRIX].remark
+    assert environment.motrixsim_build is not None and build is not None
+    assert build.values["build_id"] == environment.motrixsim_build.build_id
+    driver = by_item[BenchmarkItem.GPU_DRIVER]
+    assert driver.value is None and driver.remark is not None and "NVML" in str(driver.remark.values["text"])
+    assert value(report, BenchmarkItem.COMMAND).startswith("python -m tools.run_record")
+    assert value(report, BenchmarkItem.UNILAB) is None and note(report, BenchmarkItem.UNILAB) is Note.NO_UNILAB
 
 
-def test_a_program_of_ones_own_has_its_rows(report: Json) -> None:
+def test_unilabs_own_rows(report: Report) -> None:
+    unilab = ProgramEnvironment(
+        "3.10.1", {"unilab": "1.5.2"}, {"unilab": "0123abc"}, MotrixBuild("0.10.1", 0, "ff"),
+        ["eval", "--load-run", "mine"], ["a=1", "+b=2"],
+    )  # fmt: skip
+    first, *others = report.runs
+    workload = replace(first.workload, checkpoint=Checkpoint("logs/ppo/Task/mine/model_1.pt", "aa"))
+    changed = judged(
+        report,
+        environment=replace(report.environment, unilab=unilab),
+        runs=(replace(first, workload=workload), *others),
+    )
+    expected = {
+        BenchmarkItem.UNILAB: "1.5.2", BenchmarkItem.UNILAB_RUN: "mine", BenchmarkItem.OVERRIDES: "a=1 +b=2",
+        BenchmarkItem.UNILAB_COMMAND: "eval --load-run mine", BenchmarkItem.PYTHON: "3.10.1",
+        BenchmarkItem.MOTRIX: "0.10.1", BenchmarkItem.CHECKPOINT: "logs/ppo/Task/mine/model_1.pt",
+    }  # fmt: skip
+    assert {item: value(changed, item) for item in expected} == expected
+    remarks = {item: rows(changed)[item].remark for item in expected}
+    assert [one.values for one in remarks.values() if one is not None] == [
+        {"commit": "0123abc"}, {"build_id": "ff"}, {"sha256": "aa"},
+    ]  # fmt: skip
+
+
+def test_without_a_recording_every_row_says_why(report: Report) -> None:
+    runs = tuple(run for run in report.runs if run.mode == "none")
+    pools = tuple(pool for pool in report.pools if pool.key.mode == "none")
+    changed = judged(report, runs=runs, pools=pools, comparison=comparison(runs))
+    assert [row.item for row in changed.benchmark] == [row.item for row in report.benchmark]
+    for group in (BenchmarkGroup.RESULT, BenchmarkGroup.BREAKDOWN, BenchmarkGroup.VIDEO):
+        for item in of(group):
+            assert value(changed, item) is None and note(changed, item) is Note.NO_RUN, item
+    assert changed.triage.answer is Answer.UNDECIDED
+
+
+def test_a_program_of_ones_own_has_its_rows(report: Report) -> None:
     """It has one mode, custom: the rows are over that, and no advice names a mode that it has not."""
-    report["runs"] = [run | {"mode": "custom"} for run in report["runs"] if run["mode"] == "record"]
-    report["modes"] = {"custom": report["modes"]["record"]}
-    report["comparison"] = {"unknown": "no completed run of mode record and none; use --mode both", "rungs": []}
-    told = rows(report)
-    for item in (*ASKED["Result"], *ASKED["Time per frame, drain included"], *ASKED["Video"]):
-        assert told[item]["value"] is not None or item == "Resets per frame", item
-    for item in ASKED["Against the baseline"]:
-        assert told[item]["value"] is None and "has no modes" in told[item]["note"]
-    assert "Over the quiet completed runs of mode custom." in render_markdown({**report, "benchmark": [*told.values()]})
-
-
-def test_they_lead_the_report(report: Json) -> None:
-    text = render_markdown(report)
-    assert text.index("## The benchmark in rows") < text.index("## Warnings") < text.index("## Runs")
-    for group, items in ASKED.items():
-        assert f"{group}:" in text
-        for item in items:
-            assert f"| {item} |" in text
-    told = rows(report)
-    assert f"| Effective capture FPS | {told['Effective capture FPS']['value']:.2f} FPS |" in text
+    runs = tuple(replace(run, mode="custom") for run in report.runs if run.mode == "record")
+    pool = report.pool("record")
+    assert pool is not None
+    pools = (replace(pool, key=replace(pool.key, mode="custom")),)
+    changed = judged(report, runs=runs, pools=pools, comparison=comparison(runs))
+    for group in (BenchmarkGroup.RESULT, BenchmarkGroup.BREAKDOWN, BenchmarkGroup.VIDEO):
+        for item in of(group):
+            assert value(changed, item) is not None or item is BenchmarkItem.RESETS_PER_FRAME, item
+    for item in of(BenchmarkGroup.BASELINE):
+        assert value(changed, item) is None and note(changed, item) is Note.OWN_PROGRAM
 
 
 @pytest.mark.parametrize(
-    ("adapter", "bucket", "answer", "owner"),
+    ("bucket", "answer", "owner"),
     [
-        (GPU, "renderer_stall", AS_EXPECTED, "application optimisation"),
-        (GPU, "renderer_gpu", PROBLEM, "Motrix renderer issue"),
-        (GPU, "renderer_cpu", PROBLEM, "Motrix renderer issue"),
-        (GPU, "python_overhead", NEITHER, "application optimisation"),
-        (GPU, "encoder", NEITHER, "application optimisation"),
-        (GPU, "simulation", NEITHER, "application optimisation"),
-        (GPU, "system", HERE, "no action"),
-        (GPU, "unexplained", OPEN, OPEN),
+        ("renderer_stall", Answer.EXPECTED, Owner.APPLICATION),
+        ("renderer_gpu", Answer.RENDERER_PROBLEM, Owner.RENDERER),
+        ("renderer_cpu", Answer.RENDERER_PROBLEM, Owner.RENDERER),
+        ("python_overhead", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
+        ("encoder", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
+        ("simulation", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
+        ("system", Answer.MACHINE_SETUP, Owner.NOBODY),
+        ("unexplained", Answer.UNDECIDED, None),
     ],
 )
-def test_judged_by_the_bucket_that_leads(report: Json, adapter: Json, bucket: str, answer: str, owner: str) -> None:
-    changed = with_buckets(report, adapter, **{bucket: (0.8, 0.7, 0.9), "policy": (0.2, 0.1, 0.3)})
-    told = judgement(changed)
-    assert (told["answer"], told["owner"]) == (answer, owner) and told["reason"] and told["action"]
+def test_judged_by_the_bucket_that_leads(report: Report, bucket: str, answer: Answer, owner: Owner | None) -> None:
+    found = with_buckets(report, H100, **{bucket: (0.8, 0.7, 0.9), "policy": (0.2, 0.1, 0.3)}).triage
+    assert (found.answer, found.owner) == (answer, owner) and found.advice is not None
 
 
-def test_unilab_is_named(report: Json) -> None:
-    report["environment"]["unilab"] = {}
-    changed = with_buckets(report, GPU, renderer_stall=(0.8, 0.7, 0.9))
-    assert judgement(changed)["owner"] == "UniLab optimisation"
+def test_unilab_is_named(report: Report) -> None:
+    environment = replace(report.environment, unilab=ProgramEnvironment())
+    assert with_buckets(report, H100, environment, renderer_stall=(0.8, 0.7, 0.9)).triage.application == "UniLab"
 
 
-def test_a_software_adapter_says_nothing_of_the_renderer(report: Json) -> None:
-    software = report["runs"][0]["adapter"]
-    told = judgement(with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)))
-    assert (told["answer"], told["owner"]) == (HERE, "no action") and software["name"] in told["reason"]
-    report["environment"]["gpus"] = [{"name": "NVIDIA H100", "nvenc": False}]
-    told = judgement(with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)))
-    assert "libnvidia-gl" in told["action"], "a GPU without its Vulkan driver: that is what to do"
+def test_a_software_adapter_says_nothing_of_the_renderer(report: Report) -> None:
+    software = report.runs[0].adapter
+    assert software is not None
+    found = with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)).triage
+    assert (found.answer, found.owner, found.reason) == (Answer.MACHINE_SETUP, Owner.NOBODY, Reason.DREW_ON_CPU)
+    assert found.values["adapter"] == software.name
+    environment = replace(report.environment, gpus=[Gpu("NVIDIA H100")])
+    advice = with_buckets(report, software, environment, renderer_gpu=(0.8, 0.7, 0.9)).triage.advice
+    assert advice is not None and advice.action is Action.INSTALL_VULKAN_DRIVER
 
 
 @pytest.mark.parametrize("bucket", ["renderer_gpu", "renderer_cpu", "renderer_stall"])
-def test_on_a_software_adapter_all_owners_agree(report: Json, bucket: str) -> None:
+def test_on_a_software_adapter_all_owners_agree(report: Report, bucket: str) -> None:
     """The headline, the answer and the row never name the renderer or the application for a rasterizer on the CPU."""
-    software = report["runs"][0]["adapter"]
-    changed = with_buckets(report, software, **{bucket: (0.8, 0.7, 0.9)})
-    told = judgement(changed)
-    assert (told["answer"], told["owner"], changed["verdict"]["owner"]) == (HERE, "no action", "runtime set-up")
-    assert told["action"] == changed["verdict"]["action"] and "Vulkan driver" in told["action"]
+    changed = with_buckets(report, report.runs[0].adapter, **{bucket: (0.8, 0.7, 0.9)})
+    found, verdict = changed.triage, changed.verdict
+    assert (found.answer, found.owner, verdict.owner) == (Answer.MACHINE_SETUP, Owner.NOBODY, Owner.SETUP)
+    assert found.advice == verdict.advice and verdict.advice is not None and verdict.advice.action is Action.USE_GPU
 
 
 @pytest.mark.parametrize(
-    ("running", "evidence", "starved"),
-    [(1, "cpu counters", True), (9, "cpu counters", False), (1, "thread samples", False)],
+    ("running", "kind", "starved"),
+    [
+        (1, EvidenceKind.CPU_COUNTERS, True),
+        (9, EvidenceKind.CPU_COUNTERS, False),
+        (1, EvidenceKind.THREAD_SAMPLES, False),
+    ],
 )
-def test_a_stall_on_a_busy_machine_is_not_told_as_one(report: Json, running: int, evidence: str, starved: bool) -> None:
+def test_a_stall_on_a_busy_machine_is_not_sure(report: Report, running: int, kind: EvidenceKind, starved: bool) -> None:
     """Threads that want a core look idle to counters; the loop thread's own wait for one says how busy it was."""
-    for run in report["runs"]:
-        own = [("running", "native_or_python", "python_overhead", running), ("runnable", "run_queue", "system", 3)]
-        run["causes"] = [{"state": state, "cause": cause, "bucket": bucket, "ns": ns, "evidence": "thread clock"}
-                         for state, cause, bucket, ns in own]  # fmt: skip
-        stall = {"state": "blocked", "cause": "nobody", "bucket": "renderer_stall", "ns": 9, "evidence": evidence}
-        run["causes"].append(stall)
-    changed = with_buckets(report, GPU, renderer_stall=(0.8, 0.7, 0.9))
-    verdict, told = changed["verdict"], judgement(changed)
-    assert verdict["starved"] is verdict["abstains"] is starved
-    findings = [found["detail"] for found in verdict["preflight"] if found["finding"] == "busy machine"]
-    assert findings == (
-        ["the loop thread waited for a core 75% of the time that it wanted one"] if running == 1 else []
-    )
-    assert (told["answer"], told["owner"]) == ((OPEN, OPEN) if starved else (AS_EXPECTED, "application optimisation"))
+    causes = (
+        cause("glue", "native_or_python", running), cause("glue", "run_queue", 3),
+        cause("wait", "nobody", 9, evidence=(kind,)),
+    )  # fmt: skip
+    busy = replace(report, runs=tuple(replace(run, causes=causes) for run in report.runs))
+    changed = with_buckets(busy, H100, renderer_stall=(0.8, 0.7, 0.9))
+    verdict, found = changed.verdict, changed.triage
+    assert (verdict.starved, verdict.certain) == (starved, not starved)
+    setup = [one.values for one in verdict.setup if one.finding is SetupCode.BUSY_MACHINE]
+    assert setup == ([{"share": 0.75}] if running == 1 else [])
+    sure = (Answer.EXPECTED, Owner.APPLICATION)
+    assert (found.answer, found.owner) == ((Answer.UNDECIDED, None) if starved else sure)
 
 
-def test_inside_the_bounds_it_abstains(report: Json) -> None:
-    told = judgement(with_buckets(report, GPU, renderer_stall=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7)))
-    assert (told["answer"], told["owner"]) == (OPEN, OPEN)
-    assert "Renderer stall, Renderer GPU may lead" in told["reason"] and "Nsight Systems" in told["action"]
+def test_inside_the_bounds_it_abstains(report: Report) -> None:
+    found = with_buckets(report, H100, renderer_stall=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7)).triage
+    assert (found.answer, found.owner, found.reason) == (Answer.UNDECIDED, None, Reason.SEVERAL_MAY_LEAD)
+    assert found.values["buckets"] == ("renderer_stall", "renderer_gpu")
+    assert found.advice is not None and found.advice.action is Action.SAMPLE_STATES_OR_SCHEDULING
 
 
-def test_buckets_that_agree_need_not_be_told_apart(report: Json) -> None:
-    changed = with_buckets(report, GPU, renderer_cpu=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7))
-    assert changed["verdict"]["abstains"] and judgement(changed)["answer"] == PROBLEM
+def test_buckets_that_agree_need_not_be_told_apart(report: Report) -> None:
+    changed = with_buckets(report, H100, renderer_cpu=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7))
+    assert not changed.verdict.certain and changed.triage.answer is Answer.RENDERER_PROBLEM
 
 
-def test_a_third_that_may_lead_counts(report: Json) -> None:
+def test_a_third_that_may_lead_counts(report: Report) -> None:
     bounds = {"renderer_cpu": (0.4, 0.2, 0.7), "renderer_gpu": (0.35, 0.2, 0.7), "encoder": (0.25, 0.1, 0.5)}
-    assert judgement(with_buckets(report, GPU, **bounds))["answer"] == OPEN
+    assert with_buckets(report, H100, **bounds).triage.answer is Answer.UNDECIDED
 
 
 @pytest.mark.parametrize(("added", "hi", "slow"), [(4.0, 6.0, False), (4.0, 30.0, True), (4.0, None, False)])
-def test_what_adds_little_is_not_slow(report: Json, added: float, hi: float | None, slow: bool) -> None:
-    changed = with_buckets(report, GPU, renderer_gpu=(0.8, 0.7, 0.9))
-    entry = {"new": 100.0, "base": 96.0, "difference": added, "lo": hi and 1.0, "hi": hi, "ratio": 1.04}
-    changed["comparison"] = {"unknown": None, "frame_with_drain_ns": entry, "repeats": [3, 3], "rungs": []}
-    told = judgement(changed)
-    assert told["answer"] == (PROBLEM if slow else NOT_SLOW)
-    assert slow or told["owner"] == "no action"
+def test_what_adds_little_is_not_slow(report: Report, added: float, hi: float | None, slow: bool) -> None:
+    entry = Difference(100.0, 96.0, added, None if hi is None else 1.0, hi, 1.04)
+    contrast = Contrast("record", "none", 3, 3, entry, entry, entry, ())
+    changed = with_buckets(report, H100, renderer_gpu=(0.8, 0.7, 0.9))
+    found = judged(changed, comparison=Comparison(contrast, (), False, ())).triage
+    assert found.answer is (Answer.RENDERER_PROBLEM if slow else Answer.NOT_SLOW)
+    assert slow or found.owner is Owner.NOBODY
 
 
 def test_every_bucket_has_a_rule() -> None:
     for software in (True, False):
-        for table in (RULES, JUDGEMENTS):
+        for table in (RULES, TRIAGE_RULES):
             buckets = [rule.bucket for rule in table if rule.software in (None, software)]
             assert sorted(buckets) == sorted(BUCKETS), "each exactly once"

@@ -13,9 +13,11 @@ import pytest
 
 from motrace import analysis
 from motrace.commands import record
+from motrace.findings.codes import Use
+from motrace.findings.run_model import RunSummary
 from motrace.readers.gpu import METRICS_SCHEMA
-from motrace.report.markdown import render_markdown
 from motrace.sampling.shares import running
+from tests.reports import events, pools, said, segments
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +30,49 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> analysis.Analysis:
     return analysis.load(out)
 
 
-def run_of(one: analysis.Analysis, collector: str) -> dict[str, object]:
-    return next(run for run in one.report["runs"] if collector in run["collectors"])
+def run_of(one: analysis.Analysis, collector: str) -> RunSummary:
+    return next(run for run in one.report.runs if collector in run.collectors)
 
 
 def test_samples_split_running_time_of_the_quiet_run(watched: analysis.Analysis) -> None:
     """The workload spends one phase in the interpreter and one in a hash: neither has much of the other."""
-    run, pool = run_of(watched, "pyspy"), watched.report["modes"]["none"]
-    counts = run["trace"]["samples"]  # type: ignore[index]
+    run, pool = run_of(watched, "pyspy"), pools(watched.report)["none"]
+    assert run.trace is not None and pool.composed is not None
+    counts: dict[str, dict[str, int]] = {}
+    for one in run.trace.samples:
+        counts.setdefault(one.phase, {})[one.kind] = one.samples
     for phase, cause in (("python", "interpreter"), ("hash", "native")):
         found = {share.name: share for share in running(counts[phase])}
         assert found[cause].total > 50 and found[cause].share > 0.8
-    assert pool["composed"]["lent_by"] == [run["run_id"]]
-    rows = pd.DataFrame(pool["composed"]["causes"])
-    assert rows["ns"].sum() == sum(row["ns"] for row in pool["causes"])
-    refused = {row["phase"] for row in watched.report["observers"] if row["use"] == "refused"}
+    assert pool.composed.runs == (run.run_id,)
+    assert sum(one.time.ns for one in pool.composed.causes) == sum(one.time.ns for one in pool.causes)
+    refused = {row.phase for row in watched.report.profiler_overhead if row.use is Use.REFUSED}
     for phase, cause in (("python", "interpreter"), ("hash", "native")):
-        mine = rows[(rows["phase"] == phase) & (rows["state"] == "running")].groupby("cause")["ns"].sum()
-        assert mine.idxmax() == ("native_or_python" if phase in refused else cause)
+        mine = [one for one in pool.composed.causes if (one.phase, one.state) == (phase, "running")]
+        assert max(mine, key=lambda one: one.time.ns).cause == ("native_or_python" if phase in refused else cause)
 
 
 def test_thread_states_reach_the_table_and_the_clocks(watched: analysis.Analysis) -> None:
     states = pd.concat([pd.read_parquet(path) for path in watched.events["thread_states"]])
-    assert set(states["run"].astype(str)) == {run["run_id"] for run in watched.report["runs"]}
+    assert set(states["run"].astype(str)) == {run.run_id for run in watched.report.runs}
     assert (states["end_ns"] > states["start_ns"]).all()
-    assert {row["source"] for row in watched.report["clocks"]} >= {"spans", "threads", "py-spy"}
-    (threads,) = (row for row in watched.report["clocks"] if row["source"] == "threads" and "01-" in row["run"])
-    assert threads["pairs"] > 50
+    assert {row.source for row in watched.report.clocks} >= {"spans", "threads", "py-spy"}
+    (threads,) = (row for row in watched.report.clocks if row.source == "threads" and "01-" in row.run_id)
+    assert threads.pairs > 50
 
 
-def test_hints_of_scalene_are_labelled_as_such(watched: analysis.Analysis) -> None:
-    lines = run_of(watched, "scalene")["trace"]["lines"]  # type: ignore[index]
-    assert any("workloads.py" in row["file"] for row in lines)
-    assert "its split is not evidence" in render_markdown(watched.report)
+def test_hints_of_scalene_are_labelled_as_such(watched: analysis.Analysis, tmp_path: Path) -> None:
+    trace = run_of(watched, "scalene").trace
+    assert trace is not None and any("workloads.py" in one.file for one in trace.lines)
+    analysis.write(watched, tmp_path)
+    assert "not evidence" in (tmp_path / "report.md").read_text()
 
 
 def test_quiet_runs_are_not_mixed_with_observed_ones(watched: analysis.Analysis) -> None:
-    modes = watched.report["modes"]
-    assert modes["none"]["runs"] == watched.report["verdict"]["runs"] == ["01-none"]
+    modes = pools(watched.report)
+    assert modes["none"].runs == watched.report.verdict.runs == ("01-none",)
     assert {"none under pyspy", "none under scalene"} <= set(modes)
-    assert {row["observer"] for row in watched.report["observers"]} == {"pyspy", "scalene"}
+    assert {row.key.profilers for row in watched.report.profiler_overhead} == {("pyspy",), ("scalene",)}
 
 
 def test_damaged_files_of_collectors_are_warnings(watched: analysis.Analysis, tmp_path: Path) -> None:
@@ -79,8 +84,8 @@ def test_damaged_files_of_collectors_are_warnings(watched: analysis.Analysis, tm
     for path in (tmp_path / "x").glob("*/scalene.json"):
         path.write_text("{")
     report = analysis.load(tmp_path / "x").report
-    assert len(report["runs"]) == 3
-    text = " ".join(report["warnings"])
+    assert len(report.runs) == 3
+    text = " ".join(said(report))
     assert "threads.arrow" in text and "scalene.json" in text
 
 
@@ -107,10 +112,11 @@ def test_gpu_sensors_are_averaged_and_give_energy_per_frame(watched: analysis.An
     )  # fmt: skip
     with ipc.new_stream(str(tmp_path / "01-none/gpu.arrow"), METRICS_SCHEMA) as writer:
         writer.write_table(rows)
-    (run,) = analysis.load(tmp_path).report["runs"]
-    found = {row["metric"]: row["mean"] for row in run["trace"]["gpu_sensors"]}
+    (run,) = analysis.load(tmp_path).report.runs
+    assert run.trace is not None
+    found = {one.metric: one.mean for one in run.trace.gpu_sensors}
     assert found["power"] == 100.0 and found[mine] == 30.0 and other not in found
-    loop_s = sum(run["segments"].get(name, 0) for name in ("warmup", "loop")) / 1e9
+    loop_s = sum(segments(run).get(name, 0) for name in ("warmup", "loop")) / 1e9
     assert found["energy per frame"] == pytest.approx(100.0 * loop_s / 400, rel=0.05)
 
 
@@ -118,8 +124,8 @@ def test_torch_traces_are_aligned_by_our_marks(tmp_path: Path) -> None:
     words = ["--out", str(tmp_path), "--name", "x", "--mode", "none", "--frames", "12", "--warmup", "0"]
     assert record.main([*words, "--num-envs", "1", "--collect", "torch"]) == 0
     one = analysis.load(tmp_path)
-    (row,) = (row for row in one.report["clocks"] if row["source"] == "torch")
-    assert row["error_ns"] < 1_000_000 and "marks" in row["method"]
+    (row,) = (row for row in one.report.clocks if row.source == "torch")
+    assert row.error_ns < 1_000_000 and "marks" in row.method
 
 
 @pytest.mark.parametrize(
@@ -131,4 +137,4 @@ def test_how_py_spy_samples_can_be_asked_for(tmp_path: Path, flags: tuple[str, .
     told = json.loads((tmp_path / "x/02-none-pyspy/run.json").read_text())["collect"]["pyspy"]
     assert (told["rate"], told["blocking"], told["refused"]) == (rate, blocking, None)
     run = run_of(analysis.load(tmp_path), "pyspy")
-    assert run["rates"] == {"pyspy": rate} and run["trace"]["events"]["samples"] > 20  # type: ignore[index]
+    assert run.rates_hz == {"pyspy": rate} and events(run)["samples"] > 20

@@ -19,7 +19,10 @@ import pytest
 import motrace
 from motrace import analysis
 from motrace.commands import analyze
+from motrace.findings.model import Report
+from motrace.report.say import say
 from tests.conftest import ROOT
+from tests.reports import read_report, said
 
 DEEP = b"[" * 100_000
 
@@ -92,11 +95,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def analysed(home: Path, *words: str) -> tuple[int, dict[str, Any]]:
+def analysed(home: Path, *words: str) -> tuple[int, Report]:
     out = home.parent / "out"
     status = analyze.main([str(home), "--out", str(out), *words])
     assert (out / "report.md").exists() and (out / "report.html").exists()
-    return status, json.loads((out / "report.json").read_text())
+    return status, read_report(out)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -110,10 +113,10 @@ def test_a_file_of_a_run(whole: Path, tmp_path: Path, capsys: Any, name: str, he
     else:
         file(name, (begins if head else b"") + noise())(tmp_path / "e/02")
     status, report = analysed(tmp_path / "e")
-    assert status == 0 and report["runs"][0]["run_id"] == "01"
+    assert status == 0 and report.runs[0].run_id == "01"
     told = capsys.readouterr().out
     if head or name != "mine.json":  # bytes that are nobody's
-        assert any(called in text for text in report["warnings"]) and called in told
+        assert any(called in text for text in said(report)) and called in told
 
 
 def test_what_is_cut_off_or_says_nothing_is_named(whole: Path, tmp_path: Path, capsys: Any) -> None:
@@ -127,7 +130,7 @@ def test_what_is_cut_off_or_says_nothing_is_named(whole: Path, tmp_path: Path, c
     (tmp_path / "whole.sqlite").unlink()
     _, report = analysed(tmp_path / "e")
     for named in ("cut.sqlite", "cut.json", "02: run.json tells no status"):
-        assert any(named in text for text in report["warnings"]), report["warnings"]
+        assert any(named in text for text in said(report)), said(report)
 
 
 def test_manifests_of_wrong_types(whole: Path, tmp_path: Path) -> None:
@@ -141,9 +144,9 @@ def test_manifests_of_wrong_types(whole: Path, tmp_path: Path) -> None:
             shutil.copytree(whole / "02", home / names[-1])
             run_json(**{"run_id": names[-1], field: value})(home / names[-1])
     status, report = analysed(home)
-    found = {run["run_id"] for run in report["runs"]}
+    found = {run.run_id for run in report.runs}
     assert status == 0 and "01" in found and found >= {name for name in names if not name.startswith("run_id")}
-    warned = {run["run_id"]: " ".join(run["warnings"]) for run in report["runs"]}
+    warned = {run.run_id: " ".join(say(one.code, one.values) for one in run.warnings) for run in report.runs}
     for name in names:
         field, number = name.split()
         if number == "0" and field not in ("run_id", "artifacts"):  # 5 is what none of them can hold
@@ -158,7 +161,7 @@ def test_an_experiment_of_wrong_types(whole: Path, tmp_path: Path, field: str) -
         path = home / "experiment.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
         status, report = analysed(home)
-        assert status == 0 and len(report["runs"]) == 2, (field, value)
+        assert status == 0 and len(report.runs) == 2, (field, value)
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), RecursionError("deep"), OSError(5, "io")])
@@ -176,9 +179,9 @@ def test_any_error_in_the_analysis_of_one_run(
     monkeypatch.setattr(analysis, "build_tables", fails)
     shutil.copytree(whole, tmp_path / "e")
     status, report = analysed(tmp_path / "e", "--jobs", jobs)
-    (run,) = report["runs"]
-    assert status == 0 and run["run_id"] == "01"
-    (warning,) = (text for text in report["warnings"] if text.startswith("02: "))
+    (run,) = report.runs
+    assert status == 0 and run.run_id == "01"
+    (warning,) = (text for text in said(report) if text.startswith("02: "))
     shown = capsys.readouterr()
     assert type(error).__name__ in warning and warning in shown.out.replace("\n", " ") and "Traceback" not in shown.err
     assert warning in (tmp_path / "out/report.md").read_text()

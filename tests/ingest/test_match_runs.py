@@ -11,7 +11,6 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,12 @@ import pytest
 
 from motrace import analysis
 from motrace.commands import analyze
+from motrace.dataset.profiles import ProfileTimes, UserProfile
+from motrace.findings.model import Report
 from motrace.ingest.discover import walk
 from motrace.ingest.registry import source_of
 from tests.conftest import PROGRAMS, ROOT
+from tests.reports import pools, read_report, said, segment_phases
 
 PYSPY_PROGRAM = Path(sysconfig.get_path("scripts")) / "py-spy"
 PROGRAM = PROGRAMS / "profiled.py"
@@ -64,16 +66,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(made: Path) -> dict[str, Any]:
+def report(made: Path) -> Report:
     """All of it analysed: the runs with what belongs to them."""
     target = made.parent / "copy"
     shutil.copytree(made, target)  # copy2 keeps when the files were written
     assert analyze.main([str(target), "--out", str(target / "out")]) == 0
-    return json.loads((target / f"out/{target.name}/report.json").read_text())  # type: ignore[no-any-return]
+    return read_report(target / "out" / target.name)
 
 
-def profiles(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {told["file"]: told for told in report["profiles"]}
+def profiles(report: Report) -> dict[str, UserProfile]:
+    return {one.file: one for one in report.profiles}
 
 
 def test_files_are_told_by_what_is_in_them(made: Path) -> None:
@@ -84,9 +86,9 @@ def test_files_are_told_by_what_is_in_them(made: Path) -> None:
     }  # fmt: skip
 
 
-def test_each_belongs_to_the_run_whose_process_it_watched(report: dict[str, Any]) -> None:
+def test_each_belongs_to_the_run_whose_process_it_watched(report: Report) -> None:
     found = profiles(report)
-    joined = {name: told["run"] for name, told in found.items()}
+    joined = {name: one.run for name, one in found.items()}
     # Raw and flamegraph name no process and lie beside five runs: they stay alone, in reports of their own.
     assert joined == {
         "profile.1": "speedscope",
@@ -94,19 +96,19 @@ def test_each_belongs_to_the_run_whose_process_it_watched(report: dict[str, Any]
         "kineto.trace": "kineto",
         "mine": "scalene",
     }
-    assert found["mine"]["joined_by"] == "the folder it lies in"
-    disturbed = {one["run_id"] for one in report["runs"] if one["profiler_attached"]}
+    assert found["mine"].joined_by == "the folder it lies in"
+    disturbed = {one.run_id for one in report.runs if one.profiler_attached}
     assert disturbed == set(joined.values())
-    assert all(one["residual_ns"] == 0 for one in report["runs"])
+    assert all(one.residual_ns == 0 for one in report.runs)
 
 
-def test_runs_of_one_id_are_called_by_their_folders(report: dict[str, Any]) -> None:
-    assert sorted(one["run_id"] for one in report["runs"]) == sorted((*FORMATS, "kineto", "scalene"))
+def test_runs_of_one_id_are_called_by_their_folders(report: Report) -> None:
+    assert sorted(one.run_id for one in report.runs) == sorted((*FORMATS, "kineto", "scalene"))
 
 
-def test_a_kineto_trace_is_put_on_the_clock_of_its_run(made: Path, report: dict[str, Any]) -> None:
-    (clock,) = [row for row in report["clocks"] if row["source"].startswith("torch.profiler")]
-    assert clock["run"] == "kineto" and clock["error_ns"] < 1_000_000
+def test_a_kineto_trace_is_put_on_the_clock_of_its_run(made: Path, report: Report) -> None:
+    (clock,) = [row for row in report.clocks if row.source.startswith("torch.profiler")]
+    assert clock.run_id == "kineto" and clock.error_ns < 1_000_000
     out = made.parent / "copy/out/copy"
     spans, nvtx = (pd.read_parquet(out / f"{name}.parquet") for name in ("spans", "nvtx"))
     spans = spans[spans["run"] == "kineto"]
@@ -114,26 +116,28 @@ def test_a_kineto_trace_is_put_on_the_clock_of_its_run(made: Path, report: dict[
         mine = spans[spans["name"] == name]["start_ns"].sort_values().to_numpy()
         theirs = nvtx[nvtx["name"] == name]["start_ns"].sort_values().to_numpy()
         assert len(mine) == len(theirs) == FRAMES
-        assert np.median(np.abs(mine - theirs)) < clock["error_ns"] + 300_000
+        assert np.median(np.abs(mine - theirs)) < clock.error_ns + 300_000
 
 
-def test_what_a_profile_tells_is_true(report: dict[str, Any]) -> None:
+def test_what_a_profile_tells_is_true(report: Report) -> None:
     told = profiles(report)["profile.1"]
-    assert told["native"] and told["format"] == "speedscope" and told["times"].startswith("not known")
-    classes = {row["class"]: row for row in told["classes"]}
-    assert sum(row["samples"] for row in classes.values()) == told["samples"] > 30
+    stacks = told.stacks
+    assert stacks is not None and stacks.native
+    assert (told.format, told.times) == ("speedscope", ProfileTimes.ORDERED)
+    classes = {one.kind: one for one in stacks.classes}
+    assert sum(one.samples or 0 for one in classes.values()) == stacks.samples > 30
     assert {"interpreter", "sleeping"} <= set(classes) and any("crypto" in name or "hash" in name for name in classes)
-    assert all(row["lo"] <= row["share"] <= row["hi"] for row in classes.values())
-    hot = {row["name"].split(" (")[0] for row in told["lines"][:6]}
+    assert all((one.lo or 0) <= one.share <= (one.hi or 0) for one in classes.values())
+    hot = {one.name.split(" (")[0] for one in stacks.lines[:6]}
     assert {"digest", "main"} <= hot
     without = profiles(report)["profile.2"]
-    assert not without["native"] and without["classes"] == []
-    assert "from py-spy's start" in without["times"]
+    assert without.stacks is not None and not without.stacks.native and without.stacks.classes == ()
+    assert without.times is ProfileTimes.FROM_START
 
 
-def test_samples_of_users_do_not_reach_the_run_s_own_composition(report: dict[str, Any]) -> None:
-    assert all(not (one["trace"] or {"samples": {}})["samples"] for one in report["runs"])
-    assert all(pool["composed"] is None for pool in report["modes"].values())
+def test_samples_of_users_do_not_reach_the_run_s_own_composition(report: Report) -> None:
+    assert all(one.trace is None or not one.trace.samples for one in report.runs)
+    assert all(pool.composed is None for pool in pools(report).values())
 
 
 @pytest.mark.parametrize(("name", "form"), [("profile.0", "raw"), ("profile.3", "flamegraph")])
@@ -142,31 +146,34 @@ def test_what_belongs_to_no_run_is_analysed_alone(
 ) -> None:
     shutil.copy(made / name, tmp_path / "x.any")
     assert analyze.main([str(tmp_path / "x.any")]) == 0
-    said = capsys.readouterr().out
-    assert "your py-spy file x.any" in said and "of no run here" in said
+    shown = capsys.readouterr().out
+    assert "x.any" in shown and "of no run here" in shown
     out = tmp_path / "analysis/x.any"
-    one = json.loads((out / "report.json").read_text())
-    (told,) = one["profiles"]
-    assert one["runs"] == [] and told["format"] == form and told["run"] is None
-    assert "100 per second assumed" in told["times"]
-    assert "digest" in " ".join(row["name"] for row in told["lines"])
+    one = read_report(out)
+    (told,) = one.profiles
+    stacks = told.stacks
+    assert stacks is not None and one.runs == () and (told.format, told.run) == (form, None)
+    assert told.times is ProfileTimes.COUNTED
+    assert "digest" in " ".join(spot.name for spot in stacks.lines)
     for page in ("report.md", "report.html"):
         text = (out / page).read_text()
-        assert "Your own py-spy file x.any" in text and "Analysed alone" in text
-    assert pd.read_parquet(out / "samples.parquet")["weight_ns"].sum() == pytest.approx(told["seconds"] * 1e9)
+        assert "py-spy file x.any" in text and "Analysed alone" in text
+    assert pd.read_parquet(out / "samples.parquet")["weight_ns"].sum() == pytest.approx(stacks.seconds * 1e9)
     assert not (out / "attribution.parquet").exists()
 
 
 def test_a_kineto_trace_alone_has_phases(made: Path, tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(gzip.compress((made / "kineto.trace").read_bytes()))
     one = analysis.load(tmp_path)
-    (run_,) = one.report["runs"]
-    assert one.name == "t" and run_["mode"] == "trace" and run_["residual_ns"] == 0
-    totals = {name: phase["total_ns"] for name, phase in run_["segment_phases"]["loop"].items()}
-    ranges = {row["name"]: row["total_ns"] for row in one.report["profiles"][0]["ranges"]}
+    (run_,) = one.report.runs
+    assert one.name == "t" and run_.mode == "trace" and run_.residual_ns == 0
+    totals = {name: phase.total_ns for name, phase in segment_phases(run_, "loop").items()}
+    events = one.report.profiles[0].events
+    assert events is not None
+    ranges = {row.name: row.total_ns for row in events.ranges}
     # The one that covers most repeats at the outermost level: it is the frame.
     assert {"count", "digest", "rest"} == set(ranges) and set(totals) < {*ranges, "glue"}
-    assert "torch.profiler alone" in " ".join(one.report["warnings"])
+    assert "torch.profiler alone" in " ".join(said(one.report))
 
 
 def test_a_file_in_a_run_s_folder_that_is_of_another_process_is_not_joined(made: Path, tmp_path: Path) -> None:
@@ -174,20 +181,20 @@ def test_a_file_in_a_run_s_folder_that_is_of_another_process_is_not_joined(made:
     shutil.copy2(made / "profile.1", tmp_path / "e/mine/profile")
     shutil.copy2(made / "kineto.trace", tmp_path / "e/mine/trace")
     assert analyze.main([str(tmp_path / "e"), "--out", str(tmp_path / "out")]) == 0
-    reports = {path.parent.name: json.loads(path.read_text()) for path in tmp_path.glob("out/*/report.json")}
-    assert set(reports) == {"e", "profile", "trace"} and reports["e"]["profiles"] == []
+    reports = {path.parent.name: read_report(path.parent) for path in tmp_path.glob("out/*/report.json")}
+    assert set(reports) == {"e", "profile", "trace"} and reports["e"].profiles == ()
     for name in ("profile", "trace"):
-        (told,) = reports[name]["profiles"]
-        assert told["joined_by"] is None
-        assert "of another process than mine" in " ".join(reports[name]["warnings"])
+        (told,) = reports[name].profiles
+        assert told.joined_by is None
+        assert "of another process than mine" in " ".join(said(reports[name]))
 
 
 def test_a_file_that_names_nobody_belongs_to_the_run_it_lies_in(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "raw", tmp_path / "e/raw")
     shutil.copy2(made / "profile.0", tmp_path / "e/raw/flames.txt")
     one = analysis.load(tmp_path / "e")
-    (told,) = one.report["profiles"]
-    assert told["run"] == "run" and told["joined_by"] == "the folder it lies in"
+    (told,) = one.report.profiles
+    assert told.run == "run" and told.joined_by == "the folder it lies in"
 
 
 def test_a_process_id_alone_joins_nothing_of_another_day(made: Path, tmp_path: Path) -> None:
@@ -197,8 +204,8 @@ def test_a_process_id_alone_joins_nothing_of_another_day(made: Path, tmp_path: P
     (tmp_path / "e/p").write_text(text)
     os.utime(tmp_path / "e/p", (1, 1))
     assert analyze.main([str(tmp_path / "e"), "--out", str(tmp_path / "out")]) == 0
-    told = {path.parent.name: json.loads(path.read_text())["profiles"] for path in tmp_path.glob("out/*/report.json")}
-    assert told["e"] == [] and told["p"][0]["run"] is None
+    told = {path.parent.name: read_report(path.parent).profiles for path in tmp_path.glob("out/*/report.json")}
+    assert told["e"] == () and told["p"][0].run is None
 
 
 @pytest.mark.parametrize("name", ["profile.1", "profile.2", "kineto.trace", "scalene/notes/mine"])
@@ -209,7 +216,7 @@ def test_a_file_that_was_cut_off_is_one_line(
     (tmp_path / "cut").write_bytes(whole[: len(whole) * 2 // 3])
     done = run_program("-m", "tools.analyze", tmp_path / "cut", check=False)
     if done.returncode == 0:  # a chrometrace is read up to there
-        assert name == "profile.2" and "your py-spy file cut" in done.stdout
+        assert name == "profile.2" and "py-spy file cut" in done.stdout
         return
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
 
@@ -249,10 +256,8 @@ def test_a_profile_of_several_processes_goes_to_the_run_of_each(tmp_path: Path) 
     words = (PYSPY_PROGRAM, "record", "-s", "-r", "100", "-f", "speedscope", "-o", "both", "--", sys.executable, "-c")
     run(*words, code, folder=tmp_path)
     one = analysis.load(tmp_path)
-    told = one.report["profiles"]
-    assert sorted(entry["run"] for entry in told) == ["a", "b"]
-    pids = {row["run_id"]: set() for row in one.report["runs"]}
-    for entry in told:
-        pids[entry["run"]] = {thread["pid"] for thread in entry["threads"]}
+    told = one.report.profiles
+    assert sorted(str(entry.run) for entry in told) == ["a", "b"]
+    pids = {entry.run: {thread.pid for thread in entry.stacks.threads} for entry in told if entry.stacks is not None}
     logs = {name: {int(path.stem.split("-")[1]) for path in (tmp_path / name).glob("spans-*.bin")} for name in "ab"}
     assert pids == logs

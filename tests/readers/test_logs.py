@@ -20,6 +20,7 @@ from motrace.readers.progress import SpanTail
 from motrace.readers.run import load_run, open_spans
 from motrace.readers.spans import SpanLogFile
 from motrace.record.wordlog import HEADER_WORDS
+from tests.reports import said
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_log_cut_off_anywhere_is_read_up_to_there(recorded: Path, data: st.Dat
             (folder / only(recorded, pattern).name).write_bytes(source[:keep])
         with contextlib.suppress(MotraceError):  # where too little is left
             found = load(folder)
-            assert all(run["residual_ns"] == 0 for run in found.report["runs"])
+            assert all(run.residual_ns == 0 for run in found.report.runs)
     finally:
         shutil.rmtree(folder)
 
@@ -69,7 +70,7 @@ def test_garbage_after_the_header_does_no_harm(recorded: Path, words: list[int],
             (folder / source.name).write_bytes(content.tobytes())
         with contextlib.suppress(MotraceError):
             found = load(folder)
-            assert all(run["residual_ns"] == 0 for run in found.report["runs"])
+            assert all(run.residual_ns == 0 for run in found.report.runs)
     finally:
         shutil.rmtree(folder)
 
@@ -104,8 +105,8 @@ def test_a_bad_log_beside_a_good_one_is_a_warning(recorded: Path, tmp_path: Path
     shutil.copytree(recorded, folder)
     (folder / "spans-9-9.bin").write_bytes(b"broken")
     report = load(folder).report
-    assert any("spans-9-9.bin is cut off" in text for text in report["warnings"])
-    assert report["runs"][0]["frames"] == 20
+    assert any("spans-9-9.bin is cut off" in text for text in said(report))
+    assert report.runs[0].frames == 20
 
 
 def test_without_cpu_clocks_time_is_unexplained_and_said_so(recorded: Path, tmp_path: Path) -> None:
@@ -113,11 +114,11 @@ def test_without_cpu_clocks_time_is_unexplained_and_said_so(recorded: Path, tmp_
     shutil.copytree(recorded, folder)
     only(folder, "cpu-*.bin").unlink()
     report = load(folder).report
-    (run,) = report["runs"]
-    assert run["residual_ns"] == 0
-    assert run["unexplained_ns"] == run["recording_wall_ns"]
-    assert any("no CPU clocks" in text for text in report["warnings"])
-    assert any("unexplained" in text for text in report["warnings"])
+    (run,) = report.runs
+    assert run.residual_ns == 0
+    assert run.unexplained_ns == run.recording_wall_ns
+    assert any("no CPU clocks" in text for text in said(report))
+    assert any("unexplained" in text for text in said(report))
 
 
 def test_the_tail_follows_a_log_as_it_grows(tmp_path: Path) -> None:

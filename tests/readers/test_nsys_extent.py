@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from motrace import analysis
+from motrace.report.say import advice
 from tests.conftest import SHARED
 from tests.readers.exports import Export
+from tests.reports import buckets, events
 
 MS = 1_000_000
 
@@ -39,18 +41,21 @@ def test_no_event_is_lost_whatever_the_metadata_say(
     tmp_path: Path, form: str, duration: int | None, shift: int, ranges: bool
 ) -> None:
     report = analysis.load(waits_for_kernels(duration, shift, ranges).write(tmp_path / "x", form)).report
-    (run,) = report["runs"]
-    assert (run["trace"]["events"]["gpu_ops"], run["trace"]["events"]["api_calls"]) == (4, 12)
-    assert sum(row["operations"] for row in run["trace"]["gpu_phases"]) == 4
-    assert run["residual_ns"] == 0
+    (run,) = report.runs
+    assert run.trace is not None
+    assert (events(run)["gpu_ops"], events(run)["api_calls"]) == (4, 12)
+    assert sum(row.operations for row in run.trace.gpu_phases) == 4
+    assert run.residual_ns == 0
     begin, end = min(shift, shift if duration is None else 0), max(duration or 0, shift + 394 * MS)
-    assert run["run_wall_ns"] == end - begin
-    assert report["verdict"]["bucket"] != "unexplained" or report["verdict"]["abstains"]
+    assert run.run_wall_ns == end - begin
+    leading = report.verdict.leading
+    assert leading is not None and (leading.bucket != "unexplained" or not report.verdict.certain)
     if not ranges:
-        policy = run["buckets"]["policy"]
-        assert policy["lo_ns"] == pytest.approx(4 * 90 * MS, rel=0.01) and policy["hi_ns"] < 4 * 95 * MS
-        assert not report["verdict"]["abstains"] and report["verdict"]["label"] == "Policy"
-    assert "Nsight Systems" not in f"{report['verdict']['action']} {report['verdict']['next']}"
+        policy = buckets(run)["policy"].time
+        assert policy.lo_ns == pytest.approx(4 * 90 * MS, rel=0.01) and policy.hi_ns < 4 * 95 * MS
+        assert report.verdict.certain and leading.bucket == "policy"
+    advised = (report.verdict.advice, report.verdict.settle)
+    assert not any("Nsight Systems" in advice(one) for one in advised if one is not None)
 
 
 def test_the_cases_that_were_wrong() -> None:
@@ -59,14 +64,17 @@ def test_the_cases_that_were_wrong() -> None:
         pytest.skip("no fixtures here")
     for name, wall in (("nsys_no_nvtx_sync", 6.0), ("nsys_no_nvtx_no_analysis_details", 3.96)):
         report = analysis.load(folder / f"{name}.sqlite").report
-        (run,) = report["runs"]
-        assert run["trace"]["events"] == {"gpu_ops": 4, "api_calls": 8}
-        assert run["recording_wall_ns"] == wall * 1e9
-        assert report["verdict"]["lo"] * wall == pytest.approx(3.83, abs=0.01)
+        (run,) = report.runs
+        assert events(run) == {"gpu_ops": 4, "api_calls": 8}
+        assert run.recording_wall_ns == wall * 1e9
+        assert report.verdict.leading is not None
+        assert report.verdict.leading.lo_share * wall == pytest.approx(3.83, abs=0.01)
 
 
 def test_a_trace_without_any_call_is_not_certain_of_anything(tmp_path: Path) -> None:
     export = Export()
     export.kernel(10 * MS, 20 * MS, "draw")
-    verdict = analysis.load(export.write(tmp_path / "x", "sqlite")).report["verdict"]
-    assert (verdict["bucket"], verdict["abstains"], verdict["lo"]) == ("unexplained", True, 0)
+    verdict = analysis.load(export.write(tmp_path / "x", "sqlite")).report.verdict
+    leading = verdict.leading
+    assert leading is not None and not verdict.certain
+    assert (leading.bucket, leading.lo_share) == ("unexplained", 0)

@@ -12,7 +12,7 @@ from motrace.readers.run import load_run
 from motrace.workloads.process import ENTERS
 from tests.conftest import ROOT
 
-HEAVY = ("numpy", "torch", "pandas", "pyarrow", "nvtx", "rich", "jinja2", "scipy", "motrixsim")
+HEAVY = ("numpy", "torch", "pandas", "pyarrow", "nvtx", "rich", "scipy", "motrixsim")
 
 LIMITED = """
 import resource, sys, signal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,10 +13,12 @@ import pytest
 import motrace
 from motrace.analysis import load
 from motrace.commands import analyze
+from motrace.findings.model import Report
 from motrace.ingest.discover import homes, walk
 from motrace.readers.run import load_run
 from motrace.record import annotate
 from tests.conftest import ROOT
+from tests.reports import read_report, said
 
 RUN = """
 import motrace, os, sys, threading, time
@@ -29,9 +30,9 @@ folder = sys.argv[1]
 """
 
 
-def report_of(folder: Path) -> dict[str, object]:
+def report_of(folder: Path) -> Report:
     assert analyze.main([str(folder)]) == 0
-    return json.loads((folder / "analysis" / "report.json").read_text())  # type: ignore[no-any-return]
+    return read_report(folder / "analysis")
 
 
 def test_a_second_run_is_a_run_of_its_own(run_program: Callable, tmp_path: Path) -> None:
@@ -40,10 +41,10 @@ def test_a_second_run_is_a_run_of_its_own(run_program: Callable, tmp_path: Path)
     run_program("-c", code.format("0"), tmp_path / "mine", 0.01)
     run_program("-c", code.format("0"), tmp_path / "mine", 0.002)
     run_program("-c", code.format("os._exit(3)"), tmp_path / "mine", 0.001, check=False)
-    first, second, third = report_of(tmp_path / "mine")["runs"]  # type: ignore[misc]
-    assert [run["run_id"] for run in (first, second, third)] == ["01", "02", "03"]
-    assert second["loop_fps"] > 3 * first["loop_fps"]
-    assert [run["status"] for run in (first, second, third)] == ["completed", "completed", "crashed"]
+    first, second, third = report_of(tmp_path / "mine").runs
+    assert [run.run_id for run in (first, second, third)] == ["01", "02", "03"]
+    assert (second.loop_fps or 0) > 3 * (first.loop_fps or 0)
+    assert [run.status for run in (first, second, third)] == ["completed", "completed", "crashed"]
 
 
 def test_one_process_records_twice(run_program: Callable, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_one_process_records_twice(run_program: Callable, tmp_path: Path) -> Non
         assert len(recording.span_logs) == 2 and recording.manifest.status == "completed"
         told = {recording.name_of(log.pid, what) for log in recording.span_logs for what in log.records[:, 0]}
         assert f"pool {number - 1}" in told and f"pool {2 - number}" not in told
-    assert len(report_of(tmp_path / "mine")["runs"]) == 2  # type: ignore[arg-type]
+    assert len(report_of(tmp_path / "mine").runs) == 2
 
 
 def test_a_process_that_replaces_itself(run_program: Callable, tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_a_flat_recording_stays_readable_beside_new_ones(run_program: Callable, 
     run_program("-c", RUN + "motrace.start(folder); record(); motrace.stop()", tmp_path / "top/mine")
     ((home, paths),) = homes(tmp_path / "top", list(walk(tmp_path / "top")[0])).items()
     assert home == tmp_path / "top/mine" and paths == [home, home / "01"]
-    assert len(report_of(home)["runs"]) == 2  # type: ignore[arg-type]
+    assert len(report_of(home).runs) == 2
 
 
 def test_logs_of_another_recording_are_named_and_left_out(run_program: Callable, tmp_path: Path) -> None:
@@ -111,9 +112,9 @@ def test_logs_of_another_recording_are_named_and_left_out(run_program: Callable,
             if not name.startswith("run-1"):
                 shutil.copy(file, mine / name)
     report = report_of(mine)
-    (run,) = report["runs"]  # type: ignore[misc]
-    assert run["frames"] == 3 and run["status"] == "completed"
-    (warning,) = (text for text in report["warnings"] if "left out" in text)  # type: ignore[attr-defined]
+    (run,) = report.runs
+    assert run.frames == 3 and run.status == "completed"
+    (warning,) = (text for text in said(report) if "left out" in text)
     assert warning.count("spans-") == 2 and warning.count("cpu-") == 2
 
 
@@ -217,7 +218,7 @@ def test_a_folder_that_is_removed_does_not_break_the_program(run_program: Callab
 def test_closed_descriptors_do_not_break_the_program(run_program: Callable, tmp_path: Path) -> None:
     code = RUN + "motrace.start(folder); record(); os.closerange(3, 256); record(0.0001, 300); motrace.stop()"
     run_program("-c", code, tmp_path / "mine")
-    assert load(tmp_path / "mine").report["runs"][0]["frames"] == 305
+    assert load(tmp_path / "mine").report.runs[0].frames == 305
 
 
 def test_names_that_are_not_text(tmp_path: Path) -> None:

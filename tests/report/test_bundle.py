@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motrace.analysis import Analysis, load, write
+from motrace.dataset.facts import Gpu
 from motrace.errors import MotraceError
+from motrace.findings.model import Report
+from motrace.findings.run_model import Pool
+from motrace.findings.values import EpisodeStatistics, ResetCost, Spread
 from motrace.report.isaaclab.bundle import play_bundle
 from motrace.report.isaaclab.schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
 from tests.conftest import ROOT
+from tests.reports import phases
 
 Json = dict[str, Any]
 
@@ -73,38 +78,47 @@ def test_it_reads_back_as_it_was_written(analysis: Analysis, bundle: PlayBundle,
 
 
 def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) -> None:
-    pool = analysis.report["modes"]["record"]
-    runtime, envs = bundle.runtime, 4
-    assert runtime.iterations_completed == pool["frames"] and runtime.steps_per_iteration == envs
-    assert runtime.iteration_time_s.mean == pytest.approx(pool["frame"]["mean_ns"] / 1e9, rel=1e-6)
-    assert runtime.iteration_time_s.peak == pytest.approx(pool["frame"]["max_ns"] / 1e9)
-    assert runtime.total_wall_time_s == pytest.approx(pool["recording_wall_ns"] / 1e9)
-    assert runtime.total_fps.mean == pytest.approx(envs * pool["effective_fps"])
-    assert runtime.collection_fps.mean == pytest.approx(envs * pool["frames"] / (pool["frame"]["total_ns"] / 1e9))
-    assert runtime.total_fps.mean < runtime.collection_fps.mean <= runtime.collection_fps.peak
+    pool = analysis.report.pool("record")
+    assert pool is not None
+    runtime, envs, frame, by_name = bundle.runtime, 4, pool.frame, phases(pool)
+    assert runtime.iterations_completed == pool.frames and runtime.steps_per_iteration == envs
+    assert runtime.iteration_time_s.mean == pytest.approx(frame.mean_ns / 1e9, rel=1e-6)
+    assert runtime.iteration_time_s.peak == pytest.approx(frame.max_ns / 1e9)
+    assert runtime.total_wall_time_s == pytest.approx(pool.recording_wall_ns / 1e9)
+    assert runtime.total_fps.mean == pytest.approx(envs * (pool.effective_fps or 0))
+    assert runtime.collection_fps.mean == pytest.approx(envs * pool.frames / (frame.total_ns / 1e9))
+    assert runtime.total_fps.mean < runtime.collection_fps.mean <= (runtime.collection_fps.peak or 0)
     timing = runtime.environment_step_timing
-    assert timing is not None and timing.environment_step_calls == pool["frames"]
-    assert timing.environment_step_time_s.mean == pytest.approx(pool["phases"]["step"]["mean_ns"] / 1e9, rel=1e-6)
-    first = analysis.report["runs"][0]
-    assert bundle.run.start_time_utc == first["utc"]["start"] and bundle.run.num_envs == envs
-    assert bundle.run.duration_s > first["run_wall_ns"] / 1e9
+    assert timing is not None and timing.environment_step_calls == pool.frames
+    assert timing.environment_step_time_s.mean == pytest.approx(by_name["step"].time.mean_ns / 1e9, rel=1e-6)
+    first = analysis.report.runs[0]
+    assert bundle.run.start_time_utc == first.start_utc and bundle.run.num_envs == envs
+    assert bundle.run.duration_s > first.run_wall_ns / 1e9
     assert bundle.hardware.hostname == "" and bundle.versions.torch
     assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
     extra = bundle.extra or {}
-    assert extra["phase_capture_ms_p50"] == pool["phases"]["capture"]["p50_ns"] / 1e6
-    assert extra["residual_ns"] == 0 and extra["owner"] == "no action"
+    assert extra["phase_capture_ms_p50"] == by_name["capture"].time.p50_ns / 1e6
+    assert extra["residual_ns"] == 0 and extra["owner"] == "nobody"
     assert all(isinstance(value, int | float | str | bool) for value in extra.values())
 
 
+def with_pool(report: Report, change: Callable[[Pool], Pool]) -> Report:
+    """The report with its pool of mode record changed."""
+    return replace(report, pools=tuple(change(one) if one.key.mode == "record" else one for one in report.pools))
+
+
 def test_gpus_and_episodes_where_they_are_known(analysis: Analysis) -> None:
-    report = copy.deepcopy(analysis.report)
-    spread = {"mean": 2.0, "std": 1.0, "min": 1.0, "max": 3.0, "count": 2}
-    pool = report["modes"]["record"]
-    pool["episodes"] = {"return": spread, "length": spread, "success_rate": 0.5, "reward_per_step": 0.1, "open": 4}
-    memory = {key: value * 1024**3 for key, value in spread.items()}
-    pool["runtime"]["gpu"] = {"utilisation": spread, "memory_used": memory}
-    report["environment"]["gpus"] = [{"name": "H200", "memory_bytes": 141 * 1024**3, "compute_capability": "9.0"}]
-    made = play_bundle(report)
+    spread = Spread(2.0, 1.0, 1.0, 3.0, 2)
+    memory = Spread(*(value * 1024**3 for value in (2.0, 1.0, 1.0, 3.0)), 2)
+    nothing = ResetCost(None, None)
+    episodes = EpisodeStatistics(4, 2, 2, 0, 2, 0.5, spread, spread, 0.1, 0, None, None, nothing, nothing)
+
+    def change(pool: Pool) -> Pool:
+        runtime = replace(pool.runtime, gpu_utilisation_pct=spread, gpu_memory_bytes=memory)
+        return replace(pool, episodes=episodes, runtime=runtime)
+
+    environment = replace(analysis.report.environment, gpus=[Gpu("H200", 141 * 1024**3, "9.0")])
+    made = play_bundle(replace(with_pool(analysis.report, change), environment=environment))
     assert made is not None and made.reward == MeanStd(2.0, 1.0, 3.0) and made.success_rate == 0.5
     assert made.resources.gpu_util_pct == MeanStd(2.0, 1.0, None) and made.resources.gpu_mem_gb == made.reward
     assert made.hardware.gpu_devices[0].mem_gb == 141.0
@@ -112,24 +126,21 @@ def test_gpus_and_episodes_where_they_are_known(analysis: Analysis) -> None:
 
 
 def test_without_a_completed_run_of_record_there_is_none(analysis: Analysis, tmp_path: Path) -> None:
-    report = copy.deepcopy(analysis.report)
-    del report["modes"]["record"]
-    assert play_bundle(report) is None
-    report = copy.deepcopy(analysis.report)
-    for run in report["runs"]:
-        run["status"] = "interrupted"
-    assert play_bundle(report) is None
+    report = analysis.report
+    assert play_bundle(replace(report, pools=())) is None
+    cut = replace(report, runs=tuple(replace(run, status="interrupted") for run in report.runs))
+    assert play_bundle(cut) is None
     write(analysis, tmp_path)
-    write(Analysis(analysis.home, {**analysis.report, "modes": report["modes"], "runs": report["runs"]},
-                   analysis.tables), tmp_path)  # fmt: skip
+    write(Analysis(analysis.home, cut, analysis.tables), tmp_path)
     assert not (tmp_path / "play.json").exists(), "the one of an analysis before this one is gone"
 
 
 def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: Path) -> None:
-    report = copy.deepcopy(analysis.report)
-    report["modes"]["record"]["runtime"]["frame_s"]["std"] = float("nan")
-    with pytest.raises(MotraceError, match=r"play\.json would break its schema \(MeanStd\.std: nan is no finite"):
-        write(Analysis(analysis.home, report, analysis.tables), tmp_path)
+    def change(pool: Pool) -> Pool:
+        return replace(pool, runtime=replace(pool.runtime, frame_s=Spread(1.0, float("nan"), 1.0, 1.0, 1)))
+
+    with pytest.raises(MotraceError, match=r"the report would break its schema .*pools.*std"):
+        write(Analysis(analysis.home, with_pool(analysis.report, change), analysis.tables), tmp_path)
 
 
 @pytest.mark.parametrize(

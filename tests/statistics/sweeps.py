@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from motrace.dataset.facts import Adapter
+from motrace.findings.sweep_model import MeasuredRun
 from motrace.statistics.scaling_fit import Observation
 
 SIZES = ((320, 180), (640, 360), (1280, 720))
 ENVS = (1, 4, 16)
 TRUTH = {"fixed": 20e6, "per_pixel": 30.0, "per_env": 5e6, "per_pixel_env": 8.0}
-ADAPTER = {"name": "Some GPU", "device_type": "DiscreteGpu", "driver": "x", "driver_info": "1", "backend": "Vulkan"}
+ADAPTER = Adapter("Some GPU", "DiscreteGpu", "x", "1", "Vulkan")
 
 
 def law(truth: dict[str, float]) -> Callable[[int, int], float]:
@@ -40,18 +41,10 @@ def observed(
     ]
 
 
-def measured(observations: Sequence[Observation], mode: str = "capture") -> list[dict[str, Any]]:
-    """The same as rows of a sweep; capture takes nine tenths of each frame."""
+def measured(observations: Sequence[Observation], mode: str = "capture") -> list[MeasuredRun]:
+    """The same as runs of a sweep; capture takes nine tenths of each frame."""
     return [
-        {
-            "run": f"p{index}/01-{mode}",
-            "mode": mode,
-            "num_envs": one.num_envs,
-            "width": one.width,
-            "height": one.height,
-            "frames": 10,
-            "adapter": ADAPTER,
-            "times_ns": {"frame": one.time_ns, "capture": one.time_ns * 0.9},
-        }
+        MeasuredRun(f"p{index}/01-{mode}", mode, one.num_envs, one.width, one.height, 10, ADAPTER, one.time_ns, None,
+                    one.time_ns * 0.9)
         for index, one in enumerate(observations)
-    ]
+    ]  # fmt: skip

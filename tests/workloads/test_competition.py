@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from motrace.analysis import load
+from motrace.cautions import CautionCode
+from motrace.findings.model import Report
 from motrace.workloads.competition import busy_ns
 from tests.conftest import ROOT
+from tests.reports import buckets
 
 STAT = """cpu  100 0 50 900 10 1 2 3 40 0
 cpu0 60 0 30 400 5 1 0 2 40 0
@@ -51,7 +54,7 @@ def test_a_run_beside_a_busy_process_tells(run_program: Callable, tmp_path: Path
 def test_a_stall_that_may_be_a_crowd_is_no_verdict(tmp_path: Path) -> None:
     """The same recording as on a quiet machine, and as where others had held the cores all the time."""
 
-    def report(share: float, observer: bool = False) -> dict:
+    def report(share: float, observer: bool = False) -> Report:
         home = tmp_path / f"crowd{share}{observer}"
         shutil.copytree(ROOT / "traces/demo-llvmpipe", home)
         for path in home.glob("*/run.json"):
@@ -62,17 +65,19 @@ def test_a_stall_that_may_be_a_crowd_is_no_verdict(tmp_path: Path) -> None:
             path.write_text(json.dumps(manifest))
         return load(home).report
 
-    quiet, crowded = report(0.0), report(0.2)
-    for run, other in zip(quiet["runs"], crowded["runs"]):
-        stall, system = other["buckets"]["renderer_stall"], other["buckets"]["system"]
-        held_ns = round(0.2 * run["run_wall_ns"])
-        was = run["buckets"]["renderer_stall"]
-        assert stall["ns"] == was["ns"] and stall["lo_ns"] == pytest.approx(max(0, was["lo_ns"] - held_ns), abs=9)
-        rise = system["hi_ns"] - run["buckets"]["system"]["hi_ns"]
-        assert rise == pytest.approx(min(held_ns, was["hi_ns"]), abs=9)
-        assert other["residual_ns"] == 0
-    told = [text for text in crowded["warnings"] if "other processes used 20% of its cores" in text]
-    assert len(told) == 1 and "record again on a quieter machine" in told[0]
-    assert not any("other processes" in text for text in quiet["warnings"])
-    (told,) = (text for text in report(0.2, observer=True)["warnings"] if "other processes" in text)
-    assert "its observer among them, used 20%" in told and "record again" not in told
+    calm, busy = report(0.0), report(0.2)
+    for run, other in zip(calm.runs, busy.runs):
+        stall, system = (buckets(other)[name].time for name in ("renderer_stall", "system"))
+        was_stall, was_system = (buckets(run)[name].time for name in ("renderer_stall", "system"))
+        held_ns = round(0.2 * run.run_wall_ns)
+        assert stall.ns == was_stall.ns
+        assert stall.lo_ns == pytest.approx(max(0, was_stall.lo_ns - held_ns), abs=9)
+        assert system.hi_ns - was_system.hi_ns == pytest.approx(min(held_ns, was_stall.hi_ns), abs=9)
+        assert other.residual_ns == 0
+
+    def contention(of: Report) -> list[CautionCode]:
+        codes = (CautionCode.CONTENTION, CautionCode.CONTENTION_WITH_PROFILER)
+        return [one.code for one in of.warnings if one.code in codes and one.values["share"] == pytest.approx(0.2)]
+
+    assert contention(calm) == [] and set(contention(busy)) == {CautionCode.CONTENTION}
+    assert set(contention(report(0.2, observer=True))) == {CautionCode.CONTENTION_WITH_PROFILER}

@@ -14,10 +14,12 @@ import pytest
 
 from motrace.analysis import load
 from motrace.errors import MotraceError, UsageError
+from motrace.findings.benchmark_codes import BenchmarkItem
 from motrace.workloads.env_videos import EnvVideos
 from motrace.workloads.options import Options
 from motrace.workloads.video import probe
 from tests.commands.test_record_errors import one_line
+from tests.reports import phases, rows
 
 FRAMES, ENVS, SIZE = 6, 3, (96, 72)
 
@@ -84,14 +86,13 @@ def test_on_the_real_renderer(run_program: Callable, tmp_path: Path) -> None:
     assert not list((tmp_path / "x" / "02-none").glob("*.mp4"))
     one = load(tmp_path / "x")
     report = one.report
-    run = report["runs"][0]
-    assert run["residual_ns"] == 0 and report["same_states"] is True, "filming changes nothing in the simulation"
+    run = report.runs[0]
+    assert run.residual_ns == 0 and report.same_states is True, "filming changes nothing in the simulation"
     spans = one.tables["spans"].to_pandas().query("run == '01-record' and frame >= 0")
     counts = spans["name"].value_counts()
     assert counts["env_videos"] == FRAMES and counts["capture"] >= FRAMES + 2, "warm-up is not filmed"
-    rows = {row["item"]: row["value"] for row in report["benchmark"]}
-    for item, phase in (("Videos of single environments", "env_videos"), ("Capture", "capture")):
-        assert rows[item] == pytest.approx(run["phases"][phase]["total_ns"] / FRAMES / 1e6)
+    for item, phase in ((BenchmarkItem.ENV_VIDEOS, "env_videos"), (BenchmarkItem.CAPTURE, "capture")):
+        assert rows(report)[item].value == pytest.approx(phases(run)[phase].time.total_ns / FRAMES / 1e6)
 
 
 @pytest.mark.parametrize(

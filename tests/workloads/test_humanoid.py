@@ -14,8 +14,10 @@ import pytest
 from motrace import run_folder
 from motrace.analysis import Analysis, load, write
 from motrace.commands.record import modes_in_order
+from motrace.findings.codes import SetupCode
 from motrace.vocabulary import SEGMENTS
 from motrace.workloads.video import probe
+from tests.reports import buckets, phases, pools, said, segment_phases, segments
 
 pytestmark = pytest.mark.motrix
 FRAMES, WARMUP, ENVS = 8, 3, 2
@@ -125,33 +127,30 @@ def test_warmup_takes_in_the_blank_frames(experiment: Path) -> None:
 def test_one_seed_gives_one_state_sequence(experiment: Path, analysis: Analysis) -> None:
     digests = {manifest["workload"]["state_sha256"] for manifest in manifests(experiment).values()}
     assert len(digests) == 1
-    assert analysis.report["same_states"] is True
+    assert analysis.report.same_states is True
 
 
 def test_every_nanosecond_is_attributed(analysis: Analysis) -> None:
-    for run in analysis.report["runs"]:
-        assert run["residual_ns"] == 0
-        assert sum(run["segments"].values()) == run["run_wall_ns"]
-        assert list(run["segments"]) == list(SEGMENTS)
-        assert sum(bucket["ns"] for bucket in run["buckets"].values()) == run["recording_wall_ns"]
-        assert sum(cause["ns"] for cause in run["causes"]) == run["recording_wall_ns"]
-        for bucket in run["buckets"].values():
-            assert bucket["lo_ns"] <= bucket["ns"] <= bucket["hi_ns"]
-        assert run["unexplained_ns"] == 0
+    for run in analysis.report.runs:
+        assert run.residual_ns == 0
+        assert sum(segments(run).values()) == run.run_wall_ns
+        assert [one.segment for one in run.segments] == list(SEGMENTS)
+        assert sum(one.time.ns for one in run.buckets) == run.recording_wall_ns
+        assert sum(one.time.ns for one in run.causes) == run.recording_wall_ns
+        assert run.unexplained_ns == 0
 
 
 def test_phases_are_those_of_the_loop(analysis: Analysis) -> None:
-    record, none = analysis.report["modes"]["record"], analysis.report["modes"]["none"]
-    assert {"policy", "step", "capture", "submit", "wait", "take", "copy", "glue"} <= set(record["phases"])
-    assert {phase for phase in none["phases"] if phase not in ("reset",)} == {"policy", "step", "glue"}
-    assert {"encode", "encode.write", "encode.finish"} <= set(record["segment_phases"]["drain"])
-    assert {"imports", "environment", "checkpoint", "renderer"} <= set(record["segment_phases"]["startup"])
+    record, none = pools(analysis.report)["record"], pools(analysis.report)["none"]
+    assert {"policy", "step", "capture", "submit", "wait", "take", "copy", "glue"} <= set(phases(record))
+    assert {phase for phase in phases(none) if phase not in ("reset",)} == {"policy", "step", "glue"}
+    assert {"encode", "encode.write", "encode.finish"} <= set(segment_phases(record, "drain"))
+    assert {"imports", "environment", "checkpoint", "renderer"} <= set(segment_phases(record, "startup"))
     for leaf in ("submit", "wait", "take"):
-        assert record["phases"][leaf]["parent"] == "capture"
+        assert phases(record)[leaf].parent == "capture"
     for pool in (record, none):
-        leaves = sum(run_phase["self_ns"] for run in analysis.report["runs"] if run["run_id"] in pool["runs"]
-                     for run_phase in run["phases"].values())  # fmt: skip
-        assert leaves == pool["loop_wall_ns"]
+        leaves = sum(one.self_ns for run in analysis.report.runs_named(pool.runs) for one in run.phases)
+        assert leaves == pool.loop_wall_ns
 
 
 def test_threads_bear_roles(analysis: Analysis) -> None:
@@ -159,7 +158,7 @@ def test_threads_bear_roles(analysis: Analysis) -> None:
     record = threads[threads["run"] == "01-record"]
     roles = set(record["role"])
     assert {"loop", "renderer", "task_pool", "sim_pool", "encoder"} <= roles
-    software = analysis.report["runs"][0]["adapter"]["device_type"] == "Cpu"
+    software = analysis.report.runs[0].software
     if software:
         raster = record[record["role"] == "raster"]["name"].tolist()
         assert any(name.startswith("llvmpipe-") for name in raster)
@@ -167,51 +166,52 @@ def test_threads_bear_roles(analysis: Analysis) -> None:
 
 
 def test_a_software_rasterizer_is_said_before_any_number(analysis: Analysis) -> None:
-    if analysis.report["runs"][0]["adapter"]["device_type"] != "Cpu":
+    if not analysis.report.runs[0].software:
         pytest.skip("this machine draws on a GPU")
-    assert analysis.report["verdict"]["preflight"][0]["finding"].startswith("software adapter")
-    assert any("software adapter" in text for text in analysis.report["warnings"])
-    assert analysis.report["modes"]["record"]["buckets"]["renderer_gpu"]["ns"] > 0
+    software = (SetupCode.SOFTWARE_ADAPTER, SetupCode.SOFTWARE_ADAPTER_DESPITE_GPU)
+    assert analysis.report.verdict.setup[0].finding in software
+    assert any("software adapter" in text for text in said(analysis.report))
+    assert buckets(pools(analysis.report)["record"])["renderer_gpu"].time.ns > 0
 
 
 def test_episodes_are_told_and_the_same_in_both_modes(analysis: Analysis, tmp_path: Path) -> None:
     """Warm-up ends with a reset of everything; all steps of all environments are in an episode."""
     table = analysis.tables["episodes"].to_pandas()
-    assert table["length"].sum() == sum(
-        ENVS * (run["frames"] + run["warmup_frames"]) for run in analysis.report["runs"]
-    )
+    assert table["length"].sum() == sum(ENVS * (run.frames + run.warmup_frames) for run in analysis.report.runs)
     kept = table[~table["warmup"]].drop(
         columns=["start_step", "end_step", "episode"]
     )  # warm-up lasts as long as it must
     by_run = [group.drop(columns="run").reset_index(drop=True) for _, group in kept.groupby("run", observed=True)]
     assert len(by_run) == 4 and all(group.equals(by_run[0]) for group in by_run)
     assert set(table[table["warmup"]]["reason"].astype(str)) == {"reset"}
-    for pool in analysis.report["modes"].values():
-        told = pool["episodes"]
-        assert told["episodes"] == told["ended"] + told["open"] and 0.9 < told["reward_per_step"] <= 1.0
-        assert told["frames_with_reset"] <= told["resets"]
+    for pool in pools(analysis.report).values():
+        told = pool.episodes
+        assert told is not None and told.episodes == told.ended + told.cut_off
+        assert told.reward_per_step is not None and 0.9 < told.reward_per_step <= 1.0
+        assert told.frames_with_reset is not None and told.frames_with_reset <= told.resets
     write(analysis, tmp_path)
     assert pq.read_table(tmp_path / "episodes.parquet").num_rows == len(table)
     assert "## Episodes" in (tmp_path / "report.md").read_text()
 
 
 def test_record_is_compared_with_none(analysis: Analysis) -> None:
-    comparison = analysis.report["comparison"]
-    assert comparison["unknown"] is None and comparison["repeats"] == [2, 2]
-    for entry in (comparison["frame_ns"], comparison["frame_with_drain_ns"]):
-        assert entry["lo"] <= entry["difference"] <= entry["hi"]
-        assert entry["difference"] == pytest.approx(entry["new"] - entry["base"])
-    assert comparison["frame_ns"]["difference"] > 0
-    assert comparison["phases"]["capture"]["base"] == 0
+    comparison = analysis.report.comparison
+    contrast = comparison.record_against_none
+    assert contrast is not None and (contrast.new_runs, contrast.base_runs) == (2, 2)
+    for entry in (contrast.frame_ns, contrast.frame_with_drain_ns):
+        assert entry.lo is not None and entry.hi is not None and entry.lo <= entry.difference <= entry.hi
+        assert entry.difference == pytest.approx(entry.new - entry.base)
+    assert contrast.frame_ns.difference > 0
+    assert {one.phase: one.time_ns.base for one in contrast.phases}["capture"] == 0
 
 
 def test_effective_fps_counts_the_drain(analysis: Analysis) -> None:
-    for run in analysis.report["runs"]:
-        assert run["loop_fps"] == pytest.approx(FRAMES / (run["loop_wall_ns"] / 1e9))
-        wall = run["segments"]["loop"] + run["segments"]["drain"]
-        assert run["effective_fps"] == pytest.approx(FRAMES / (wall / 1e9))
-        if run["mode"] == "record":
-            assert run["effective_fps"] < run["loop_fps"]
+    for run in analysis.report.runs:
+        assert run.loop_fps == pytest.approx(FRAMES / (run.loop_wall_ns / 1e9))
+        wall = segments(run)["loop"] + segments(run)["drain"]
+        assert run.effective_fps == pytest.approx(FRAMES / (wall / 1e9))
+        if run.mode == "record":
+            assert run.effective_fps < run.loop_fps
 
 
 def test_tables_are_written_as_declared(analysis: Analysis, tmp_path: Path) -> None:
@@ -254,12 +254,13 @@ def test_pictures_can_be_made_and_dropped(run_program: Callable, tmp_path: Path)
     words = ("--mode", "capture", "--frames", FRAMES, "--warmup", WARMUP, "--num-envs", ENVS, "--size", "128x72")
     run_program("-m", "tools.run_record", "--out", tmp_path, "--name", "x", *words, "--seed", 3)
     report = load(tmp_path / "x").report
-    (run,) = report["runs"]
-    assert run["mode"] == "capture" and run["frames"] == FRAMES and run["residual_ns"] == 0
-    assert {"capture", "submit", "wait", "take"} <= set(run["phases"]) and "copy" not in run["phases"]
-    assert run["video"] is None and run["video_unknown"] == "mode capture records nothing"
-    assert run["adapter"]["backend"] == "Vulkan" and run["blank_warmup_frames"] >= 1
-    assert not any("no video" in text for text in run["warnings"])
+    (run,) = report.runs
+    assert run.mode == "capture" and run.frames == FRAMES and run.residual_ns == 0
+    assert {"capture", "submit", "wait", "take"} <= set(phases(run)) and "copy" not in phases(run)
+    assert run.video is None and run.video_unknown == "mode capture records nothing"
+    assert run.adapter is not None and run.adapter.backend == "Vulkan"
+    assert (run.workload.blank_warmup_frames or 0) >= 1
+    assert not any("no video" in text for text in said(run))
 
 
 def test_the_order_of_modes_cancels_drift() -> None:

@@ -15,6 +15,7 @@ import pytest
 from motrace.analysis import Analysis, load, write
 from motrace.dataset.frames import wide
 from motrace.errors import MotraceError, UsageError
+from motrace.findings.benchmark_codes import BenchmarkItem
 from motrace.record.table import parse
 from motrace.report.isaaclab.schema import PlayBundle
 from motrace.workloads import unilab
@@ -23,6 +24,7 @@ from motrace.workloads.program import Interpreter
 from motrace.workloads.video import probe
 from tests.commands.test_record_errors import one_line
 from tests.conftest import PROGRAMS, ROOT, SHARED
+from tests.reports import phases, pools, said, segment_phases, segments
 
 FRAMES, ENVS, SIZE = 3, 2, (128, 96)
 PYTHON = ROOT / unilab.OWN_ENVIRONMENT / "bin" / "python"
@@ -68,40 +70,40 @@ def manifest(experiment: Path, run_id: str) -> dict[str, Any]:
 @pytest.mark.unilab
 def test_three_rungs_do_the_same_work(experiment: Path, analysis: Analysis) -> None:
     """The baselines step as often as the recording, and end in the same state of the simulation."""
-    assert [run["run_id"] for run in analysis.report["runs"]] == ["01-record", "02-capture", "03-none"]
-    for run in analysis.report["runs"]:
-        assert run["status"] == "completed" and run["frames"] == FRAMES
-        assert manifest(experiment, run["run_id"])["workload"]["envs"] == ENVS
-        steps = analysis.tables["spans"].to_pandas().query(f"run == '{run['run_id']}' and name == 'step'")
+    assert [run.run_id for run in analysis.report.runs] == ["01-record", "02-capture", "03-none"]
+    for run in analysis.report.runs:
+        assert run.status == "completed" and run.frames == FRAMES
+        assert manifest(experiment, run.run_id)["workload"]["envs"] == ENVS
+        steps = analysis.tables["spans"].to_pandas().query(f"run == '{run.run_id}' and name == 'step'")
         assert len(steps) == FRAMES
-    assert analysis.report["same_states"] is True
-    rungs = analysis.report["comparison"]["rungs"]
-    assert [(rung["new"], rung["base"]) for rung in rungs] == [("capture", "none"), ("record", "capture")]
-    assert rungs[0]["frame_ns"]["difference"] > 0
+    assert analysis.report.same_states is True
+    steps = analysis.report.comparison.steps
+    assert [(step.new, step.base) for step in steps] == [("capture", "none"), ("record", "capture")]
+    assert steps[0].frame_ns.difference > 0
 
 
 @pytest.mark.unilab
 def test_no_renderer_is_made_in_mode_none(experiment: Path, analysis: Analysis) -> None:
     assert "AdapterInfo" not in (experiment / "03-none/log.txt").read_text()
     assert "bevy" not in (experiment / "03-none/log.txt").read_text()
-    phases = analysis.report["modes"]["none"]["phases"]
-    assert {"policy", "step", "physics"} <= set(phases) <= {"policy", "step", "physics", "reset", "glue"}
+    found = set(phases(pools(analysis.report)["none"]))
+    assert {"policy", "step", "physics"} <= found <= {"policy", "step", "physics", "reset", "glue"}
     assert manifest(experiment, "01-record")["adapter"]["backend"] == "Vulkan"
 
 
 @pytest.mark.unilab
 def test_every_phase_is_there_and_every_nanosecond(analysis: Analysis) -> None:
-    for run in analysis.report["runs"]:
-        assert run["residual_ns"] == 0 and sum(run["segments"].values()) == run["run_wall_ns"]
-        assert run["segments"]["loop"] > 0 and "warmup" not in run["segments"]
-    record, capture = analysis.report["modes"]["record"], analysis.report["modes"]["capture"]
+    for run in analysis.report.runs:
+        assert run.residual_ns == 0 and sum(segments(run).values()) == run.run_wall_ns
+        assert segments(run)["loop"] > 0 and "warmup" not in segments(run)
+    record, capture = pools(analysis.report)["record"], pools(analysis.report)["capture"]
     loop = {"policy", "step", "physics", "capture", "submit", "wait", "take", "rgb"}
-    assert loop | {"copy", "glue"} <= set(record["phases"]) and loop <= set(capture["phases"])
-    assert "copy" not in capture["phases"]
-    assert {record["phases"][leaf]["parent"] for leaf in ("submit", "wait", "take", "rgb")} == {"capture"}
-    assert {"encode", "encode.write", "encode.finish"} <= set(record["segment_phases"]["drain"])
-    assert "encode" not in capture["segment_phases"].get("drain", {})
-    startup = set(record["segment_phases"]["startup"])
+    assert loop | {"copy", "glue"} <= set(phases(record)) and loop <= set(phases(capture))
+    assert "copy" not in phases(capture)
+    assert {phases(record)[leaf].parent for leaf in ("submit", "wait", "take", "rgb")} == {"capture"}
+    assert {"encode", "encode.write", "encode.finish"} <= set(segment_phases(record, "drain"))
+    assert "encode" not in segment_phases(capture, "drain")
+    startup = set(segment_phases(record, "startup"))
     assert {"imports", "environment", "checkpoint", "export", "renderer", "reset"} <= startup
 
 
@@ -121,8 +123,9 @@ def test_episodes_are_told(analysis: Analysis) -> None:
     rows = [group.drop(columns="run").reset_index(drop=True) for _, group in table.groupby("run", observed=True)]
     assert len(rows) == 3 and all(group.equals(rows[0]) for group in rows)
     assert rows[0]["length"].sum() == FRAMES * ENVS and rows[0]["return"].notna().all()
-    told = analysis.report["runs"][0]["episodes"]
-    assert told["envs"] == ENVS and told["success_rule"] == "truncated" and told["reward_per_step"] > 0
+    told = analysis.report.runs[0].episodes
+    assert told is not None and (told.envs, told.success_rule) == (ENVS, "truncated")
+    assert told.reward_per_step is not None and told.reward_per_step > 0
 
 
 @pytest.mark.unilab
@@ -131,14 +134,15 @@ def test_robots_that_lose_the_motion_are_reset_in_the_frame_that_says_so(tmp_pat
     done = record(tmp_path, "--mode", "none", "--frames", 60)
     assert done.returncode == 0, done.stderr
     analysis = load(tmp_path / "x")
-    told = analysis.report["modes"]["none"]["episodes"]
-    assert told["terminated"] == told["resets"] >= 1 and told["success_rate"] == 0.0
+    told = pools(analysis.report)["none"].episodes
+    assert told is not None and told.terminated == told.resets >= 1 and told.success_rate == 0.0
     frames = wide(analysis.tables["frames"], analysis.tables["frame_phases"]).to_pandas()
     ended = analysis.tables["episodes"].to_pandas().query("reason == 'terminated'")
     assert set(ended["end_step"]) == set(frames[frames["reset"] > 0]["frame"]), "the span of UniLab's own reset"
     with_reset = frames[frames["reset"] > 0]
     assert (with_reset["step"] > with_reset["reset"]).all(), "the reset is a part of its step"
-    assert told["step"]["with_reset"]["p50_ns"] == round(with_reset["step"].median())
+    assert told.step.with_reset is not None
+    assert told.step.with_reset.p50_ns == round(with_reset["step"].median())
 
 
 @pytest.mark.unilab
@@ -159,13 +163,14 @@ def test_it_is_told_what_was_measured_and_with_what(experiment: Path) -> None:
 @pytest.mark.unilab
 def test_the_report_is_a_benchmark_report(analysis: Analysis, tmp_path: Path) -> None:
     """Every row that UniLab's maintainers asked for is known here, but for those of a GPU and of repeats."""
-    rows = {row["item"]: row for row in analysis.report["benchmark"]}
-    unknown = {item for item, row in rows.items() if row["value"] is None}
-    assert unknown <= {"GPU", "GPU driver", "CUDA (driver)"}
-    assert rows["UniLab"]["value"].startswith("1.5.2") and rows["UniLab run id"]["value"] == "tiny_motrix"
-    assert rows["UniLab's command"]["value"].startswith("eval --algo ppo --task g1_motion_tracking --sim motrix")
-    assert f"training.play_steps={FRAMES}" in rows["Hydra overrides"]["value"]
-    assert rows["Owner"]["value"] in ("UniLab optimisation", "Motrix renderer issue", "no action", "not decided")
+    values = {row.item: row.value for row in analysis.report.benchmark}
+    unknown = {item for item, value in values.items() if value is None}
+    assert unknown <= {BenchmarkItem.GPU, BenchmarkItem.GPU_DRIVER, BenchmarkItem.CUDA_DRIVER}
+    assert (values[BenchmarkItem.UNILAB], values[BenchmarkItem.UNILAB_RUN]) == ("1.5.2", "tiny_motrix")
+    command = str(values[BenchmarkItem.UNILAB_COMMAND])
+    assert command.startswith("eval --algo ppo --task g1_motion_tracking --sim motrix")
+    assert f"training.play_steps={FRAMES}" in str(values[BenchmarkItem.OVERRIDES])
+    assert analysis.report.triage.application == "UniLab"
     write(analysis, tmp_path)
     bundle = PlayBundle.from_json(json.loads((tmp_path / "play.json").read_text()))
     assert bundle.run.framework == "rsl_rl" and bundle.run.task == "g1_motion_tracking"
@@ -196,8 +201,8 @@ def test_a_playback_that_fails_is_a_crash(tmp_path: Path) -> None:
     assert told["exit_code"] == 0 and told["status"] == "crashed" and done.returncode == 1
     assert "UniLab made 0 of 2 frames and went on as if it had; its log says: " in one_line(done)
     assert "ValueError" in one_line(done)
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert run["residual_ns"] == 0
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.residual_ns == 0
 
 
 def test_without_its_environment_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,23 +269,24 @@ def test_the_layout_of_may_2026_on_a_stand_in(tmp_path: Path, monkeypatch: pytes
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is laid out as in 2026-05" in done.stdout and "never tried" in done.stdout
     analysis = load(tmp_path / "x")
-    assert any("never tried" in text for text in analysis.report["warnings"])
+    assert any("never tried" in text for text in said(analysis.report))
     video = probe(tmp_path / "x/01-record/play_video.mp4")
     assert (video.frames, video.width, video.height) == (steps, *SIZE)
     loop = {"policy", "step", "physics", "reset"}
-    phases = {mode: set(pool["phases"]) for mode, pool in analysis.report["modes"].items()}
-    assert phases["record"] == loop | {"capture", "submit", "wait", "take", "rgb", "copy", "glue"}
-    assert phases["none"] == loop | {"glue"}
-    pool = analysis.report["modes"]["record"]
-    assert {"imports", "environment", "checkpoint", "renderer", "reset"} <= set(pool["segment_phases"]["startup"])
-    assert {"encode", "encode.write", "encode.finish"} <= set(pool["segment_phases"]["drain"])
-    for run in analysis.report["runs"]:
-        assert (run["frames"], run["residual_ns"], run["status"]) == (steps, 0, "completed")
-        found = manifest(tmp_path / "x", run["run_id"])
-        assert found["instrument"]["warnings"] == [] or run["mode"] == "none"
+    names = {mode: set(phases(pool)) for mode, pool in pools(analysis.report).items()}
+    assert names["record"] == loop | {"capture", "submit", "wait", "take", "rgb", "copy", "glue"}
+    assert names["none"] == loop | {"glue"}
+    pool = pools(analysis.report)["record"]
+    assert {"imports", "environment", "checkpoint", "renderer", "reset"} <= set(segment_phases(pool, "startup"))
+    assert {"encode", "encode.write", "encode.finish"} <= set(segment_phases(pool, "drain"))
+    for run in analysis.report.runs:
+        assert (run.frames, run.residual_ns, run.status) == (steps, 0, "completed")
+        found = manifest(tmp_path / "x", run.run_id)
+        assert found["instrument"]["warnings"] == [] or run.mode == "none"
         assert found["workload"]["envs"] == ENVS and found["workload"]["checkpoint"]["path"] == "model_0.pt"
-        assert run["episodes"]["terminated"] == ENVS and run["episodes"]["length"]["mean"] == 24
-    assert analysis.report["same_states"] is True
+        assert run.episodes is not None and run.episodes.lengths is not None
+        assert run.episodes.terminated == ENVS and run.episodes.lengths.mean == 24
+    assert analysis.report.same_states is True
     assert "+env.seed" not in str(json.loads((tmp_path / "x/experiment.json").read_text())["environment"]["unilab"])
 
 
@@ -301,8 +307,8 @@ def test_warm_up_turns_are_marked_and_stay_in_the_video(tmp_path: Path) -> None:
     needs_unilab()
     done = record(tmp_path, "--mode", "record", "--frames", 2, "--warmup", 1)
     assert done.returncode == 0, done.stderr
-    (run,) = load(tmp_path / "x").report["runs"]
-    assert (run["frames"], run["warmup_frames"], run["video"]["frames"]) == (2, 1, 3)
-    assert run["segments"]["warmup"] > 0 and run["residual_ns"] == 0
-    assert "they are in its video" in run["warmup_rule"]
-    assert not any("the video holds" in text for text in run["warnings"])
+    (run,) = load(tmp_path / "x").report.runs
+    assert run.video is not None and (run.frames, run.warmup_frames, run.video.frames) == (2, 1, 3)
+    assert segments(run)["warmup"] > 0 and run.residual_ns == 0
+    assert "they are in its video" in str(run.workload.warmup_rule)
+    assert not any("the video holds" in text for text in said(run))

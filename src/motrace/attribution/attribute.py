@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..readers.cpu import CpuLogFile
-from ..vocabulary import phase_info
+from ..vocabulary import EvidenceKind, phase_info
 from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
 from .pieces import Pieces
@@ -22,8 +22,7 @@ from .split_by_bounds import CUDA, GRAPHICS, split_by_clocks, whole_ns
 
 Array = np.ndarray[Any, Any]
 
-EXACT, COUNTERS, NO_EVIDENCE = "thread clock", "cpu counters", "none"
-GPU_WAITED = "waits for the GPU"
+EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
 RUNNING_CAUSE = "native_or_python"
 
 
@@ -33,7 +32,7 @@ class Shares:
 
     state: str
     cause: str
-    evidence: str
+    evidence: tuple[EvidenceKind, ...]
     ns: Array
     lo_ns: Array
     hi_ns: Array
@@ -66,9 +65,9 @@ def attribute(
     a profiler or a sampler recorded some.
     """
     states = loop_states(log, pieces.start_ns, pieces.end_ns, born_ns)
-    exact = EXACT
+    exact: tuple[EvidenceKind, ...] = EXACT
     if evidence is not None and not states.known.any():
-        states, exact = states_of(evidence, pieces), evidence.source
+        states, exact = states_of(evidence, pieces), evidence.kinds
     zero = np.zeros(len(pieces), np.int64)
     unknown = np.where(states.known, zero, states.wall_ns)
     least = states.running_ns
@@ -81,7 +80,7 @@ def attribute(
     ]
     group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
     blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None
-    totals: dict[tuple[str, str], list[Array]] = {}
+    totals: dict[tuple[str, tuple[EvidenceKind, ...]], list[Array]] = {}
     for group in sorted(set(group_of.tolist())):
         rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
         if len(rows) and blocked is not None:
@@ -149,19 +148,20 @@ class _Blocked:
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, rows: Array) -> tuple[str, dict[str, tuple[Array, Array, Array]]]:
-        """What the evidence is called, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
+    def split(self, group: str, rows: Array) -> tuple[tuple[EvidenceKind, ...], dict[str, tuple[Array, Array, Array]]]:
+        """The kinds of evidence, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         mine = {role: used.rows(rows) for role, used in self.during.items()}
         if evidence is None or evidence.working is None or blind:
-            source = "" if evidence is None else evidence.source
+            kinds = () if evidence is None else evidence.kinds
             if blind and group == "renderer" and likely.any():
-                source += f" and {GPU_WAITED}"
+                kinds += (EvidenceKind.GPU_WAITS,)
             if evidence is not None and not self.has_clocks:
-                return source, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
-            label = COUNTERS if evidence is None else f"{COUNTERS} and {source}"
-            return label, split_by_clocks(blocked, mine, group, blind, self.cores, likely_ns=likely)
+                return kinds, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
+            return (EvidenceKind.CPU_COUNTERS, *kinds), split_by_clocks(
+                blocked, mine, group, blind, self.cores, likely_ns=likely
+            )
         causes = {
             cause: Usage(lo, ns, hi, lo)
             for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
@@ -170,7 +170,7 @@ class _Blocked:
             for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
-        return evidence.source, whole_ns(causes, blocked)
+        return evidence.kinds, whole_ns(causes, blocked)
 
 
 def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:

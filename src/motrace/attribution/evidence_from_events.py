@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dataset.event_store import WindowEvents
 from ..timeline.intervals import Intervals, any_of
-from ..vocabulary import GPU_WAITS, IDLE_WAITS
+from ..vocabulary import GPU_WAITS, IDLE_WAITS, EvidenceKind
 from .gpu import GpuOps
 from .interval_evidence import Evidence, StatesFrom
 
@@ -57,20 +57,20 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
     """What a window's events say of who worked when."""
     states = events.states
     working, off_core, runnable = None, None, None
-    names = []
+    kinds: list[EvidenceKind] = []
     if states is not None:
-        names.append(coverage.states_from.value)
+        kinds.append(coverage.states_from.value)
         working, off_core, runnable = _from_states(events, who, coverage)
     surely_off = None
     waits = _loop_waits(events, who)
     if off_core is None and len(waits):
         off_core, surely_off = waits, _loop_waits(events, who, CALL_EDGE_NS)
-        names.append("waiting calls")
+        kinds.append(EvidenceKind.WAITING_CALLS)
     gpu = GpuOps(events.ops.device, events.ops.start_ns, events.ops.end_ns, events.ops.launch_ns)
     if len(gpu):
-        names.append("GPU work")
+        kinds.append(EvidenceKind.GPU_WORK)
     return Evidence(
-        source=" and ".join(names) or "trace",
+        kinds=tuple(kinds),
         error_ns=coverage.error_ns,
         step_ns=coverage.step_ns,
         off_core=off_core,

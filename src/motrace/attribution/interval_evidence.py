@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..timeline.intervals import Intervals, any_of
-from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS
+from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind
 from .cpu_clock_bounds import States, Usage
 from .pieces import Pieces
 from .split_by_bounds import RENDERER_ROLES
@@ -25,15 +25,15 @@ Bounds = tuple[Array, Array, Array]
 
 
 class StatesFrom(Enum):
-    """What shows the states of threads, by the name that evidence bears."""
+    """What shows the states of threads, by the kind of evidence that it is."""
 
-    SCHEDULING = "scheduling"
-    SAMPLES = "thread samples"
+    SCHEDULING = EvidenceKind.SCHEDULING
+    SAMPLES = EvidenceKind.THREAD_SAMPLES
 
     def check(self, step_ns: int) -> None:
         """Raise ValueError unless samples have an interval, and events have none."""
         if (self is StatesFrom.SAMPLES) != (step_ns > 0):
-            raise ValueError(f"{self.value} can't have a sampling interval of {step_ns} ns")
+            raise ValueError(f"{self.value.value} can't have a sampling interval of {step_ns} ns")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Evidence:
     what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
 
-    source: str
+    kinds: tuple[EvidenceKind, ...]
     error_ns: int = 0
     step_ns: int = 0
     off_core: Intervals | None = None

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..dataset import tables
 from ..readers.nsys.strings import constant, encoded
-from ..vocabulary import bucket_of
+from ..vocabulary import bucket_of, evidence_word
+from .aggregate import aggregate
 from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
@@ -262,10 +264,8 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
         "frame": _nullable(frame, NO_FRAME),
         "phase": encoded(phase, phases),
         "bucket": encoded(which * len(phases) + phase, buckets),
-        **{
-            name: encoded(which, [getattr(share, name) for share in analysis.shares])
-            for name in ("state", "cause", "evidence")
-        },
+        **{name: encoded(which, [getattr(share, name) for share in analysis.shares]) for name in ("state", "cause")},
+        "evidence": encoded(which, [evidence_word(share.evidence) for share in analysis.shares]),
         **{"ns": ns, "lo_ns": lo_ns, "hi_ns": hi_ns},
     }
     return tables.make(tables.SCHEMAS["attribution"], columns)
@@ -276,11 +276,14 @@ def residual_ns(parts: dict[str, pa.Table]) -> int:
 
     Taken from the tables alone, so that it checks everything that led to them.
     """
-    rows = parts["attribution"].to_pandas()
-    segments, frames = parts["segments"].to_pandas(), parts["frames"].to_pandas()
     worst = 0
-    for key, walls in (("segment", segments), ("frame", frames)):
-        wall = (walls["end_ns"] - walls["start_ns"]).groupby(walls[key], observed=True).sum()
-        attributed = rows.groupby(key, observed=True)["ns"].sum().reindex(wall.index, fill_value=0)
-        worst = max(worst, int((wall - attributed).abs().max()) if len(wall) else 0)
+    for key, walls in (("segment", parts["segments"]), ("frame", parts["frames"])):
+        names = walls.column(key).to_pylist()
+        wall: dict[str | int | None, int] = dict.fromkeys(names, 0)
+        for name, ns in zip(names, pc.subtract(walls.column("end_ns"), walls.column("start_ns")).to_pylist()):
+            wall[name] += ns
+        for (name,), time in aggregate(parts["attribution"], (key,), segments=None).items():
+            if name in wall:
+                wall[name] -= time.ns
+        worst = max(worst, *map(abs, wall.values())) if wall else worst
     return worst

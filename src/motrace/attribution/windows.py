@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.event_store import EventStore, load_window
+from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
+from ..vocabulary import EvidenceKind
 from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
@@ -20,6 +22,8 @@ from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
 
+ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
+"""State, cause and evidence."""
 SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are held in memory at once."""
@@ -53,7 +57,7 @@ class Trace:
     states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
     stacks: LoopStacks | None = None
-    profiles: tuple[dict[str, Any], ...] = ()
+    profiles: tuple[UserProfile, ...] = ()
 
     @property
     def error_ns(self) -> int:
@@ -120,7 +124,7 @@ def attribute_with_trace(
     who: Who,
 ) -> list[Shares]:
     """As ``attribute``; pieces that the trace did not cover rest on CPU clocks alone, if there are any."""
-    parts: dict[tuple[str, str, str], list[Array]] = {}
+    parts: dict[ShareKey, list[Array]] = {}
     covered = np.zeros(len(pieces), bool)
     for rows in trace.windows(pieces.start_ns, pieces.end_ns):
         covered[rows] = True
@@ -137,7 +141,7 @@ def attribute_with_trace(
     return shares
 
 
-def _add(parts: dict[tuple[str, str, str], list[Array]], rows: Array, shares: list[Shares]) -> None:
+def _add(parts: dict[ShareKey, list[Array]], rows: Array, shares: list[Shares]) -> None:
     """Keep the shares of some pieces: a row each for which pieces have any, and their ns, lo_ns and hi_ns."""
     for share in shares:
         some = np.flatnonzero(share.hi_ns)  # most pieces have few of the causes

@@ -6,16 +6,12 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
 
 from .. import analysis, run_folder
 from ..errors import MotraceError, UsageError, reason
 from ..ingest.discover import find, name_of
 from ..readers.nsys.export import is_nsys_file
-from ..report.format import ms, number, percent, seconds, signed_ms
-from ..vocabulary import BUCKETS
+from ..report.document import short
 from . import execute, parsers, refuse
 from .sums import print_sums
 from .terminal import Terminal, complain
@@ -67,7 +63,7 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
         try:
             one = analysis.analyse(home, found[home], scratch / f"home{index}", args.jobs, phases=args.phases)
             analysis.write(one, outputs[home], _named(home, args.out))
-            show(one.report, console)
+            console.show(short(one.report))
             console.print(f"report: {outputs[home] / 'report.html'}")
         except BrokenPipeError:
             raise
@@ -105,80 +101,6 @@ def own_output(home: Path) -> Path:
     if (home / run_folder.EXPERIMENT_FILE).exists() or (home.is_dir() and not is_nsys_file(home)):
         return home / run_folder.ANALYSIS_DIR
     return home.parent / run_folder.ANALYSIS_DIR / name_of(home)
-
-
-def show(report: dict[str, Any], console: Terminal) -> None:
-    """The short form of a report."""
-    console.rule(report["experiment"])
-    for text in report["warnings"]:
-        console.print(f"warning: {text}", style="yellow")
-    for told in report["profiles"]:
-        console.print(profile_line(told))
-    for mode, pool in report["modes"].items():
-        if not pool["frames"]:
-            told = ", ".join(f"{name} {seconds(ns)} s" for name, ns in pool["segments"].items())
-            console.print(f"{mode}: no frame was finished ({told})")
-            continue
-        console.print(
-            f"{mode}: {pool['frames']} frames, {number(pool['loop_fps'])} FPS in the loop, "
-            f"{number(pool['effective_fps'])} with the drain, {ms(pool['frame']['mean_ns'])} ms per frame",
-            soft_wrap=True,
-            markup=False,
-        )
-        if mode == "custom" and len(pool["runs"]) > 1:  # started by hand: they need not be alike
-            rates = {run["run_id"]: run["loop_fps"] for run in report["runs"]}
-            console.print(", ".join(f"{run}: {number(rates[run])} FPS" for run in pool["runs"]), markup=False)
-        composed = pool["composed"]
-        if composed is not None:
-            console.print(f"who worked, as {', '.join(composed['lent_by'])} saw it:", markup=False)
-        console.print(_buckets(composed or pool))
-    comparison = report["comparison"]
-    if comparison["unknown"] and report["runs"]:
-        console.print(f"record against none: {comparison['unknown']}")
-    elif not comparison["unknown"]:
-        entry = comparison["frame_with_drain_ns"]
-        doubt = "no interval" if entry["lo"] is None else f"95 %: {signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
-        console.print(
-            f"recording adds {signed_ms(entry['difference'])} ms per frame ({doubt}), drain included", soft_wrap=True
-        )
-    console.print(verdict_line(report["verdict"]), markup=False)
-
-
-def profile_line(told: dict[str, Any]) -> str:
-    """A user's own profile in one line."""
-    whose = f"of {told['run']} ({told['joined_by']})" if told["joined_by"] else "of no run here"
-    rows = [(row["name"], percent(row["share"])) for row in told.get("lines", [])]
-    rows += [(f"{row['file']}:{row['line']}", "hint") for row in told.get("hints", [])]
-    rows += [
-        (row["name"], f"{ms(row['total_ns'])} ms")
-        for key in ("gpu_work", "ranges", "operators", "own_time")
-        for row in told.get(key, [])
-    ]
-    most = ", ".join(f"{name} {value}" for name, value in rows[:3]) or "nothing"
-    return f"your {told['tool']} file {told['file']} ({told['format']}), {whose}; times {told['times']}; most: {most}"
-
-
-def _buckets(pool: dict[str, Any]) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    table.add_column("bucket")
-    for title in ("s", "share", "at least", "at most"):
-        table.add_column(title, justify="right")
-    for bucket, label in BUCKETS.items():
-        entry = pool["buckets"][bucket]
-        if entry["hi_ns"]:
-            table.add_row(
-                label, seconds(entry["ns"]), percent(entry["share"]), percent(entry["lo"]), percent(entry["hi"])
-            )
-    return table
-
-
-def verdict_line(verdict: dict[str, Any]) -> str:
-    """The verdict in one line."""
-    if verdict["bucket"] is None:
-        return f"no verdict: {verdict['why']}; next: {verdict['next']}"
-    lead = "no certain verdict, most likely " if verdict["abstains"] else "verdict: "
-    bounds = f"{percent(verdict['share'])} ({percent(verdict['lo'])} to {percent(verdict['hi'])})"
-    return f"{lead}{verdict['label']}, {bounds}: {verdict['sentence']}; next: {verdict['next'] or verdict['action']}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
 
 from .. import analysis
 from ..errors import MotraceError, UsageError
 from ..findings.alike import differences
 from ..findings.compare import Judged, contrast_runs, gate, usable
-from ..report.format import ms, percent, signed_ms
+from ..report.blocks import Document
+from ..report.format import percent
+from ..report.sections.comparison import contrast_table
 from . import execute, parsers
 from .terminal import Terminal, complain
 
@@ -38,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
     if "" in (args.base, args.new):
         raise UsageError("BASE or NEW is empty: write `.` for the current folder")
     base, new = (analysis.load(Path(path)).report for path in (args.base, args.new))
-    modes = [mode for mode in new["modes"] if usable(new["runs"], mode) and usable(base["runs"], mode)]
+    before, after = (
+        {pool.key.mode: usable(report.runs, pool.key.mode) for pool in report.pools} for report in (base, new)
+    )
+    modes = [mode for mode, runs in after.items() if runs and before.get(mode)]
     if not modes:
         raise MotraceError(f"{args.base} and {args.new} have no mode with completed runs in common: nothing to compare")
     unlike = differences(base, new, modes)
@@ -52,13 +55,14 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"unlike: {difference}")
     doubts = [
         f"{mode}: can't tell, no run of it completed in {args.new}"
-        for mode in base["modes"]
-        if mode not in modes and usable(base["runs"], mode)
+        for mode, runs in before.items()
+        if runs and mode not in modes
     ]
     for mode in modes:
-        comparison = contrast_runs(usable(new["runs"], mode), usable(base["runs"], mode))
-        show(mode, comparison, console)
-        doubts += [] if limit is None else _doubts(mode, gate(comparison, limit), limit)
+        contrast = replace(contrast_runs(after[mode], before[mode]), new="new", base="base")
+        title = f"{mode}: ms per frame, {contrast.base_runs} base and {contrast.new_runs} new runs"
+        console.show(Document("", (contrast_table(title, contrast, "change"),), ()))
+        doubts += [] if limit is None else _doubts(mode, gate(contrast, limit), limit)
     if limit is None:
         for text in doubts:
             console.print(f"warning: {text}")
@@ -77,7 +81,7 @@ def _doubts(mode: str, judged: list[Judged], limit: float) -> list[str]:
     for one in judged:
         if one.slower is False:
             continue
-        what = f"{mode}: {'frame' if one.quantity == 'frame_ns' else 'frame with drain'}"
+        what = f"{mode}: {'frame with drain' if one.with_drain else 'frame'}"
         doubt = f"95 %: {percent(one.lo)} to {percent(one.hi)}"
         if one.slower:
             found.append(f"{what} got {percent(one.change)} slower ({doubt}), more than {limit * 100:g} %")
@@ -88,22 +92,6 @@ def _doubts(mode: str, judged: list[Judged], limit: float) -> list[str]:
                 f"{percent(one.change)} ({why} would tell)"
             )
     return found
-
-
-def show(mode: str, comparison: dict[str, Any], console: Terminal) -> None:
-    """A table of one mode."""
-    news, bases = comparison["repeats"]
-    table = Table(
-        title=f"{mode}: ms per frame, {bases} base and {news} new runs", box=None, padding=(0, 2), title_justify="left"
-    )
-    table.add_column("")
-    for title in ("base", "new", "change", "95 % interval"):
-        table.add_column(title, justify="right")
-    rows = [("loop", comparison["frame_ns"]), ("loop and drain", comparison["frame_with_drain_ns"])]
-    for name, entry in [*rows, *comparison["phases"].items()]:
-        interval = "–" if entry["lo"] is None else f"{signed_ms(entry['lo'])} to {signed_ms(entry['hi'])}"
-        table.add_row(name, ms(entry["base"]), ms(entry["new"]), signed_ms(entry["difference"]), interval)
-    console.print(table)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

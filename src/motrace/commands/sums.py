@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,12 +15,14 @@ from ..errors import MotraceError
 from ..escape import encodable
 from ..ingest.discover import each_trace
 from ..readers.nsys.stats import summaries
-from ..report.format import percent, short_ms
+from ..report.blocks import Block, Column, Document, Text, Tone, numbers, table, words
+from ..report.format import count, number, percent, short_ms
 from .terminal import Terminal, complain
 
 FILE = "sums.csv"
-ROWS, NAME_CHARS = 20, 80
-"""How much of each summary is printed; the file holds all."""
+ROWS = 20
+"""How many names of each summary are printed; the file holds all."""
+Row = dict[str, Any]
 TITLES = {"nvtx": "NVTX ranges", "cuda": "CUDA calls", "vulkan": "Vulkan calls", "osrt": "OS runtime calls"}
 
 
@@ -36,56 +39,52 @@ def print_sums(paths: list[Path], scratch: Path, out: str | None) -> int:
             failures.append(trace)
             complain("analyze", f"{path}: {trace}")
             continue
-        table = summaries(trace)
-        tables.append(table.add_column(0, "trace", pa.array([encodable(str(path))] * table.num_rows, pa.string())))
+        sums = summaries(trace)
+        tables.append(sums.add_column(0, "trace", pa.array([encodable(str(path))] * sums.num_rows, pa.string())))
         console.rule(str(path))
         for text in trace.warnings:
             console.print(f"warning: {text}", style="yellow")
-        _show(table, console)
+        _show(sums, console)
     if out is not None and tables:
         _write(pa.concat_tables(tables), Path(out), console)
     return max((error.exit_status for error in failures), default=0)
 
 
-def _show(table: pa.Table, console: Terminal) -> None:
-    kinds = table.select(["summary", "kind"]).group_by(["summary", "kind"], use_threads=False).aggregate([])
+def _show(sums: pa.Table, console: Terminal) -> None:
+    kinds = sums.select(["summary", "kind"]).group_by(["summary", "kind"], use_threads=False).aggregate([])
+    blocks: list[Block] = []
     for entry in kinds.to_pylist():
         chosen = (pc.field("summary") == entry["summary"]) & (pc.field("kind") == entry["kind"])
-        rows = table.filter(chosen)
+        rows = sums.filter(chosen)
         title = TITLES.get(entry["summary"], f"GPU, {entry['kind']}")
-        console.print()
-        console.print(title + (", start and end" if entry["kind"] == "start_end" else ""), style="bold")
-        for line in _printed(rows.slice(0, ROWS)):
-            console.print(line)
+        title += ", start and end" if entry["kind"] == "start_end" else ""
+        blocks.append(table(title, COLUMNS, rows.slice(0, ROWS).to_pylist()))
         rest = rows.slice(ROWS)
         if rest.num_rows:
-            console.print(
-                f"and {rest.num_rows} more names, {percent(pc.sum(rest.column('share')).as_py())} of the time"
-            )
-    if not table.num_rows:
-        console.print("no ranges, calls or GPU operations")
+            share = percent(pc.sum(rest.column("share")).as_py())
+            blocks.append(Text(f"and {rest.num_rows} more names, {share} of the time", Tone.NOTE))
+    console.show(Document("", tuple(blocks) or (Text("no ranges, calls or GPU operations"),), ()))
 
 
-def _printed(rows: pa.Table) -> list[str]:
-    lines = ["   share    total, ms       count     mean, us    median     least      most   deviation  name"]
-    for row in rows.to_pylist():
-        times = [f"{row[f'{what}_ns'] / 1e3:,.1f}" for what in ("mean", "median", "min", "max", "std")]
-        widths = zip(times, (12, 9, 9, 9, 11))
-        name = row["name"] if len(row["name"]) <= NAME_CHARS else row["name"][: NAME_CHARS - 1] + "…"
-        lines.append(
-            f"{percent(row['share']):>8} {short_ms(row['total_ns']):>12} {row['count']:>11,} "
-            + " ".join(f"{time:>{width}}" for time, width in widths)
-            + f"  {name}"
-        )
-    return lines
+def _us(ns: float) -> str:
+    return number(ns / 1e3, 1)
 
 
-def _write(table: pa.Table, out: Path, console: Terminal) -> None:
+COLUMNS: list[Column[Row]] = [
+    numbers("share", lambda row: row["share"], percent), numbers("total, ms", lambda row: row["total_ns"], short_ms),
+    numbers("count", lambda row: row["count"], count), numbers("mean, us", lambda row: row["mean_ns"], _us),
+    numbers("median", lambda row: row["median_ns"], _us), numbers("least", lambda row: row["min_ns"], _us),
+    numbers("most", lambda row: row["max_ns"], _us), numbers("deviation", lambda row: row["std_ns"], _us),
+    words("name", lambda row: row["name"]),
+]  # fmt: skip
+
+
+def _write(sums: pa.Table, out: Path, console: Terminal) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with output.replacing(out / FILE) as temporary, temporary.open("wb") as file:
-            csv.write_csv(table, file)
+            csv.write_csv(sums, file)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
     console.print()
-    console.print(f"all {table.num_rows} rows: {out / FILE}")
+    console.print(f"all {sums.num_rows} rows: {out / FILE}")

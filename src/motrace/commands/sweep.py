@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import cast
+
+import msgspec
 
 from .. import environment, redaction, run_folder
 from ..collect.registry import Settings
+from ..dataset.facts import Adapter, OptionValue
+from ..dataset.typed_json import convert
 from ..errors import MotraceError, UsageError, command
-from ..run_folder import JsonValue
+from ..findings.sweep_model import Sweep, SweepCommand
+from ..report.sweep_document import short
+from ..run_folder import JsonObject
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
-from .sweep_analysis import analyse_folder, read_sweep, show
-from .sweep_runs import (
-    SWEEP_FILE,
-    Adapter,
-    Point,
-    Recorder,
-    SweepCommand,
-    SweepManifest,
-    Turn,
-    grid,
-    numbers_of,
-    shared_options,
-    turns_of,
-)
+from .sweep_analysis import analyse_folder, read_sweep
+from .sweep_runs import SWEEP_FILE, Point, Recorder, Turn, grid, load, numbers_of, shared_options, turns_of
 from .terminal import Terminal, complain
 
 
@@ -80,18 +73,18 @@ def run(args: argparse.Namespace) -> int:
     name = args.name
     if name is None:
         name = f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
-    home, facts = _begin(args, plan, name, now)
+    home, begun = _begin(args, plan, name, now)
     if plan.adapter is not None:
         console.print(record.adapter_line(plan.adapter))
     largest = max(plan.points, key=lambda point: point.width * point.height)
     record.warn_of_space(console, largest.of(plan.options))
-    made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
+    made = Recorder(home, begun, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
     again = f"{command('sweep')} --analyze {home}"
     if made.interrupted:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
     try:
-        show(read_sweep(home), console)
+        console.show(short(read_sweep(home)))
     except MotraceError as error:
         console.print(f"warning: {error}")
     console.print(f"recorded in {home}; the fit once more: {again}")
@@ -103,47 +96,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begin(args: argparse.Namespace, plan: SweepPlan, name: str, now: datetime) -> tuple[Path, SweepManifest]:
+def _begin(args: argparse.Namespace, plan: SweepPlan, name: str, now: datetime) -> tuple[Path, Sweep]:
     """The sweep's folder and manifest: new, or with --resume the one that is there. Raises MotraceError."""
     home = Path(args.out) / name
-    command: SweepCommand = {
-        "argv": redaction.redacted(record.command_line()),
-        "options": redaction.redacted(shared_options(plan.options)),
+    asked: JsonObject = {
+        "argv": record.command_line(),
+        "options": shared_options(plan.options),
         "mode": args.mode,
         "repeat": args.repeat,
         "num_envs": sorted({point.num_envs for point in plan.points}),
         "sizes": list(dict.fromkeys(f"{point.width}x{point.height}" for point in plan.points)),
     }
+    command = msgspec.convert(redaction.redacted(asked), SweepCommand)
+    adapter = None if plan.adapter is None else msgspec.convert(plan.adapter, Adapter)
     if args.resume:
-        if not (home / SWEEP_FILE).exists():
+        before = load(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
+        if before is None:
             raise UsageError(f"--resume: {home} holds no {SWEEP_FILE}; leave --resume out to begin a sweep")
-        facts = cast(SweepManifest, run_folder.read_json(home / SWEEP_FILE))
-        _same(facts["command"], command, facts.get("adapter"), plan.adapter)
-        command["earlier"] = [*facts["command"].get("earlier", []), facts["command"]["argv"]]
-        return home, {**facts, "command": command, "results": None}
+        _same(before, command, adapter)
+        return home, replace(before, command=replace(command, earlier=[*before.command.earlier, before.command.argv]))
     if (home / SWEEP_FILE).exists():
         raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)
-    return home, {
-        "schema_version": run_folder.SCHEMA_VERSION,
+    facts: JsonObject = {
         "sweep": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "status": run_folder.RUNNING,
-        "command": command,
-        "adapter": plan.adapter,
+        "adapter": {**plan.adapter} if plan.adapter is not None else None,
         "environment": {**environment.as_json(environment.collect(home)), **plan.options.environment()},
-        "runs": [],
-        "results": None,
     }
+    return home, replace(convert(Sweep, facts, SWEEP_FILE, []), command=command)
 
 
-def _same(before: SweepCommand, now: SweepCommand, adapter_before: Adapter, adapter_now: Adapter) -> None:
+def _same(before: Sweep, now: SweepCommand, adapter: Adapter | None) -> None:
     """Refuse to mix runs that are not comparable. Raises UsageError."""
-    pairs: dict[str, tuple[JsonValue, JsonValue]] = {"mode": (before["mode"], now["mode"])}
-    pairs |= {key: (before["options"].get(key), value) for key, value in now["options"].items()}
-    pairs["Vulkan adapter"] = (adapter_before, adapter_now)
+    pairs: dict[str, tuple[OptionValue | Adapter, OptionValue | Adapter]] = {"mode": (before.command.mode, now.mode)}
+    pairs |= {key: (before.command.options.get(key), value) for key, value in now.options.items()}
+    pairs["Vulkan adapter"] = (before.adapter, adapter)
     for key, (old, new) in pairs.items():
-        if (list(old) if isinstance(old, tuple) else old) != (list(new) if isinstance(new, tuple) else new):
+        if old != new:
             raise UsageError(f"--resume: {key} was {old}, now it is {new}: give the same, or another --name")
 
 

@@ -8,14 +8,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
-from .. import output, run_folder
+import msgspec
+
+from .. import output, redaction, run_folder
 from ..collect.registry import Settings
+from ..dataset.typed_json import convert
 from ..errors import MotraceError, UsageError
+from ..findings.model import SCHEMA_VERSION
+from ..findings.sweep_model import Sweep, SweepTurn
+from ..report.schema import encode, rewritten
 from ..run_folder import JsonObject
 from ..workloads.options import Options
 from .passes import Planned, run_all
@@ -28,41 +35,6 @@ OF_POINTS = ("num_envs", "width", "height", "mode")
 """Options in which the points of a sweep differ, or that its manifest holds elsewhere."""
 
 Adapter = dict[str, str] | None
-
-
-class SweepCommand(TypedDict, total=False):
-    """What was asked for; ``earlier`` are the command lines before each ``--resume``."""
-
-    argv: list[str]
-    options: JsonObject
-    mode: str
-    repeat: int
-    num_envs: list[int]
-    sizes: list[str]
-    earlier: list[list[str]]
-
-
-class SweepRun(TypedDict):
-    """What became of a run; ``run_id`` is None where it was not started."""
-
-    point: str
-    round: int
-    run_id: str | None
-    status: str
-
-
-class SweepManifest(TypedDict):
-    """sweep.json."""
-
-    schema_version: str
-    sweep: str
-    created_utc: str
-    status: str
-    command: SweepCommand
-    adapter: Adapter
-    environment: JsonObject
-    runs: list[SweepRun]
-    results: JsonObject | None
 
 
 @dataclass(frozen=True)
@@ -121,16 +93,16 @@ def attempts(home: Path, turn: Turn, mode: str) -> dict[str, str]:
     return {path.parent.name: str(run_folder.read_json(path).get("status")) for path in found}
 
 
-def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[SweepRun]:
+def statuses(home: Path, turns: Sequence[Turn], mode: str) -> tuple[SweepTurn, ...]:
     """What became of each turn, in order; ``not started`` where there is no run. The last attempt counts."""
-    rows: list[SweepRun] = []
+    rows: list[SweepTurn] = []
     for turn in turns:
         made = attempts(home, turn, mode)
         done = [run_id for run_id, status in made.items() if status == run_folder.COMPLETED]
         last = next(reversed(done or list(made)), None)
         status = "not started" if last is None else made[last]
-        rows.append({"point": turn.point.name, "round": turn.round, "run_id": last, "status": status})
-    return rows
+        rows.append(SweepTurn(turn.point.name, turn.round, last, status))
+    return tuple(rows)
 
 
 @dataclass(frozen=True)
@@ -144,10 +116,8 @@ class Made:
 class Recorder:
     """Makes the runs of a sweep; every state it goes through is in sweep.json."""
 
-    def __init__(
-        self, home: Path, facts: SweepManifest, options: Options, settings: Settings, stall_timeout_s: float
-    ) -> None:
-        self.home, self.facts, self.options = home, facts, options
+    def __init__(self, home: Path, sweep: Sweep, options: Options, settings: Settings, stall_timeout_s: float) -> None:
+        self.home, self.sweep, self.options = home, sweep, options
         self.settings, self.stall_timeout_s = settings, stall_timeout_s
         self.mode = options.mode
         self.took_s: dict[Point, float] = {}
@@ -186,8 +156,8 @@ class Recorder:
 
     def save(self, turns: Sequence[Turn], status: str) -> None:
         """Write sweep.json. Raises MotraceError."""
-        self.facts["status"], self.facts["runs"] = status, statuses(self.home, turns, self.mode)
-        write(self.home / SWEEP_FILE, cast(JsonObject, self.facts))
+        runs = statuses(self.home, turns, self.mode)
+        self.sweep = write(self.home / SWEEP_FILE, replace(self.sweep, status=status, runs=runs))
 
     def _left(self, turns: Sequence[Turn]) -> str:
         """How long it may take yet, in words; each point as last time, others like the mean; nothing at first."""
@@ -226,26 +196,38 @@ class Recorder:
         before = cast("list[JsonObject]", run_folder.read_json(path)["runs"]) if path.exists() else []
         entry = {**planned.as_json(), "status": status}
         listed = [one for one in before if one["run_id"] != planned.run_id]
-        command = {**self.facts["command"], "options": _of_experiment(options)}
+        sweep = self.sweep
+        command = {**msgspec.to_builtins(sweep.command), "options": _of_experiment(options)}
         facts: JsonObject = {
-            "schema_version": self.facts["schema_version"],
-            "created_utc": self.facts["created_utc"],
-            "adapter": self.facts["adapter"],
-            "environment": self.facts["environment"],
-            "experiment": f"{self.facts['sweep']}-{folder.name}",
-            "command": cast(JsonObject, command),
-            "status": status,
+            "schema_version": run_folder.SCHEMA_VERSION, "experiment": f"{sweep.sweep}-{folder.name}",
+            "created_utc": sweep.created_utc, "adapter": msgspec.to_builtins(sweep.adapter),
+            "environment": msgspec.to_builtins(sweep.environment), "command": command, "status": status,
             "runs": [*listed, entry],
-        }
-        write(path, facts)
+        }  # fmt: skip
+        with _writing(path):
+            run_folder.write_manifest(path, facts)
 
 
-def write(path: Path, facts: JsonObject) -> None:
-    """Write a manifest. Raises MotraceError."""
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        run_folder.write_manifest(path, facts)
+        yield
     except OSError as error:
         raise MotraceError(f"{path} can't be written ({error.strerror}): free some space, then --resume") from error
+
+
+def write(path: Path, sweep: Sweep) -> Sweep:
+    """Write sweep.json, without the values of credentials. Returns what it holds. Raises MotraceError."""
+    sweep = rewritten(sweep, redaction.redacted)
+    with _writing(path):
+        output.write_text(path, encode(sweep))
+    return sweep
+
+
+def load(path: Path) -> Sweep:
+    """Read sweep.json; its results are made anew. Raises MotraceError."""
+    facts = {**run_folder.read_json(path), "schema_version": SCHEMA_VERSION, "results": None}
+    return convert(Sweep, facts, path.name, [])
 
 
 def _of_experiment(options: Options) -> JsonObject:

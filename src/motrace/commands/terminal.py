@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from ..escape import visible
+from ..report.blocks import Document
+from ..report.terminal import lines
 from .complain import complain
 
 __all__ = ["Terminal", "complain"]
@@ -22,3 +25,8 @@ class Terminal(Console):
     def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
         """As Console's, with control characters made visible; whatever is printed as a string comes by here."""
         return super().render_str(visible(text), **options)
+
+    def show(self, document: Document) -> None:
+        """A document, no wider than the terminal; what goes into a pipe or a file is not wrapped."""
+        for line, style in lines(document, self.width if self.is_terminal else sys.maxsize):
+            self.print(line, style=style or None)

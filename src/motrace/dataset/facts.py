@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from .typed_json import Scalar
 
-Options = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
+OptionValue = Scalar | list[Scalar] | dict[str, Scalar]
+Options = dict[str, OptionValue]
 """What a workload was asked to do; each has its own."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,46 @@ from .schemas import SCHEMAS
 
 Array = np.ndarray[Any, Any]
 PREFIX = "phase "
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """Frames as parallel arrays; ``phases`` holds the time of each phase in each frame, ns."""
+
+    run: Array
+    frame: Array
+    wall_ns: Array
+    warmup: Array
+    phases: dict[str, Array]
+
+    @classmethod
+    def of(cls, frames: pa.Table, frame_phases: pa.Table) -> FrameTimes:
+        """The frames of one run or of several."""
+        start, end, frame, warmup = (
+            frames.column(name).to_numpy() for name in ("start_ns", "end_ns", "frame", "warmup")
+        )
+        run = np.array(frames.column("run").to_pylist(), object)
+        return cls(run, frame, end - start, warmup, phase_times(frames, frame_phases))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def rows(self, chosen: Array) -> FrameTimes:
+        """Some of the frames, by a mask."""
+        phases = {name: ns[chosen] for name, ns in self.phases.items()}
+        return FrameTimes(self.run[chosen], self.frame[chosen], self.wall_ns[chosen], self.warmup[chosen], phases)
+
+    def of_runs(self, runs: Collection[str]) -> FrameTimes:
+        """The frames of some runs."""
+        return self.rows(np.isin(self.run, list(runs)))
+
+    def kept(self) -> FrameTimes:
+        """Without warm-up."""
+        return self.rows(~self.warmup)
+
+    def phase_ns(self, phase: str) -> Array:
+        """Time of a phase in each frame; 0 where it has none."""
+        return self.phases.get(phase, np.zeros(len(self), np.int64))
 
 
 def phase_times(frames: pa.Table, frame_phases: pa.Table) -> dict[str, Array]:

@@ -104,7 +104,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("ns", pa.int64(), "the time; sums to the wall time exactly", "ns"),
             _field("lo_ns", pa.int64(), "it was at least this", "ns"),
             _field("hi_ns", pa.int64(), "it was at most this", "ns"),
-            _field("evidence", _WORD, "what it rests on"),
+            _field("evidence", _WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
         ]
     ),
     "episodes": pa.schema(

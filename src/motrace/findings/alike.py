@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ..dataset.facts import OptionValue
 from .compare import usable
-
-Json = dict[str, Any]
+from .model import Report
 
 NAMES = {
     "num_envs": "environments",
@@ -23,7 +23,7 @@ OTHERWISE = ("mode", "python", "width", "height", "checkpoint")
 
 
 @dataclass(frozen=True)
-class Difference:
+class WorkDifference:
     """Something in which two experiments differ, in words."""
 
     name: str
@@ -34,49 +34,49 @@ class Difference:
         return f"{self.name}: {self.base} against {self.new}"
 
 
-def differences(base: Json, new: Json, modes: list[str]) -> list[Difference]:
-    """What two experiments (as report.json holds them) did otherwise, in the runs of ``modes``.
+def differences(base: Report, new: Report, modes: Sequence[str]) -> list[WorkDifference]:
+    """What two experiments did otherwise, in the runs of ``modes``.
 
     Versions, drivers and the machine are not among it: they are what a comparison is made for.
     """
     before, after = _work(base, modes), _work(new, modes)
-    found = []
-    for name in dict.fromkeys((*before, *after)):
-        old, now = before.get(name), after.get(name)
-        if old != now and (old or now):
-            found.append(Difference(name, _words(old), _words(now)))
-    return found
+    names = dict.fromkeys((*before, *after))
+    pairs = ((name, before.get(name, "none"), after.get(name, "none")) for name in names)
+    return [WorkDifference(name, old, now) for name, old, now in pairs if old != now and {old, now} - {"none", "0"}]
 
 
-def _work(report: Json, modes: list[str]) -> Json:
-    """What an experiment was asked to do, by the name of each field."""
-    options = report["command"].get("options") or {}
-    chosen = [run for mode in modes for run in usable(report["runs"], mode)]
-    work = {NAMES.get(key, key.replace("_", " ")): value for key, value in options.items() if key not in OTHERWISE}
-    if "command" in options:
-        work["program"] = options["command"][1:]  # the interpreter may be another
+def _work(report: Report, modes: Sequence[str]) -> dict[str, str]:
+    """What an experiment was asked to do, in words, by the name of each field."""
+    options = {} if report.command is None else report.command.options
+    chosen = [run for mode in modes for run in usable(report.runs, mode)]
+    work = {
+        NAMES.get(key, key.replace("_", " ")): _words(value) for key, value in options.items() if key not in OTHERWISE
+    }
+    program = options.get("command")
+    if isinstance(program, list):
+        work["program"] = _words(program[1:])  # the interpreter may be another
     if "frames" not in options:
-        work["frames"] = _one(run["frames"] for run in chosen)
+        work["frames"] = _each(run.frames for run in chosen)
     if "width" in options and "height" in options:
         work["size"] = f"{options['width']}x{options['height']}"
-    given = [run["workload"]["checkpoint"] for run in chosen if options.get("checkpoint")]
-    work["checkpoint"] = _one(one["sha256"] for one in given if one) or options.get("checkpoint")
-    adapters = [run["adapter"] for run in chosen if run["adapter"]]
-    work["Vulkan adapter"] = _one(f"{adapter['name']} ({adapter['device_type']})" for adapter in adapters)
-    work["collectors"] = _one(name for run in chosen for name in run["collectors"])
-    work["profiler around it"] = any(run["profiler_attached"] for run in chosen)
+    checkpoints = [run.workload.checkpoint for run in chosen if options.get("checkpoint")]
+    digests = [one.sha256 for one in checkpoints if one is not None and one.sha256 is not None]
+    work["checkpoint"] = _each(digests) if digests else _words(options.get("checkpoint"))
+    adapters = [run.adapter for run in chosen if run.adapter is not None]
+    work["Vulkan adapter"] = _each(f"{adapter.name} ({adapter.device_type})" for adapter in adapters)
+    work["collectors"] = _each(name for run in chosen for name in run.collectors)
+    work["profiler around it"] = _words(any(run.profiler_attached for run in chosen))
     return work
 
 
-def _one(values: Any) -> Any:
-    """The values, each once; the value itself where it is one, None where there is none."""
-    found = sorted(set(values))
-    return found if len(found) > 1 else next(iter(found), None)
+def _each(values: Iterable[str | int]) -> str:
+    """The values, each once."""
+    return " ".join(map(str, sorted(set(values), key=str))) or "none"
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, list | tuple):
+def _words(value: OptionValue) -> str:
+    if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
-    if value is None or value is False:
+    if value is None or value is False or value == "":
         return "none"
     return "yes" if value is True else str(value)

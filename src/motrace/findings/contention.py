@@ -6,31 +6,43 @@ lasted for at most the CPU time of the others over the number of cores.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
 
-Json = dict[str, Any]
+from ..dataset.estimate import Estimate
+from ..dataset.facts import Resources
+from ..dataset.times import CauseTime
+from .run_model import RunSummary
+
 STALL, SYSTEM = "renderer_stall", "system"
 MUCH = 0.05
-"""A share of the cores' time from which on the report tells."""
+"""A share of the cores' time from which on the report says so."""
 
 
-def crowded_ns(resources: Json | None) -> int:
+def contention_ns(resources: Resources | None) -> int:
     """For how long at most others held every core of a run, ns; 0 where that was not measured."""
-    found = resources or {}
-    return int(found.get("others_cpu_ns", 0)) // max(1, int(found.get("cores", 1)))
+    return 0 if resources is None else resources.others_cpu_ns // max(1, resources.cores)
 
 
-def allow_for_others(buckets: dict[str, Json], causes: list[Json], crowded: int) -> None:
-    """Widen the bounds, in place: so much of the renderer's stall may be waiting for a core, which is the system's."""
+def allow_for_others(
+    buckets: dict[str, Estimate], causes: Iterable[CauseTime], others_ns: int
+) -> tuple[dict[str, Estimate], tuple[CauseTime, ...]]:
+    """Wider bounds: so much of the renderer's stall may be waiting for a core, which is the system's."""
     stall, system = buckets[STALL], buckets[SYSTEM]
-    wall = sum(bucket["ns"] for bucket in buckets.values())
-    system["hi_ns"] = min(system["hi_ns"] + min(crowded, stall["hi_ns"]), wall)
-    stall["lo_ns"] = max(0, stall["lo_ns"] - crowded)
-    for row in causes:
-        if row["bucket"] == STALL:
-            row["lo_ns"] = max(0, row["lo_ns"] - crowded)
+    wall = sum(bucket.ns for bucket in buckets.values())
+    widened = {
+        STALL: _less_sure(stall, others_ns),
+        SYSTEM: replace(system, hi_ns=min(system.hi_ns + min(others_ns, stall.hi_ns), wall)),
+    }
+    return {**buckets, **widened}, tuple(
+        replace(one, time=_less_sure(one.time, others_ns)) if one.bucket == STALL else one for one in causes
+    )
 
 
-def crowded_share(run: Json) -> float:
+def _less_sure(time: Estimate, by_ns: int) -> Estimate:
+    return replace(time, lo_ns=max(0, time.lo_ns - by_ns))
+
+
+def contention_share(run: RunSummary) -> float:
     """Share of the run's cores that others used while it ran."""
-    return crowded_ns(run["resources"]) / run["run_wall_ns"] if run["run_wall_ns"] else 0.0
+    return contention_ns(run.resources) / run.run_wall_ns if run.run_wall_ns else 0.0

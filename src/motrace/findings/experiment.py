@@ -2,81 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
-from ..dataset.frames import wide
-from ..errors import command
-from .benchmark_rows import benchmark_rows
-from .bottleneck import judge
-from .compare import record_against_none, rungs, same_states
-from .episodes import mode_episodes
-from .profiler_overhead import observers_cost
-from .run_groups import pool_modes
-from .runtime import mode_runtimes
+from ..cautions import Caution, CautionCode, caution, recorded, shared
+from ..dataset.facts import Environment, ExperimentManifest
+from ..dataset.frames import FrameTimes
+from .benchmark_rows import Findings, benchmark_rows
+from .bottleneck import NO_RUN, judge
+from .compare import comparison, same_states
+from .model import SCHEMA_VERSION, ClockAlignment, Report
+from .pools import pool_runs
+from .profile_model import UserProfile
+from .profiler_overhead import profiler_overhead
+from .run_model import RunSummary
+from .run_summary import low_disk
+from .triage import triage
 
-Json = dict[str, Any]
-NO_RUN: Json = {
-    "preflight": [],
-    "bucket": None,
-    "abstains": True,
-    "why": "a profile alone: where a loop's time went needs a recorded run",
-    "next": f"record the program ({command('run_record')} --instrument WHAT.toml -- python PROGRAM), "
-    "and profile that run",
-}
+NO_ENVIRONMENT = Environment(unknown={"environment": "no experiment.json"})
 
 
 def experiment_report(
-    experiment: Json,
-    summaries: list[Json],
-    joined: dict[str, pa.Table],
-    warnings: list[str],
-    profiles: list[Json],
-) -> Json:
-    """What report.json holds: everything that is computed of several runs, and what was recorded of all."""
-    environment, warnings = experiment["environment"], list(warnings)
-    same = same_states(summaries)
-    if same is False:
-        warnings.append("the runs did not end in the same simulation state: they did not do the same work")
-    warnings += _experiment_warnings(experiment)
-    cost = observers_cost(summaries)
-    frames = wide(joined["frames"], joined["frame_phases"])
-    modes = pool_modes(summaries, frames, cost)
-    for name, found in (("episodes", mode_episodes(summaries, joined)), ("runtime", mode_runtimes(summaries, joined))):
-        for mode, told in found.items():
-            modes[mode][name] = told
-    report = {
-        "experiment": str(experiment["experiment"]),
-        "created_utc": experiment.get("created_utc"),
-        "environment": environment,
-        "command": experiment.get("command") or {},
-        "runs": summaries,
-        "modes": modes,
-        "same_states": same,
-        "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
-        "observers": cost,
-        "profiles": profiles,
-        "verdict": judge(summaries, environment, modes, cost) if summaries else NO_RUN,
-        "clocks": joined["clocks"].to_pylist(),
-        "warnings": warnings + _run_warnings(summaries),
-    }
-    return {**report, "benchmark": benchmark_rows(report) if summaries else []}
+    name: str,
+    manifest: ExperimentManifest,
+    runs: Sequence[RunSummary],
+    joined: Mapping[str, pa.Table],
+    warnings: Iterable[Caution],
+    profiles: Sequence[UserProfile],
+) -> Report:
+    """Everything that is computed of several runs, and what was recorded of all."""
+    environment, command = manifest.environment or NO_ENVIRONMENT, manifest.command
+    same, overhead = same_states(runs), profiler_overhead(runs)
+    frames = FrameTimes.of(joined["frames"], joined["frame_phases"])
+    pools = pool_runs(runs, frames, joined["episodes"], overhead)
+    compared = comparison(runs)
+    verdict = judge(runs, environment, pools, overhead) if runs else NO_RUN
+    answer = triage(runs, pools, compared, verdict, environment)
+    about = Findings(runs, pools, compared, verdict, answer, environment, command)
+    said = [
+        *warnings,
+        *([caution(CautionCode.STATES_DIFFER)] if same is False else []),
+        *map(recorded, command.warnings if command is not None else ()),
+        *low_disk(environment.disk_free_bytes),
+        *shared((run.run_id, one) for run in runs for one in run.warnings),
+    ]
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        experiment=name,
+        created_utc=manifest.created_utc,
+        environment=environment,
+        command=command,
+        runs=tuple(runs),
+        pools=pools,
+        same_states=same,
+        comparison=compared,
+        profiler_overhead=overhead,
+        profiles=tuple(profiles),
+        verdict=verdict,
+        triage=answer,
+        benchmark=benchmark_rows(about) if runs else (),
+        clocks=tuple(_clock(row) for row in joined["clocks"].to_pylist()),
+        warnings=tuple(said),
+    )
 
 
-def _run_warnings(summaries: list[Json]) -> list[str]:
-    """Warnings of the runs; one that several share is said once."""
-    whose: dict[str, list[str]] = {}
-    for summary in summaries:
-        for text in summary["warnings"]:
-            whose.setdefault(text, []).append(summary["run_id"])
-    return [f"{', '.join(run_ids)}: {text}" for text, run_ids in whose.items()]
-
-
-def _experiment_warnings(experiment: Json) -> list[str]:
-    """What the recording warned of before its runs began."""
-    told = [str(text) for text in (experiment.get("command") or {}).get("warnings") or []]
-    free = (experiment.get("environment") or {}).get("disk_free_bytes")
-    if free is not None and free < 1 << 30:
-        told.append(f"low disk: {free / 1e6:.0f} MB were free when the experiment began")
-    return told
+def _clock(row: dict[str, str | int | float]) -> ClockAlignment:
+    return ClockAlignment(
+        run_id=str(row["run"]),
+        source=str(row["source"]),
+        offset_ns=int(row["offset_ns"]),
+        drift_ppm=float(row["drift_ppm"]),
+        error_ns=int(row["error_ns"]),
+        pairs=int(row["pairs"]),
+        method=str(row["method"]),
+    )

@@ -1,83 +1,88 @@
-"""What a sweep found, in sweep.json's form: points, fits, dominant terms, slopes, warnings."""
+"""What a sweep found: points, fits, dominant terms, slopes, warnings."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
+from ..cautions import Caution, CautionCode, caution
+from ..dataset.facts import Options
 from ..errors import MotraceError
 from ..statistics.scaling_fit import SIGNIFICANT, Fit, Observation, dominant, fit_scaling, leave_one_out, point_means
 from ..statistics.scaling_slope import loglog_slope
-from ..vulkan_adapter import is_software
 from .compare import per_frame, phase_mean
-
-Json = dict[str, Any]
+from .run_model import RunSummary
+from .sweep_model import MeasuredRun, Quantity, QuantityFit, SlopeAlong, SweepPoint, SweepResults
 
 NOISY = 0.25
 """A standard deviation of a run's residual above which a fit is warned of."""
-QUANTITIES = ("frame", "frame_with_drain", "capture")
-"""Of a run, per kept frame: the loop; loop and drain (buffered encoding); the phase capture, mean."""
 
 
-def measure(run: Json, options: Json) -> Json:
-    """A run of report.json (completed, with frames) at its point of the grid; ``options`` are its experiment's."""
-    times = {"frame": per_frame(run, run["loop_wall_ns"])}
-    if run["mode"] == "record":
-        times["frame_with_drain"] = per_frame(run, run["recording_wall_ns"])
-    if "capture" in run["phases"]:
-        times["capture"] = phase_mean(run, "capture")
-    point = {key: int(options[key]) for key in ("num_envs", "width", "height")}
-    return {"run": run["run_id"], "mode": run["mode"], **point, "frames": run["frames"],
-            "adapter": run["adapter"], "times_ns": times}  # fmt: skip
+def measure(run: RunSummary, experiment: str, options: Options) -> MeasuredRun:
+    """A run (completed, with frames) at its point of the grid; ``options`` are its experiment's."""
+    num_envs, width, height = (options[key] for key in ("num_envs", "width", "height"))
+    assert isinstance(num_envs, int) and isinstance(width, int) and isinstance(height, int)
+    return MeasuredRun(
+        run=f"{experiment}/{run.run_id}",
+        mode=run.mode,
+        num_envs=num_envs,
+        width=width,
+        height=height,
+        frames=run.frames,
+        adapter=run.adapter,
+        frame_ns=per_frame(run, run.loop_wall_ns),
+        frame_with_drain_ns=per_frame(run, run.recording_wall_ns) if run.mode == "record" else None,
+        capture_ns=phase_mean(run, "capture") if run.phase("capture") is not None else None,
+    )
 
 
-def summarise_sweep(measured: Sequence[Json]) -> Json:
+def summarise_sweep(measured: Sequence[MeasuredRun], warnings: Sequence[Caution] = ()) -> SweepResults:
     """Fits and slopes for each mode and quantity. A fit that is refused has its reason in ``unknown``.
 
     Raises MotraceError where no run is given.
     """
     if not measured:
         raise MotraceError("no completed run: nothing to fit")
-    fits, warnings = [], list(_adapter_warnings(measured))
-    single = sorted({_name(point) for point, count in _counts(measured).items() if count < 2})
+    found = [*warnings, *_adapter_cautions(measured)]
+    counts = Counter((one.mode, one.num_envs, one.width, one.height) for one in measured)
+    single = sorted({f"{envs} x {width}x{height}" for (_, envs, width, height), count in counts.items() if count < 2})
     if single:
-        warnings.append(
-            f"no repeats at {', '.join(single)}: what a run varies by is not known there; use --repeat 2 or more"
-        )
-    for mode in sorted({one["mode"] for one in measured}):
-        for quantity in QUANTITIES:
-            having = [one for one in measured if one["mode"] == mode and quantity in one["times_ns"]]
-            if having:
-                fits.append(_fitted(mode, quantity, having))
-                warnings += _fit_warnings(fits[-1])
-    return {"runs": list(measured), "fits": fits, "warnings": warnings}
+        found.append(caution(CautionCode.NO_REPEATS, points=tuple(single)))
+    fits = []
+    for mode in sorted({one.mode for one in measured}):
+        for quantity in Quantity:
+            observations = [
+                Observation(one.num_envs, one.width, one.height, time)
+                for one in measured
+                if one.mode == mode and (time := one.time_ns(quantity)) is not None
+            ]
+            if observations:
+                fits.append(_fitted(mode, quantity, observations))
+                found += _fit_cautions(fits[-1])
+    return SweepResults(tuple(measured), tuple(fits), tuple(found))
 
 
-def _fitted(mode: str, quantity: str, measured: Sequence[Json]) -> Json:
-    observations = [
-        Observation(one["num_envs"], one["width"], one["height"], one["times_ns"][quantity]) for one in measured
-    ]
+def _fitted(mode: str, quantity: Quantity, observations: Sequence[Observation]) -> QuantityFit:
     fit, unknown = None, None
     try:
         fit = fit_scaling(observations)
     except MotraceError as error:
         unknown = str(error)
-    left_out = [asdict(one) for one in leave_one_out(observations)] if fit is not None else []
-    return {
-        "mode": mode,
-        "quantity": quantity,
-        "unknown": unknown,
-        "fit": None if fit is None else _as_json(fit),
-        "points": [_point(point, *values, fit) for point, values in point_means(observations).items()],
-        "corners": [] if fit is None else [asdict(dominant(fit, *corner)) for corner in corners(observations)],
-        "left_out": left_out,
-        "left_out_median": float(np.median([abs(one["error"]) for one in left_out])) if left_out else None,
-        "left_out_worst": max(left_out, key=lambda one: abs(one["error"])) if left_out else None,
-        "slopes": list(_slopes(observations)),
-    }
+    left_out = tuple(leave_one_out(observations)) if fit is not None else ()
+    return QuantityFit(
+        mode=mode,
+        quantity=quantity,
+        unknown=unknown,
+        fit=None if fit is None else fit.summary,
+        points=tuple(_point(point, *values, fit) for point, values in point_means(observations).items()),
+        corners=() if fit is None else tuple(dominant(fit, *corner) for corner in corners(observations)),
+        left_out=left_out,
+        left_out_median=float(np.median([abs(one.error) for one in left_out])) if left_out else None,
+        left_out_worst=max(left_out, key=lambda one: abs(one.error)) if left_out else None,
+        slopes=tuple(_slopes(observations)),
+    )
 
 
 def corners(observations: Sequence[Observation]) -> list[tuple[int, int, int]]:
@@ -88,77 +93,47 @@ def corners(observations: Sequence[Observation]) -> list[tuple[int, int, int]]:
     return list(dict.fromkeys(found))
 
 
-def _as_json(fit: Fit) -> Json:
-    values = asdict(fit)
-    del values["covariance"]
-    return values
-
-
-def _point(point: tuple[int, int, int], count: int, mean: float, lo: Any, hi: Any, fit: Fit | None) -> Json:
+def _point(
+    point: tuple[int, int, int], count: int, mean: float, lo: float | None, hi: float | None, fit: Fit | None
+) -> SweepPoint:
     envs, width, height = point
     fitted = None if fit is None else fit.predicted_ns(envs, width * height)
-    return {
-        "num_envs": envs,
-        "width": width,
-        "height": height,
-        "runs": count,
-        "mean_ns": mean,
-        "lo_ns": lo,
-        "hi_ns": hi,
-        "fitted_ns": fitted,
-        "residual": None if fitted is None else (mean - fitted) / fitted,
-    }
+    residual = None if fitted is None else (mean - fitted) / fitted
+    return SweepPoint(envs, width, height, count, mean, lo, hi, fitted, residual)
 
 
-def _slopes(observations: Sequence[Observation]) -> Iterator[Json]:
+def _slopes(observations: Sequence[Observation]) -> Iterator[SlopeAlong]:
     """Along environments at each size, then along pixels at each number of environments."""
-    for size in sorted({(one.pixels, one.width, one.height) for one in observations}):
-        here = [one for one in observations if (one.width, one.height) == size[1:]]
+    for _, width, height in sorted({(one.pixels, one.width, one.height) for one in observations}):
+        here = [one for one in observations if (one.width, one.height) == (width, height)]
         if len({one.num_envs for one in here}) > 1:
             slope = loglog_slope([one.num_envs for one in here], [one.time_ns for one in here])
-            yield {"along": "num_envs", "at": f"{size[1]}x{size[2]}", **asdict(slope)}
+            yield SlopeAlong(None, width, height, slope)
     for envs in sorted({one.num_envs for one in observations}):
         here = [one for one in observations if one.num_envs == envs]
         if len({one.pixels for one in here}) > 1:
             slope = loglog_slope([one.pixels for one in here], [one.time_ns for one in here])
-            yield {"along": "pixels", "at": f"{envs} environment{'s' if envs > 1 else ''}", **asdict(slope)}
+            yield SlopeAlong(envs, None, None, slope)
 
 
-def _counts(measured: Sequence[Json]) -> dict[tuple[str, int, int, int], int]:
-    counts: dict[tuple[str, int, int, int], int] = {}
-    for one in measured:
-        key = (one["mode"], one["num_envs"], one["width"], one["height"])
-        counts[key] = counts.get(key, 0) + 1
-    return counts
-
-
-def _name(point: tuple[str, int, int, int]) -> str:
-    return f"{point[1]} x {point[2]}x{point[3]}"
-
-
-def _adapter_warnings(measured: Sequence[Json]) -> Iterator[str]:
-    names = sorted({one["adapter"]["name"] for one in measured if one["adapter"]})
+def _adapter_cautions(measured: Sequence[MeasuredRun]) -> Iterator[Caution]:
+    adapters = [one.adapter for one in measured if one.adapter is not None]
+    names = sorted({adapter.name for adapter in adapters})
     if len(names) > 1:
-        yield f"the runs drew on different adapters ({', '.join(names)}): their times do not belong into one fit"
-    if any(is_software(one["adapter"]) for one in measured):
-        yield "a software adapter drew on the CPU: how this grows says nothing about a GPU"
+        yield caution(CautionCode.ADAPTERS_DIFFER, adapters=tuple(names))
+    if any(adapter.is_software for adapter in adapters):
+        yield caution(CautionCode.SOFTWARE_SWEEP)
 
 
-def _fit_warnings(entry: Json) -> Iterator[str]:
-    name, fit = f"{entry['mode']}, {entry['quantity']}", entry["fit"]
+def _fit_cautions(entry: QuantityFit) -> Iterator[Caution]:
+    mode, quantity, fit = entry.mode, entry.quantity.value, entry.fit
     if fit is None:
-        yield f"{name}: {entry['unknown']}"
+        yield caution(CautionCode.NO_FIT, mode=mode, quantity=quantity, reason=entry.unknown or "")
         return
-    if fit["lack_of_fit_p"] is not None and fit["lack_of_fit_p"] < SIGNIFICANT:
-        yield (
-            f"{name}: the terms do not describe the points (lack of fit, p = {fit['lack_of_fit_p']:.2g}): "
-            "intervals rest on the points' scatter around the fit"
-        )
-    if fit["residual_sd"] > NOISY:
-        yield (
-            f"{name}: runs scatter by {fit['residual_sd']:.0%} around the fit: a noisy machine, or terms that do not "
-            "describe it; use more --repeat and --frames on a quiet one"
-        )
-    held = [term["name"] for term in fit["terms"] if term["held_at_zero"]]
+    if fit.lack_of_fit_p is not None and fit.lack_of_fit_p < SIGNIFICANT:
+        yield caution(CautionCode.LACK_OF_FIT, mode=mode, quantity=quantity, p=fit.lack_of_fit_p)
+    if fit.residual_sd > NOISY:
+        yield caution(CautionCode.NOISY_FIT, mode=mode, quantity=quantity, residual_sd=fit.residual_sd)
+    held = tuple(term.name for term in fit.terms if term.held_at_zero)
     if held:
-        yield f"{name}: held at 0, as least squares would make a cost negative: {', '.join(held)}"
+        yield caution(CautionCode.HELD_AT_ZERO, mode=mode, quantity=quantity, terms=held)

@@ -8,18 +8,20 @@ transferred from them to its phases: they are shown beside it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..attribution.windows import LoopStacks
+from ..dataset.profiles import ProfileTimes
 from ..errors import MotraceError
 from ..readers.nsys.strings import constant
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.pyspy.samples import BY_FRAMES, PROFILES, SOURCE, read_collected
 from ..readers.recording import RunRecording
-from ..sampling.user_profiles import Samples, samples_summary
+from ..sampling.user_profiles import Samples, stack_profile
 from ..timeline.clocks import ClockFit
 from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, write_table
 
@@ -28,12 +30,7 @@ PERIOD_NS = 10_000_000
 """Of a sample in formats that only count: py-spy's own default is 100 per second."""
 STACK_IDS = 1_000_000
 """Stack numbers of one file lie this far from those of the next."""
-_TIMES = {
-    ORDERED: "not known: the samples are in order, each stands for one over the rate",
-    TIMED: "from py-spy's start, whose moment is not told; a stack lasts until the next that differs, so idle time "
-    "counts to the one before it unless py-spy ran with --idle",
-}
-_COUNTED = "not known: the file only counts samples, and tells no rate: 100 per second assumed"
+_TIMES = {ORDERED: ProfileTimes.ORDERED, TIMED: ProfileTimes.FROM_START}
 _FORMATS = {ORDERED: "speedscope", TIMED: "chrometrace"}
 _OUR_FRAMES = ("(motrace/record/", "(motrace/workloads/")
 _SPEEDSCOPE = re.compile(r'"\$schema"\s*:\s*"https://www\.speedscope\.app/')
@@ -128,8 +125,8 @@ def _profile(file: ProfilerFile, run: RunRecording | None, folder: Path, number:
     frames = [list(one) for one in profile.stacks]
     write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, run_id, folder)
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
-    says = {**file.head(run), "format": form, "times": _TIMES.get(profile.kind, _COUNTED)}
-    return Part(source, folder, profile={**says, **samples_summary(samples, profile.native)})
+    shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
+    return Part(source, folder, profile=replace(shown, stacks=stack_profile(samples, profile.native)))
 
 
 def _samples(profile: Profile) -> tuple[Samples, Array]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from ..dataset.profiles import LineProfile, ProfileTimes
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
@@ -37,15 +39,9 @@ class ScaleneSource(PlainSource):
         if file.collected:
             return Part("lines", folder)
         window = when(file.path)
-        says = {
-            **file.head(run),
-            "format": "json",
-            "times": "shares of the elapsed time by line; its Python/native split is a hint, not evidence",
-            "seconds": (window[1] - window[0]) / 1e9 if window is not None else None,
-            "lines_seen": table.num_rows,
-            "hints": heaviest_lines(table.to_pylist()),
-        }
-        return Part("lines", folder, profile=says)
+        seconds = (window[1] - window[0]) / 1e9 if window is not None else None
+        lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
+        return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
 
     def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
         """The same."""

@@ -20,13 +20,13 @@ import pyarrow.compute as pc
 from ..attribution.interval_evidence import StatesFrom
 from ..attribution.windows import LoopStacks
 from ..dataset import tables
+from ..dataset.profiles import ProfileTimes, UserProfile
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
 from ..readers.pyspy.align import NamedSpans
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit, Ranges
 
-Json = dict[str, Any]
 HEAD_BYTES = 1 << 16
 """So much is looked at of a file whose first bytes do not rule it out."""
 _FIRST_BYTES = 256
@@ -115,7 +115,7 @@ class Part:
     step_ns: int = 0
     names: Mapping[tuple[int, int], str] = field(default_factory=dict)
     stacks: LoopStacks | None = None
-    profile: Json | None = None
+    profile: UserProfile | None = None
 
 
 class Source(Protocol):
@@ -184,10 +184,10 @@ class ProfilerFile:
         """The file's name, for tables and messages."""
         return encodable(self.path.name)
 
-    def head(self, run: RunRecording | None) -> Json:
-        """The beginning of its profile."""
+    def profile(self, run: RunRecording | None, form: str, times: ProfileTimes) -> UserProfile:
+        """What the report shows of it, but for what is in it."""
         run_id = run.run_id if run is not None else None
-        return {"file": self.name, "tool": self.source.name, "run": run_id, "joined_by": self.joined_by}
+        return UserProfile(self.name, self.source.name, form, run_id, self.joined_by, times)
 
 
 def write_table(name: str, columns: pa.Table | dict[str, Any], run_id: str, folder: Path) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..dataset.profiles import EventProfile, ProfileTimes, UserProfile
 from ..errors import MotraceError
 from ..readers.recording import RunRecording
 from ..readers.torch.events import EARLIEST_UTC_NS, extent
 from ..readers.torch.kineto import BY_MARKS, SOURCE, TorchTrace, read_torch
-from ..sampling.user_profiles import range_rows
+from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
 from .profiler_only import Watched, recording_of
-from .source import Head, Identity, Json, Part, PlainSource, ProfilerFile, loop_spans, moved, write_events
+from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, write_events
 
 _KINETO = re.compile(r'"(schemaVersion|deviceProperties|baseTimeNanoseconds|distributedInfo)"\s*:')
 
@@ -41,12 +43,11 @@ class TorchSource(PlainSource):
         utc = run.utc_ns - run.origin_ns if run.utc_ns is not None else None
         found = read_torch(file.path, loop_spans(run), utc)
         clock = found.clock
-        profile = None if file.collected else {**file.head(run), "format": "kineto", **_ranges(found)}
+        profile = None if file.collected else _profile(file, run, found, ProfileTimes.UNALIGNED)
         if clock is None:
             if profile is None:
                 run.warnings += found.warnings
                 return None
-            profile["times"] = "not known: nothing ties its clock to the run's"
             return Part(self.name, folder, profile=profile)
         covered = write_events(found.tables, run.run_id, -run.origin_ns, folder)
         fit = ClockFit.constant(0, clock.error_ns, clock.pairs, clock.method, run.origin_ns)
@@ -54,7 +55,7 @@ class TorchSource(PlainSource):
         if profile is None:
             run.warnings += found.warnings
             return Part(SOURCE, folder, fit, seen)
-        profile["times"] = f"on the run's clock by {clock.method}, within {clock.error_ns / 1e6:.2f} ms"
+        profile = replace(profile, times=ProfileTimes.ALIGNED, aligned_by=clock.method, error_ns=clock.error_ns)
         who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
         run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
         return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
@@ -75,15 +76,11 @@ class TorchSource(PlainSource):
         run.warnings += [text for text in found.warnings if "clock" not in text]
         covered = write_events(events, run.run_id, fit.offset_ns, folder)
         seen = covered if events["gpu_ops"].num_rows else None
-        times = "the trace's own clock, from its first event"
-        profile = {**file.head(run), "format": "kineto", "times": times, **_ranges(found)}
+        profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
         return run, Part(self.name, folder, fit, seen, profile=profile)
 
 
-def _ranges(found: TorchTrace) -> Json:
-    return {
-        "ranges": range_rows(found.tables["nvtx"]),
-        "gpu_work": range_rows(found.tables["gpu_ops"]),
-        "calls": range_rows(found.tables["api_calls"]),
-        "operators": range_rows(found.operators),
-    }
+def _profile(file: ProfilerFile, run: RunRecording, found: TorchTrace, times: ProfileTimes) -> UserProfile:
+    tables = found.tables
+    named = (named_times(table) for table in (tables["nvtx"], tables["gpu_ops"], tables["api_calls"], found.operators))
+    return replace(file.profile(run, "kineto", times), events=EventProfile(*named))

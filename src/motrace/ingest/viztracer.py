@@ -7,18 +7,20 @@ split no time of it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..dataset.profiles import CallProfile, NamedTime, ProfileTimes
 from ..readers.nsys.strings import constant
 from ..readers.recording import RunRecording
 from ..readers.viztracer import Calls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
 from .profiler_only import Watched, recording_of
-from .source import Head, Identity, Json, Part, PlainSource, ProfilerFile, moved, write_table
+from .source import Head, Identity, Part, PlainSource, ProfilerFile, moved, write_table
 
 Array = np.ndarray[Any, Any]
 MOST = 20
@@ -59,13 +61,12 @@ class VizTracerSource(PlainSource):
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run: every call of a function cost it time")
-        profile = {**file.head(run), **_profile(calls)}
+        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), calls=_profile(calls))
         if fit is None:
-            profile["times"] = "not known: nothing ties its clock to the run's"
             return Part(self.name, folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
         write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.run_id, folder)
-        profile["times"] = f"on the run's clock by {fit.method}, within {fit.error_ns / 1e6:.2f} ms"
+        profile = replace(profile, times=ProfileTimes.ALIGNED, aligned_by=fit.method, error_ns=fit.error_ns)
         return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
 
     def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
@@ -82,7 +83,7 @@ class VizTracerSource(PlainSource):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.run_id, folder)
-        profile = {**file.head(run), **_profile(calls), "times": "the trace's own clock, from its first call"}
+        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), calls=_profile(calls))
         return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
 
 
@@ -134,10 +135,10 @@ def _ranges(calls: Calls, rows: Array, lines: bool = True) -> pa.Table:
     )
 
 
-def _profile(calls: Calls) -> Json:
+def _profile(calls: Calls) -> CallProfile:
     """Functions by the time that they took themselves, without the calls inside them."""
     own = np.bincount(calls.name, calls.own_ns.astype(float), len(calls.names))
     count = np.bincount(calls.name, None, len(calls.names))
     order = np.argsort(-own, kind="stable")[:MOST].tolist()
-    rows = [{"name": calls.names[row], "count": int(count[row]), "total_ns": round(float(own[row]))} for row in order]
-    return {"format": "json", "calls_seen": len(calls), "forgot": calls.overflow, "own_time": rows}
+    rows = (NamedTime(calls.names[row], int(count[row]), round(float(own[row]))) for row in order)
+    return CallProfile(len(calls), bool(calls.overflow), tuple(rows))

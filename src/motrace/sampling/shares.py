@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any
 
+from ..dataset.times import CauseTime
 from .classify import BLOCKED_CLASSES, RUNNING_CLASSES, coarse, is_running
 
 CONFIDENCE = 0.95
@@ -24,7 +24,7 @@ on the program of known composition."""
 
 
 @dataclass(frozen=True)
-class Share:
+class ClassShare:
     """A class has ``count`` of ``total`` samples: ``share``, and the interval from ``lo`` to ``hi``, all of 1."""
 
     name: str
@@ -46,11 +46,11 @@ def interval(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[fl
     return (middle - half) / scale if count else 0.0, (middle + half) / scale if count < total else 1.0
 
 
-def shares(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+def shares(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[ClassShare]:
     """Shares of classes, the largest first; the order is total."""
     total = sum(counts.values())
     return [
-        Share(
+        ClassShare(
             name,
             counts[name],
             total,
@@ -69,7 +69,7 @@ def count_by_kind(kinds: Sequence[str], classes: Sequence[str]) -> dict[str, Cou
     return counts
 
 
-def running(counts: Mapping[str, int], confidence: float = CONFIDENCE, queued: float = 0.0) -> list[Share]:
+def running(counts: Mapping[str, int], confidence: float = CONFIDENCE, queued: float = 0.0) -> list[ClassShare]:
     """How running time splits into interpreter, copying and native, whatever was blocked left out.
 
     All three are listed, also with no sample: their upper bound is not 0. The interval is Wilson's, and
@@ -92,14 +92,11 @@ def running(counts: Mapping[str, int], confidence: float = CONFIDENCE, queued: f
     ]
 
 
-def queued_shares(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """By phase: of the time in which the loop thread could run, the share in which it waited for a core.
-
-    ``rows`` have ``phase``, ``state`` and ``ns``, as a run's causes have.
-    """
+def queued_shares(causes: Iterable[CauseTime]) -> dict[str, float]:
+    """By phase: of the time in which the loop thread could run, the share in which it waited for a core."""
     ns: dict[str, Counter[str]] = {}
-    for row in rows:
-        ns.setdefault(row["phase"], Counter())[row["state"]] += row["ns"]
+    for one in causes:
+        ns.setdefault(one.phase, Counter())[one.state] += one.time.ns
     return {
         phase: states["runnable"] / (states["running"] + states["runnable"])
         for phase, states in ns.items()
@@ -107,19 +104,6 @@ def queued_shares(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[Share]:
+def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[ClassShare]:
     """How blocked time splits by what was waited for, whatever ran left out."""
     return shares({name: count for name, count in counts.items() if name in BLOCKED_CLASSES}, confidence)
-
-
-def modules(counts: Mapping[str, int]) -> list[Share]:
-    """Native time by module."""
-    return shares({name: count for name, count in counts.items() if name != coarse(name)})
-
-
-def total(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
-    """The counts of several kinds together."""
-    added: Counter[str] = Counter()
-    for one in counts:
-        added.update(one)
-    return added

@@ -1,20 +1,21 @@
-"""What a user's own profile shows, in report.json's form: hot lines, functions, classes of samples, ranges."""
+"""What a user's own profile shows, as hot lines, functions, classes of samples, ranges."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, StackProfile, ThreadSamples
 from .classify import classify
 from .shares import shares
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
 MOST = 12
 MOST_LINES = 10
 NO_STACK = "no stack"
@@ -39,7 +40,7 @@ class Samples:
     counted: bool
 
 
-def samples_summary(samples: Samples, native: bool) -> Json:
+def stack_profile(samples: Samples, native: bool) -> StackProfile:
     """Samples in all, by thread, class (with native frames only), line and function; shares are of the whole."""
     weight = np.zeros(len(samples.stacks), np.int64)
     count = np.zeros(len(samples.stacks), np.int64)
@@ -51,43 +52,41 @@ def samples_summary(samples: Samples, native: bool) -> Json:
         for name in {_without_line(frame) for frame in frames if not frame.startswith("? (")}:
             functions[name] += ns
     total = int(weight.sum())
-    return {
-        "native": native,
-        "samples": int(count.sum()),
-        "seconds": total / 1e9,
-        "threads": _threads(samples, total),
-        "classes": _classes(samples, weight, count, total) if native else [],
-        "lines": _rows(leaves, total),
-        "functions": _rows(functions, total),
-    }
+    return StackProfile(
+        native=native,
+        samples=int(count.sum()),
+        seconds=total / 1e9,
+        threads=_threads(samples, total),
+        classes=_classes(samples, weight, count, total) if native else (),
+        lines=_hot_spots(leaves, total),
+        functions=_hot_spots(functions, total),
+    )
 
 
-def _classes(samples: Samples, weight: Array, count: Array, total: int) -> list[Json]:
+def _classes(samples: Samples, weight: Array, count: Array, total: int) -> tuple[ProfileClass, ...]:
     """Shares of classes: of the samples, with Wilson's interval; of the time, without one, where they are not there."""
-    numbers = count if samples.counted else weight
-    found: dict[str, int] = {}
-    for frames, number in zip(samples.stacks, numbers.tolist()):
-        name = classify(frames) if frames else NO_STACK
-        found[name] = found.get(name, 0) + number
-    if not samples.counted:
-        return [{"class": name, "samples": None, "share": ns / total if total else 0.0, "lo": None, "hi": None}
-                for name, ns in sorted(found.items(), key=lambda item: (-item[1], item[0]))]  # fmt: skip
-    return [{"class": one.name, "samples": one.count, "share": one.share, "lo": one.lo, "hi": one.hi}
-            for one in shares(found)]  # fmt: skip
+    sums: Counter[str] = Counter()
+    for frames, number in zip(samples.stacks, (count if samples.counted else weight).tolist()):
+        sums[classify(frames) if frames else NO_STACK] += number
+    if samples.counted:
+        return tuple(ProfileClass(one.name, one.count, one.share, one.lo, one.hi) for one in shares(sums))
+    return tuple(
+        ProfileClass(name, None, sums[name] / total if total else 0.0, None, None) for name in _most(sums, len(sums))
+    )
 
 
-def _threads(samples: Samples, total: int) -> list[Json]:
+def _threads(samples: Samples, total: int) -> tuple[ThreadSamples, ...]:
     sums: Counter[tuple[int, int]] = Counter()
     counts: Counter[tuple[int, int]] = Counter()
-    for pid, tid, ns, number in zip(*(getattr(samples, key).tolist() for key in ("pid", "tid", "weight_ns", "count"))):
+    columns = (samples.pid, samples.tid, samples.weight_ns, samples.count)
+    for pid, tid, ns, number in zip(*(column.tolist() for column in columns)):
         sums[pid, tid] += ns
         counts[pid, tid] += number
-    order = sorted(sums, key=lambda key: (-sums[key], key))
-    return [
-        {"pid": pid or None, "tid": tid or None, "name": samples.names.get((pid, tid)) or None,
-         "samples": counts[pid, tid], "share": sums[pid, tid] / total if total else 0.0}
-        for pid, tid in order[:MOST]
-    ]  # fmt: skip
+    return tuple(
+        ThreadSamples(key[0] or None, key[1] or None, samples.names.get(key) or None, counts[key],
+                      sums[key] / total if total else 0.0)
+        for key in sorted(sums, key=lambda key: (-sums[key], key))[:MOST]
+    )  # fmt: skip
 
 
 def _last_python(frames: Sequence[str]) -> str:
@@ -105,26 +104,30 @@ def _without_line(frame: str) -> str:
     return f"{head})" if colon and line.isdecimal() else frame
 
 
-def _rows(weights: Counter[str], total: int) -> list[Json]:
-    order = sorted(weights, key=lambda name: (-weights[name], name))
-    return [{"name": name, "seconds": weights[name] / 1e9, "share": weights[name] / total if total else 0.0}
-            for name in order[:MOST]]  # fmt: skip
+def _most(sums: Mapping[str, int], count: int = MOST) -> list[str]:
+    """Names by their sums, the largest first."""
+    return sorted(sums, key=lambda name: (-sums[name], name))[:count]
 
 
-def range_rows(table: pa.Table) -> list[Json]:
+def _hot_spots(weights: Counter[str], total: int) -> tuple[HotSpot, ...]:
+    return tuple(HotSpot(name, weights[name] / 1e9, weights[name] / total if total else 0.0) for name in _most(weights))
+
+
+def named_times(table: pa.Table) -> tuple[NamedTime, ...]:
     """Events by name, those of most time first: how many, and their sum in ns (of overlapping ones each counts)."""
     if not table.num_rows:
-        return []
-    rows = table.select(["name", "start_ns", "end_ns"]).to_pandas()
-    grouped = (rows["end_ns"] - rows["start_ns"]).groupby(rows["name"].astype(str)).agg(["count", "sum"])
-    listed: list[Json] = [{"name": str(name), "count": int(row["count"]), "total_ns": int(row["sum"])}
-              for name, row in grouped.iterrows()]  # fmt: skip
-    return sorted(listed, key=lambda row: (-row["total_ns"], row["name"]))[:MOST]
+        return ()
+    names = [str(name) for name in table.column("name").to_pylist()]
+    sums: Counter[str] = Counter()
+    for name, ns in zip(names, pc.subtract(table.column("end_ns"), table.column("start_ns")).to_pylist()):
+        sums[name] += ns
+    counts = Counter(names)
+    return tuple(NamedTime(name, counts[name], sums[name]) for name in _most(sums))
 
 
-def heaviest_lines(listed: list[Json]) -> list[Json]:
-    """Of rows of ``lines`` those in which most was seen, the most first."""
-    order = sorted(
-        listed, key=lambda row: (-(row["python_pct"] + row["native_pct"] + row["system_pct"]), row["file"], row["line"])
-    )
-    return order[:MOST_LINES]
+def heaviest_lines(table: pa.Table) -> tuple[LineHint, ...]:
+    """Of the table ``lines`` those in which most was seen, the most first."""
+    columns = [field.name for field in fields(LineHint)]
+    hints = [LineHint(**row) for row in table.select(columns).to_pylist()] if table.num_rows else []
+    hints.sort(key=lambda one: (-(one.python_pct + one.native_pct + one.system_pct), one.file, one.line))
+    return tuple(hints[:MOST_LINES])

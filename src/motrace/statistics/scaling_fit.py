@@ -10,7 +10,7 @@ which is iterated (the quasi-likelihood of the gamma family; McCullagh and Nelde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,11 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitSummary:
     """A fit over ``runs`` runs at ``points`` points. Residuals are (measured - fitted) / fitted.
 
-    ``covariance`` is of the terms in their order, 0 for those held at zero; ``freedom`` the degrees
-    of freedom of its variance; ``lack_of_fit_p`` None where no repeats or no spare points tell.
+    ``freedom``: degrees of freedom of the terms' variance; ``lack_of_fit_p`` None where no repeats or no spare points
+    tell.
     """
 
     terms: tuple[Term, ...]
@@ -77,7 +77,6 @@ class Fit:
     freedom: int
     lack_of_fit_p: float | None
     basis: str
-    covariance: Array
 
     def predicted_ns(self, num_envs: float, pixels: float) -> float:
         """The fitted time at a point, ns."""
@@ -87,6 +86,18 @@ class Fit:
         """What each term contributes at a point, ns, in the order of ``terms``."""
         row = design([(num_envs, pixels)], [term.name for term in self.terms])[0]
         return [float(factor) * term.value for factor, term in zip(row, self.terms)]
+
+
+@dataclass(frozen=True)
+class Fit(FitSummary):
+    """``covariance`` is of the terms in their order, 0 for those held at zero."""
+
+    covariance: Array
+
+    @property
+    def summary(self) -> FitSummary:
+        """Without the covariance."""
+        return FitSummary(**{one.name: getattr(self, one.name) for one in fields(FitSummary)})
 
 
 @dataclass(frozen=True)

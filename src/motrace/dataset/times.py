@@ -1,0 +1,73 @@
+"""Attributed time of loop and drain: by cause, and by bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..vocabulary import BUCKETS, CAUSES, STATES, EvidenceKind
+from .estimate import Estimate
+
+
+@dataclass(frozen=True)
+class CauseTime:
+    """Time of loop and drain by phase, state and cause; ``share`` is of loop and drain."""
+
+    phase: str
+    state: str
+    cause: str
+    bucket: str
+    evidence: tuple[EvidenceKind, ...]
+    time: Estimate
+    share: float
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES or self.cause not in CAUSES or self.bucket not in BUCKETS:
+            raise ValueError(f"{self.state}, {self.cause}, {self.bucket}: not a state, a cause and a bucket")
+
+
+@dataclass(frozen=True)
+class BucketTime:
+    """Time of loop and drain that counts for a bucket; shares are of loop and drain.
+
+    ``loop_ns`` is that in the loop, None where it is not known by segment. ``evidence``: kinds that it rests on, those
+    of most time first.
+    """
+
+    bucket: str
+    time: Estimate
+    share: float
+    lo_share: float
+    hi_share: float
+    loop_ns: int | None = None
+    evidence: tuple[EvidenceKind, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.bucket not in BUCKETS:
+            raise ValueError(f"{self.bucket} is not a bucket")
+        if not 0 <= self.lo_share <= self.share <= self.hi_share <= 1:
+            raise ValueError(f"{self.bucket}: shares are not ordered")
+
+
+def by_size(causes: Iterable[CauseTime]) -> tuple[CauseTime, ...]:
+    """Causes, the largest first."""
+    return tuple(sorted(causes, key=lambda one: (-one.time.ns, one.phase, one.cause)))
+
+
+def bucket_times(
+    totals: Mapping[str, Estimate], causes: Iterable[CauseTime], wall_ns: int, loop_ns: Mapping[str, int] | None = None
+) -> tuple[BucketTime, ...]:
+    """Every bucket with its shares of a wall time; its evidence is that of its ``causes``."""
+    weights: dict[str, dict[EvidenceKind, int]] = {bucket: {} for bucket in BUCKETS}
+    for one in causes:
+        mine = weights[one.bucket]
+        for kind in one.evidence if one.time.ns else ():
+            mine[kind] = mine.get(kind, 0) + one.time.ns
+    order = list(EvidenceKind)
+    out = []
+    for bucket, mine in weights.items():
+        kinds = tuple(sorted(mine, key=lambda kind: (-mine[kind], order.index(kind))))
+        share = totals[bucket].of(wall_ns)
+        in_loop = None if loop_ns is None else loop_ns.get(bucket, 0)
+        out.append(BucketTime(bucket, totals[bucket], share.share, share.lo, share.hi, in_loop, kinds))
+    return tuple(out)

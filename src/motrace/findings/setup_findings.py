@@ -1,0 +1,68 @@
+"""What about the set-up makes numbers misleading, before any of them; and which runs a verdict is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..dataset.facts import Environment
+from ..vocabulary import EvidenceKind
+from .codes import Action, Advice, Owner, SetupCode
+from .model import SetupFinding
+from .pools import mode_order
+from .run_model import RunSummary
+
+BUSY = 0.5
+"""Above this share of waiting in the time that the loop thread wanted a core, the machine is too busy."""
+
+
+def judged_runs(runs: Iterable[RunSummary]) -> list[RunSummary]:
+    """Completed runs of mode record, else of the mode that does most; those with frames before those without.
+
+    A run that a profiler disturbed counts only where there is no other.
+    """
+    completed = [run for run in runs if run.completed and run.recording_wall_ns]
+    calm = [run for run in completed if not run.disturbed] or completed
+    framed = [run for run in calm if run.frames] or calm
+    mode = min((run.mode for run in framed), key=mode_order, default=None)
+    mine = [run for run in framed if run.mode == mode]
+    return [run for run in mine if not run.profiler_failed] or mine
+
+
+def setup_findings(runs: Sequence[RunSummary], environment: Environment) -> tuple[SetupFinding, ...]:
+    """Findings about the set-up that come before any number."""
+    findings: list[SetupFinding] = []
+    gpus = environment.gpus or []
+    adapter = next((run.adapter.name for run in runs if run.adapter is not None and run.adapter.is_software), None)
+
+    def say(code: SetupCode, owner: Owner, action: Action, **values: str | float | tuple[str, ...]) -> None:
+        findings.append(SetupFinding(code, owner, Advice(action), {**values}))
+
+    if adapter is not None and gpus:
+        code = SetupCode.SOFTWARE_ADAPTER_DESPITE_GPU
+        say(code, Owner.SETUP, Action.INSTALL_VULKAN_DRIVER, adapter=adapter, gpu=gpus[0].name)
+    elif adapter is not None:
+        say(SetupCode.SOFTWARE_ADAPTER, Owner.SETUP, Action.READ_SHARES, adapter=adapter)
+    chosen = judged_runs(runs)
+    if chosen and all(run.disturbed for run in chosen):
+        names = tuple(run.run_id for run in chosen)
+        say(SetupCode.ONLY_PROFILED_RUNS, Owner.NOBODY, Action.RECORD_UNPROFILED, runs=names)
+    waited = waited_for_a_core(chosen)
+    if waited > BUSY:
+        say(SetupCode.BUSY_MACHINE, Owner.SETUP, Action.STOP_COMPETITORS, share=waited)
+    if gpus and not any(gpu.nvenc for gpu in gpus):
+        say(SetupCode.NO_NVENC, Owner.NOBODY, Action.PLAN_ENCODER_CORES, gpu=gpus[0].name)
+    return tuple(findings)
+
+
+def waited_for_a_core(runs: Iterable[RunSummary]) -> float:
+    """The loop thread's time in the run queue as a share of the time it ran or was in it, loop and drain; 0 of none."""
+    causes = [one for run in runs for one in run.causes]
+    running, runnable = (sum(one.time.ns for one in causes if one.state == state) for state in ("running", "runnable"))
+    return runnable / (running + runnable) if runnable else 0.0
+
+
+def starved(leading: str, runs: Sequence[RunSummary]) -> bool:
+    """Whether the leading bucket says that nobody worked, where threads that waited for a core look the same."""
+    stalls = [one for run in runs for one in run.causes if one.bucket == "renderer_stall" and one.time.ns]
+    blind = any(one.evidence == (EvidenceKind.CPU_COUNTERS,) for one in stalls)
+    return leading == "renderer_stall" and blind and waited_for_a_core(runs) > BUSY

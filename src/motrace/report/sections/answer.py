@@ -1,0 +1,100 @@
+"""What comes first: the verdict, the benchmark rows, the warnings."""
+
+from __future__ import annotations
+
+from ...cautions import Caution
+from ...findings.benchmark_codes import BenchmarkGroup, BenchmarkItem
+from ...findings.model import BenchmarkRow, Report, Verdict
+from ...vocabulary import BUCKETS
+from ..blocks import Section, Text, Tone, section, table, words
+from ..format import number, percent, size
+from ..say import advice, bounds, capital, doubt, next_step, reason, say, triage_owner
+
+
+def verdict(one: Verdict) -> list[Text]:
+    """What makes numbers misleading, then where the time goes, whose that is, and what to do."""
+    texts = [
+        Text(f"{say(found.finding, found.values)}. {capital(advice(found.advice))}.", Tone.WARNING)
+        for found in one.setup
+    ]
+    first, second = one.leading, one.runner_up
+    if first is None:
+        return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:")]
+    sure = "" if one.certain else "No certain verdict. Most likely "
+    meaning = "" if one.meaning is None else f": {say(one.meaning)}"
+    composed = f" The composition is transferred from {', '.join(one.composed_from)}." if one.composed_from else ""
+    texts.append(Text(
+        f"of loop and drain ({bounds(first.lo_share, first.hi_share)}){meaning}.{composed}", Tone.ANSWER,
+        f"{sure}{BUCKETS[first.bucket]}: {percent(first.share)}",
+    ))  # fmt: skip
+    if second is not None:
+        texts.append(Text(
+            f"Runner-up: {BUCKETS[second.bucket]}, {percent(second.share)} "
+            f"({bounds(second.lo_share, second.hi_share)}); margin {percent(one.margin)}.", Tone.ANSWER,
+        ))  # fmt: skip
+    if one.owner is not None and one.advice is not None:
+        texts.append(Text(f"Owner: {say(one.owner)}. Next action: {advice(one.advice)}.", Tone.ANSWER))
+    if one.doubt is not None:
+        texts.append(Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "Why not certain:"))
+    return texts
+
+
+def benchmark(report: Report) -> list[Section]:
+    """The rows of a benchmark report."""
+    mode = "custom" if all(run.mode == "custom" for run in report.runs) else "record"
+    text = f"Over the unprofiled completed runs of mode {mode}. A value that is not known is a dash, with the reason."
+    tables = [
+        table(
+            say(group),
+            [words("item", lambda row: say(row.item)), words("value", lambda row: _value(report, row)),
+             words("note", lambda row: _note(report, row) or " ")],
+            rows,
+        )
+        for group in BenchmarkGroup
+        if (rows := [row for row in report.benchmark if row.item.group is group])
+    ]  # fmt: skip
+    return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables)
+
+
+def _value(report: Report, row: BenchmarkRow) -> str | None:
+    """A value in words: codes as sentences, text as it is, numbers with their unit."""
+    leading, triage = report.verdict.leading, report.triage
+    match row.item:
+        case BenchmarkItem.EXPECTED:
+            return say(triage.answer)
+        case BenchmarkItem.LEADING_BUCKET:
+            return None if leading is None else f"{BUCKETS[leading.bucket]}, {percent(leading.share)} of loop and drain"
+        case BenchmarkItem.OWNER:
+            return triage_owner(triage)
+        case BenchmarkItem.NEXT_ACTION:
+            return None if triage.advice is None else advice(triage.advice)
+    if row.value is None or isinstance(row.value, str):
+        return row.value
+    if row.unit == "B":
+        return size(row.value)
+    digits = 0 if isinstance(row.value, int) else {"ms": 3}.get(row.unit, 2)
+    return number(row.value, digits) + {"1": "", "x": "x"}.get(row.unit, f" {row.unit}")
+
+
+def _note(report: Report, row: BenchmarkRow) -> str:
+    leading, meaning = report.verdict.leading, report.verdict.meaning
+    match row.item:
+        case BenchmarkItem.EXPECTED:
+            return reason(report)
+        case BenchmarkItem.LEADING_BUCKET if report.verdict.doubt is not None:
+            return doubt(report.verdict)
+        case BenchmarkItem.LEADING_BUCKET if leading is not None:
+            known = bounds(leading.lo_share, leading.hi_share)
+            return known if meaning is None else f"{known}; {say(meaning)}"
+    return "" if row.remark is None else say(row.remark.note, row.remark.values)
+
+
+def warning(one: Caution, tone: Tone = Tone.ITEM) -> Text:
+    """A warning, with the runs that it is about."""
+    runs = f"{', '.join(one.runs)}:" if one.runs else ""
+    return Text(say(one.code, one.values), tone, runs)
+
+
+def warnings(report: Report) -> list[Section]:
+    """Everything that a reader should know before trusting a number."""
+    return section("warnings", "Warnings", *(warning(one) for one in report.warnings))

@@ -1,0 +1,226 @@
+"""Every code that a finding bears, as a sentence. Values fill the fields in braces, in the format behind the colon.
+
+Sentences of one part of a line (a meaning, an action, a note) have no capital letter and no full stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from ..cautions import CautionCode
+from ..dataset.profiles import ProfileTimes
+from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
+from ..vocabulary import EvidenceKind
+
+Sentences = Mapping[Enum, str]
+
+OWNERS: Sentences = {
+    Owner.RENDERER: "Motrix renderer",
+    Owner.APPLICATION: "the application",
+    Owner.ENCODER: "encoder settings",
+    Owner.SETUP: "runtime set-up",
+    Owner.NOBODY: "nobody",
+}
+
+SETUP: Sentences = {
+    SetupCode.SOFTWARE_ADAPTER_DESPITE_GPU: "Software adapter on a GPU machine: the renderer drew with {adapter} "
+    "although {gpu} is there",
+    SetupCode.SOFTWARE_ADAPTER: "Software adapter: this machine has no GPU, and the renderer drew with {adapter}",
+    SetupCode.ONLY_PROFILED_RUNS: "Only profiled runs: a profiler disturbed every run that completed, so the verdict "
+    "rests on {runs} and what profiling cost them",
+    SetupCode.BUSY_MACHINE: "Busy machine: the loop thread waited for a core {share:percent} of the time that it "
+    "wanted one. Other threads waited too, and CPU counters can't tell that from idling",
+    SetupCode.NO_NVENC: "No NVENC: {gpu} has no video encoder, so the CPU encodes",
+}
+
+MEANINGS: Sentences = {
+    Meaning.RASTERIZER_DRAWS: "a software rasterizer draws the frames on the CPU",
+    Meaning.GPU_DRAWS: "the GPU draws while the loop waits",
+    Meaning.RASTERIZER_THREADS_WORK: "the renderer's own threads, which feed a software rasterizer, work while the "
+    "loop waits",
+    Meaning.RENDERER_THREADS_WORK: "the renderer's own threads work while the loop waits",
+    Meaning.WAITS_FOR_RASTERIZER: "the loop waits for a software rasterizer's picture while nobody works",
+    Meaning.WAITS_FOR_PICTURE: "the loop waits for a picture while nobody works",
+    Meaning.HANDLES_FRAMES: "the loop thread itself is busy handling frames",
+    Meaning.WAITS_FOR_ENCODER: "the loop waits for the video encoder",
+    Meaning.SIMULATES: "the simulation step takes the time",
+    Meaning.RUNS_POLICY: "the policy takes the time",
+    Meaning.WAITS_WHILE_NOBODY_WORKS: "the loop waits while nobody in the process works: for a lock, a file, a device "
+    "or a timer",
+    Meaning.UNEXPLAINED: "no evidence says what the loop did or waited for",
+    Meaning.WAITS_FOR_GIL: "the loop waits for the interpreter lock, which another Python thread holds",
+    Meaning.WAITS_FOR_CORE: "the loop is ready to run and waits for a core",
+    Meaning.SLEEPS: "the loop sleeps on purpose",
+    Meaning.WAITS_FOR_IO: "the loop waits for a file or a pipe",
+    Meaning.OTHER_THREADS_WORK: "another thread of the process works while the loop waits for its result or for the "
+    "interpreter lock",
+    Meaning.CHILD_PROCESS_WORKS: "a child process works while the loop waits",
+    Meaning.WAITS_FOR_CUDA: "the thread waits for CUDA work",
+    Meaning.THREAD_RUNS: "the thread itself runs, as far as the trace shows",
+}
+
+ACTIONS: Sentences = {
+    Action.NONE: "none",
+    Action.RECORD_AGAIN: "record again",
+    Action.RECORD_BOTH_MODES: "record with --mode both",
+    Action.RECORD_UNPROFILED: "record once without a profiler",
+    Action.RECORD_WITH_MOTRACE: "record the program with motrace, whose clocks and spans show what the loop did "
+    "(python -m tools.run_record --instrument WHAT.toml -- python PROGRAM)",
+    Action.RECORD_AND_PROFILE_THAT: "record a run with motrace, run the profiler on it, and analyse both together",
+    Action.RECORD_WITH_NSYS: "record once under Nsight Systems, which sees the GPU",
+    Action.RECORD_ON_IDLE_MACHINE: "record again while nothing else runs, or with --collect threads, which sees "
+    "threads that want a core",
+    Action.RECORD_WITHOUT_CONTENTION: "record again on a quieter machine: other processes used up to {share:percent} "
+    "of the cores",
+    Action.REPEAT_PROFILED_PASS: "record the pass of {profilers} again on a quieter machine or with fewer events: its "
+    "time in {phases} differed by over 30 %, so what it saw there is not used",
+    Action.SAMPLE_THREAD_STATES: "narrow the bounds with samples of thread states (--collect threads) or with a trace "
+    "that has scheduling events",
+    Action.SAMPLE_STATES_OR_SCHEDULING: "narrow the bounds with samples of thread states (--collect threads) or with "
+    "a pass under Nsight Systems that has scheduling events (--collect nsys)",
+    Action.INSTALL_VULKAN_DRIVER: "install the Vulkan part of the NVIDIA driver (libnvidia-gl); in a container, set "
+    "NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility",
+    Action.READ_SHARES: "read the shares and not the milliseconds; both differ on a GPU",
+    Action.STOP_COMPETITORS: "stop what competes with it and record again",
+    Action.PLAN_ENCODER_CORES: "plan cores for the encoder",
+    Action.USE_GPU: "run on a machine whose GPU has a Vulkan driver; on a CPU, only fewer pixels or environments help",
+    Action.FIND_PASSES_WITH_NSYS: "record once under Nsight Systems to see which render passes take the time",
+    Action.READ_GPU_TABLES: "see which render passes take the time: the tables gpu_ops and gpu_labels hold the GPU's "
+    "work and debug labels",
+    Action.SAMPLE_RENDERER_THREADS: "record once with native stacks of the renderer's threads to see what they do",
+    Action.OVERLAP_CAPTURE: "overlap capture with the next step instead of blocking on each frame (--capture async)",
+    Action.REDUCE_COPIES: "reduce copies and conversions between capture and encoder",
+    Action.STREAM_ENCODING: "encode while the loop runs (--encode streaming), or choose a faster preset",
+    Action.PROFILE_STEP: "profile the step; rendering is not the cost",
+    Action.PROFILE_POLICY: "profile the policy; rendering is not the cost",
+    Action.SAMPLE_STACKS: "record once with samples of stacks (--collect pyspy) to see what it waits for",
+    Action.READ_STACKS: "see what it waits for: the samples of stacks name the calls",
+    Action.RELEASE_GIL: "move that thread's work into a process, or into code that releases the lock",
+    Action.GIVE_CORES: "give the process more cores, or stop what competes with it",
+    Action.REMOVE_PACING: "look at what paces the loop: without the sleep it is faster by that much",
+    Action.CHECK_IO: "look at what the loop reads and writes, and at who is at the other end",
+    Action.CHECK_THREAD: "look at that thread (the table of threads names it)",
+    Action.CHECK_PROCESS: "look at that process (the table of threads names it)",
+    Action.READ_KERNELS: "see which kernels and copies take the time: the table gpu_ops names them",
+    Action.SAMPLE_THIS_THREAD: "record the thread with samples of stacks to see what it runs",
+}
+
+DOUBTS: Sentences = {
+    Doubt.NO_COMPLETED_RUN: "no run with a loop completed",
+    Doubt.PROFILE_ALONE: "a profile alone has no loop whose time could be attributed",
+    Doubt.STARVED: "the machine was so busy that the renderer's threads may have waited for a core, which CPU counters "
+    "take for a stall",
+    Doubt.NO_EVIDENCE: "no evidence says whose most of the time is",
+    Doubt.BUCKETS_OVERLAP: "the evidence can't tell {first} from {second}",
+    Doubt.PARTS_OVERLAP: "{bucket} has several parts, and the evidence can't tell which one leads: {first}, or "
+    "{second}",
+    Doubt.PART_MAY_NOT_LEAD: "{bucket} leads as a whole, but its largest part, {first}, need not exceed {second}",
+}
+"""``first`` and ``second`` are the claims with their bounds, ``bucket`` is that of the first."""
+
+ANSWERS: Sentences = {
+    Answer.EXPECTED: "expected for this capture path",
+    Answer.RENDERER_PROBLEM: "a renderer problem",
+    Answer.OUTSIDE_RENDERER: "neither: the time is outside the renderer",
+    Answer.MACHINE_SETUP: "neither: the set-up of this machine",
+    Answer.NOT_SLOW: "not slow: recording adds little",
+    Answer.UNDECIDED: "not decided",
+}
+
+REASONS: Sentences = {
+    Reason.DREW_ON_CPU: "the renderer drew on the CPU ({adapter}), which says nothing of its speed on a GPU",
+    Reason.GPU_WORKS: "the GPU itself works: this is not the latency of waiting",
+    Reason.RENDERER_THREADS_WORK: "the renderer's own threads work while the loop waits",
+    Reason.BLOCKS_ON_CAPTURE: "each frame blocks on capture() and sync(wait=True), which lasts three ticks of the "
+    "renderer's pipeline while nobody works; the same pictures, taken once they are done, cost 1.8 to 2.7 times less "
+    "(raw API)",
+    Reason.LOOP_THREAD_COPIES: "the loop thread itself copies and converts frames",
+    Reason.ENCODER: "the video encoder takes the time",
+    Reason.SIMULATION: "the simulation step takes the time",
+    Reason.POLICY: "the policy takes the time",
+    Reason.WAITS_FOR_CORE: "the loop waits for a core",
+    Reason.NO_EVIDENCE: "no evidence says what the loop waited for",
+    Reason.MEANING: "{meaning}",
+    Reason.ADDS_LITTLE: "recording adds {share:percent} to a frame (at most {at_most:percent})",
+    Reason.VERDICT_DOUBT: "{doubt}",
+    Reason.NO_PICTURE: "no completed run captured a picture",
+    Reason.SEVERAL_MAY_LEAD: "within their bounds any of {buckets} may lead, and they call for different answers; the "
+    "likeliest: {likeliest}",
+}
+"""``meaning`` and ``doubt`` are those of the triage and of the verdict, in words."""
+
+USES: Sentences = {Use.YES: "yes", Use.FLAGGED: "flagged", Use.REFUSED: "refused"}
+
+EVIDENCE_KINDS: Sentences = {
+    EvidenceKind.THREAD_CLOCK: "thread clock",
+    EvidenceKind.CPU_COUNTERS: "CPU counters",
+    EvidenceKind.SCHEDULING: "scheduling",
+    EvidenceKind.THREAD_SAMPLES: "thread samples",
+    EvidenceKind.WAITING_CALLS: "waiting calls",
+    EvidenceKind.GPU_WORK: "GPU work",
+    EvidenceKind.GPU_WAITS: "GPU waits",
+    EvidenceKind.STACK_SAMPLES: "stack samples",
+    EvidenceKind.TRANSFERRED: "transferred",
+    EvidenceKind.NONE: "none",
+}
+
+PROFILE_TIMES: Sentences = {
+    ProfileTimes.ORDERED: "not known: samples are in order, and each stands for one over the rate",
+    ProfileTimes.FROM_START: "from the profiler's start, which is not known; a stack lasts until the next one",
+    ProfileTimes.COUNTED: "not known: samples are only counted, at an assumed rate of 100 per second",
+    ProfileTimes.LINE_SHARES: "shares of the elapsed time by line; the Python/native split is a hint, not evidence",
+    ProfileTimes.UNALIGNED: "not known: nothing ties its clock to the run's",
+    ProfileTimes.ALIGNED: "on the run's clock by {aligned_by}, within {error_ns:ms} ms",
+    ProfileTimes.OWN_CLOCK: "the trace's own clock, from its first event",
+}
+
+CAUTIONS: Sentences = {
+    CautionCode.RECORDED: "{text}",
+    CautionCode.UNREADABLE: "{text}",
+    CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
+    CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
+    CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",
+    CautionCode.SOFTWARE_ADAPTER: "software adapter: the renderer drew with {adapter} on the CPU; its share says "
+    "nothing about a GPU",
+    CautionCode.BLANK_FRAMES: "{blank} of {frames} frames of the video are blank",
+    CautionCode.VIDEO_FRAMES_ALIKE: "all frames of the video look alike",
+    CautionCode.VIDEO_FRAMES_DIFFER: "the video holds {video} frames, but the loop made {loop}",
+    CautionCode.NO_VIDEO: "no video: {reason}",
+    CautionCode.UNEXPLAINED_TIME: "{share:percent} of loop and drain is unexplained",
+    CautionCode.CONTENTION: "other processes used {share:percent} of the cores: threads of the run may have waited for "
+    "them, which shows as run queue or as time in which nobody worked (renderer stall); record again on a quieter "
+    "machine",
+    CautionCode.CONTENTION_WITH_PROFILER: "other processes, the profiler among them, used {share:percent} of the "
+    "cores; the section on what profiling cost shows what that did to each phase",
+    CautionCode.PROFILER_ATTACHED: "a profiler was attached, which disturbs times: compare them only with those of "
+    "other runs like it",
+    CautionCode.NO_NVTX: "a profiler was attached but recorded none of motrace's NVTX ranges (log.txt says why)",
+    CautionCode.RUN_LEFT_OUT: "{run} is left out: {status} ({reason})",
+    CautionCode.SIZE_UNKNOWN: "{experiment} is left out: its number of environments and its picture size are not known",
+    CautionCode.NO_REPEATS: "{points} ran only once and have no interval of their own: use --repeat 2 or more",
+    CautionCode.ADAPTERS_DIFFER: "the runs drew on different adapters ({adapters}): their times don't belong in one "
+    "fit",
+    CautionCode.SOFTWARE_SWEEP: "a software adapter drew on the CPU: this growth says nothing about a GPU",
+    CautionCode.NO_FIT: "{mode}, {quantity}: {reason}",
+    CautionCode.LACK_OF_FIT: "{mode}, {quantity}: the terms don't describe the points (lack of fit, p = {p:digits}), "
+    "so the intervals rest on the points' scatter around the fit",
+    CautionCode.NOISY_FIT: "{mode}, {quantity}: runs scatter by {residual_sd:percent} around the fit: the machine is "
+    "noisy, or the terms don't describe it; use more --repeat and --frames on a quiet machine",
+    CautionCode.HELD_AT_ZERO: "{mode}, {quantity}: held at 0, since least squares would make a cost negative: {terms}",
+}
+
+SENTENCES: Mapping[type[Enum], Sentences] = {
+    Owner: OWNERS,
+    SetupCode: SETUP,
+    Meaning: MEANINGS,
+    Action: ACTIONS,
+    Doubt: DOUBTS,
+    Answer: ANSWERS,
+    Reason: REASONS,
+    Use: USES,
+    EvidenceKind: EVIDENCE_KINDS,
+    ProfileTimes: PROFILE_TIMES,
+    CautionCode: CAUTIONS,
+}
+"""By kind of code; those of the benchmark rows are in ``benchmark``."""
