@@ -17,8 +17,8 @@ EDGE = {"errors", "output", "redaction", "run_folder"}
 """Errors, and how files are written."""
 PURE_BASE = {"errors", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
 MAY_IMPORT = {
-    "errors": set(), "escape": set(), "output": set(), "redaction": {"output"}, "own_paths": set(), "vocabulary": set(),
-    "thread_roles": set(), "vulkan_adapter": {"errors"},
+    "errors": set(), "escape": set(), "output": set(), "redaction": {"output"}, "own_paths": {"output"},
+    "vocabulary": set(), "thread_roles": set(), "vulkan_adapter": {"errors"},
     "nvml": set(), "environment": {"__init__", "dataset", "nvml", "output"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
