@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
+from .output import JsonValue
+
+Document = TypeVar("Document", bound=JsonValue)
 _BEGINS, _ENDS = r"(?:(?<![\w.\-~])(?<!\w/)|(?<=-[A-Z]))", r"(?=$|[^\w.\-]|\.(?:\s|$))"
 _HOMES = re.compile(rf"{_BEGINS}(?:/(?:home|Users)/[^/\s\"':,;)]+|/root){_ENDS}")
 
 
-def shortened(data: Any, experiment: Path) -> Any:
+def shortened(data: Document, experiment: Path) -> Document:
     """JSON in whose texts paths of the experiment, and of people's homes, are no longer absolute.
 
     What shares no folder but the topmost with the experiment stays, as system libraries under /usr do.
     """
-    return _each_text(data, _shortener(experiment if experiment.is_dir() else experiment.parent))
+    return cast(Document, _each_text(data, _shortener(experiment if experiment.is_dir() else experiment.parent)))
 
 
-def _each_text(data: Any, change: Callable[[str], str]) -> Any:
+def _each_text(data: JsonValue, change: Callable[[str], str]) -> JsonValue:
     if isinstance(data, str):
         return change(data) if "/" in data else data
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         return {key: _each_text(value, change) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_each_text(one, change) for one in data]

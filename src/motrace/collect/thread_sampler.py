@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 from ..readers.thread_format import BLOCK, MAGIC, ROW
 from .prompt import wake_promptly
-from .watched import RUNNING, SeenStates, Watched, state_letter, words_of
+from .watched import RUNNING, SeenStates, WatchedThread, state_letter, words_of
 
 DEFAULT_HZ = 1000.0
 DEFAULT_BUDGET = 0.03
@@ -51,10 +51,10 @@ class Sampler:
         self._hz = self._full_hz = hz
         self._budget = budget
         self._quota = 64  # reads of others in a round
-        self._loop: Watched | None = None
-        self._others: list[Watched] = []
-        self._hot: list[Watched] = []
-        self._cold: list[Watched] = []
+        self._loop: WatchedThread | None = None
+        self._others: list[WatchedThread] = []
+        self._hot: list[WatchedThread] = []
+        self._cold: list[WatchedThread] = []
         self._turn = [0, 0]
         self._known: dict[int, set[int]] = {pid: set()}  # threads by process
         self._states = SeenStates()
@@ -115,7 +115,7 @@ class Sampler:
                     self._others.remove(thread)
             self._turn[which] = turn + reads
 
-    def _sample(self, thread: Watched) -> bool:
+    def _sample(self, thread: WatchedThread) -> bool:
         """Look at a thread; False if it has ended."""
         try:
             now = monotonic_ns()
@@ -139,13 +139,13 @@ class Sampler:
         thread.samples += 1
         return True
 
-    def _put(self, thread: Watched) -> None:
+    def _put(self, thread: WatchedThread) -> None:
         """Write down the stay that ends."""
         if thread.samples:
             self._rows += ROW.pack(thread.first_ns, thread.last_ns, thread.index, thread.samples, thread.state)
             thread.samples = 0
 
-    def _ended(self, thread: Watched) -> None:
+    def _ended(self, thread: WatchedThread) -> None:
         self._put(thread)
         thread.close()
         self._known.get(thread.pid, set()).discard(thread.tid)
@@ -186,7 +186,7 @@ class Sampler:
 
     def _watch(self, pid: int, tid: int) -> None:
         try:
-            thread = Watched(self._indices, pid, tid)
+            thread = WatchedThread(self._indices, pid, tid)
         except OSError:  # it ended meanwhile; or too many files are open: it is not watched
             return
         name = thread.read("comm").rstrip(b"\n").decode(errors="replace")

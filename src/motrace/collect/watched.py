@@ -10,7 +10,7 @@ RUNNING = b"running\n"
 MAX_STATES = 60_000  # a program that opens ever new files: beyond this they are not told apart
 
 
-class Watched:
+class WatchedThread:
     """One thread: its files, and the state that it is in since ``first_ns``."""
 
     __slots__ = (
@@ -84,7 +84,7 @@ class SeenStates:
         new, self._new = self._new, []
         return new
 
-    def of(self, thread: Watched, raw: bytes) -> int:
+    def of(self, thread: WatchedThread, raw: bytes) -> int:
         """The number of a state: (letter, wchan, system call, file that the call is about)."""
         if raw == RUNNING:
             return self._number(("R", "", "", ""))

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from ..errors import DEBUG_VARIABLE, MotraceError, UsageError, close_to, command, not_installed, reason
 from .complain import complain
@@ -25,12 +24,14 @@ class Parser(argparse.ArgumentParser):
     on_stray_word = ""
     """What to do where a word is no option."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, prog: str, description: str) -> None:
         """As ArgumentParser, with --debug."""
-        super().__init__(*args, **kwargs)
+        super().__init__(prog=prog, description=description)
         self.add_argument("--debug", action="store_true", help="show the traceback of each error on stderr")
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """As ArgumentParser's. Raises UsageError for every word that has no meaning here."""
         words, rest = self._taken_apart(list(sys.argv[1:] if args is None else args))
         defaults = {action: action.default for action in self._actions}

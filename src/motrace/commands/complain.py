@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from ..errors import MotraceError
 from ..escape import visible
 
 
-def complain(who: str, text: object) -> None:
+def complain(who: str, text: str | MotraceError) -> None:
     """One line on stderr: which command, and what is wrong."""
     print(visible(f"{who}: {text}"), file=sys.stderr)

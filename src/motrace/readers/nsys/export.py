@@ -15,7 +15,7 @@ from ...errors import MotraceError
 from ...escape import encodable
 from .columnar import TABLE_NAME, ArrowSource, ParquetSource, opened
 from .convert import convert, nvtx_table
-from .source import READ_ERRORS, Source
+from .source import READ_ERRORS, ExportSource
 from .sqlite import SqliteSource
 from .trace import NsysTrace, describe, one_line
 
@@ -83,7 +83,7 @@ def open_trace(path: Path, scratch: Path, export: Exporter | None = None) -> Nsy
     return trace
 
 
-def _source(path: Path) -> Source:
+def _source(path: Path) -> ExportSource:
     if not path.exists():
         raise MotraceError(f"{path.name}: there is no such file")
     if path.is_dir():

@@ -68,7 +68,7 @@ class Batch:
         return self.ints[name]
 
 
-class Source(Protocol):
+class ExportSource(Protocol):
     """Tables of an export, streamed."""
 
     tables: dict[str, tuple[str, ...]]
@@ -135,7 +135,7 @@ def _column(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def first_rows(source: Source, query: Query, limit: int = CHUNK_ROWS) -> list[Batch]:
+def first_rows(source: ExportSource, query: Query, limit: int = CHUNK_ROWS) -> list[Batch]:
     """The first rows of a small table, or all; none where the table is not there."""
     batches: list[Batch] = []
     if query.table in source.tables:
@@ -147,7 +147,7 @@ def first_rows(source: Source, query: Query, limit: int = CHUNK_ROWS) -> list[Ba
     return batches
 
 
-def rows_of(source: Source, query: Query, limit: int = CHUNK_ROWS) -> Iterator[tuple[Numbers, Texts]]:
+def rows_of(source: ExportSource, query: Query, limit: int = CHUNK_ROWS) -> Iterator[tuple[Numbers, Texts]]:
     """The same row by row: the integers and the texts, in the query's order; null is None."""
     for batch in first_rows(source, query, limit):
         ints = [[None if v == NULL else v for v in batch[name].tolist()] for name in query.ints]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .source import NULL, Ints, Query, Source
+from .source import NULL, ExportSource, Ints, Query
 
 WORD = pa.dictionary(pa.int32(), pa.string())
 
@@ -51,7 +51,7 @@ def coded(values: Ints) -> tuple[Ints, Ints]:
 class Strings:
     """StringIds, held in memory once: as many as there are different names."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ExportSource) -> None:
         """Read them. Raises what reading a damaged file raises."""
         ids: list[Ints] = []
         values: list[pa.Array] = []

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from .enums import LAUNCHER, NSYS_THREAD, SEVERITIES
-from .source import NULL, READ_ERRORS, Ints, Query, Source, first_rows, rows_of
+from .source import NULL, READ_ERRORS, ExportSource, Ints, Query, first_rows, rows_of
 from .strings import Strings
 
 _Number = TypeVar("_Number", int, Ints)
@@ -43,7 +43,7 @@ class NsysTrace:
 
     path: Path
     name: str
-    source: Source
+    source: ExportSource
     scratch: Path
     product_version: str = ""
     schema_version: str = ""
