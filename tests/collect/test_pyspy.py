@@ -17,6 +17,7 @@ import pytest
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
+from motrace.dataset.ranges import Ranges
 from motrace.readers.pyspy import align, samples
 from motrace.readers.pyspy.lock_log import read_log
 from motrace.readers.recording import read_recording
@@ -60,12 +61,12 @@ def counts_of(folder: Path) -> tuple[samples.PySpySamples, dict[str, dict[str, i
     ((tid, own),) = spans.items()
     seen = samples.read_run(folder, spans)
     assert seen is not None
-    samples = seen.samples.to_pandas()
-    samples = samples[samples["tid"] == tid]
-    names = [*dict.fromkeys(own.name), "outside"]
+    taken = seen.samples.to_pandas()
+    taken = taken[taken["tid"] == tid]
+    names = [*dict.fromkeys(own.name.tolist()), "outside"]
     classes = {row["stack_id"]: what(row["frames"]) for row in seen.stacks.to_pylist()}
-    kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
-    return seen, shares.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
+    kinds = [names[label] for label in own.labels(taken["t_ns"].to_numpy())]
+    return seen, shares.count_by_kind(kinds, [classes[number] for number in taken["stack_id"]])
 
 
 def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
@@ -127,17 +128,17 @@ def test_times_off_by_one_sample_are_refused(known: Path) -> None:
     seen, _ = counts_of(known)
     spans = spans_of(known)
     ((tid, own),) = spans.items()
-    samples = seen.samples.to_pandas()
-    samples = samples[samples["tid"] == tid]
+    taken = seen.samples.to_pandas()
+    taken = taken[taken["tid"] == tid]
     stacks = [tuple(frames) for frames in seen.stacks.to_pydict()["frames"]]
-    stack, t_ns = samples["stack_id"].to_numpy(), samples["t_ns"].to_numpy()
+    stack, t_ns = taken["stack_id"].to_numpy(), taken["t_ns"].to_numpy()
     labels = own.labels(t_ns)
     told, right = align.agreement(stacks, stack, labels)
     assert right / told > 0.97
     for off in (1, 2):
         same = (labels[off:] == labels[:-off])[labels[:-off] >= 0].mean()
         assert align.agreement(stacks, stack[off:], labels[:-off])[1] < (same + 0.3 * (1 - same)) * right
-    lost = {tid: samples.Spans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
+    lost = {tid: Ranges(own.name, own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000)}
     unknown = samples.read_run(known, lost)
     assert unknown is not None and not unknown.timed
     assert any("not used" in text for text in unknown.warnings)
@@ -168,13 +169,13 @@ def test_a_light_look_stops_nothing_and_has_times(tmp_path: Path) -> None:
     seen = samples.read_run(folder, spans_of(folder))
     assert seen is not None and seen.clock["method"] == samples.BY_START and not seen.native
     ((tid, own),) = spans_of(folder).items()
-    samples = seen.samples.to_pandas()
-    samples = samples[(samples["tid"] == tid) & (samples["t_ns"] > own.start_ns.min())]
+    taken = seen.samples.to_pandas()
+    taken = taken[(taken["tid"] == tid) & (taken["t_ns"] > own.start_ns.min())]
     stacks = {row["stack_id"]: " ".join(row["frames"]) for row in seen.stacks.to_pylist()}
-    names = list(dict.fromkeys(own.name))
+    names = list(dict.fromkeys(own.name.tolist()))
     burning = [
         names[label]
-        for label, number in zip(own.labels(samples["t_ns"].to_numpy()), samples["stack_id"])
+        for label, number in zip(own.labels(taken["t_ns"].to_numpy()), taken["stack_id"])
         if "burn (" in stacks[number] and label >= 0
     ]
     assert len(burning) > 30

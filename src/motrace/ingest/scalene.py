@@ -8,10 +8,10 @@ from pathlib import Path
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, write_table
+from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
 
-class ScaleneSource(PlainSource):
+class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"

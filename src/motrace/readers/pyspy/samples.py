@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.ranges import Ranges
 from ...dataset.tables import SCHEMAS
 from ...errors import MotraceError
-from .align import FEW, Spans, find_shift
+from .align import FEW, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
@@ -51,7 +52,7 @@ class PySpySamples:
         return bool(self.clock["method"] != BY_FRAMES)
 
 
-def read_run(run_dir: Path, spans: Mapping[int, Spans]) -> PySpySamples | None:
+def read_run(run_dir: Path, spans: Mapping[int, Ranges]) -> PySpySamples | None:
     """What our own py-spy wrote into a run folder; None if it was not there. Raises MotraceError.
 
     ``spans``: by thread id, closed spans on CLOCK_MONOTONIC; those of the loop thread suffice.
@@ -112,7 +113,7 @@ def _to_monotonic(facts: dict[str, Any], utc_ns: Array) -> Array:
     return converted
 
 
-def _by_locks(profile: Profile, groups: Groups, facts: dict[str, Any], spans: Mapping[int, Spans]) -> PySpySamples:
+def _by_locks(profile: Profile, groups: Groups, facts: dict[str, Any], spans: Mapping[int, Ranges]) -> PySpySamples:
     """Times from the lock log, if the stacks agree with the spans; else stacks alone."""
     pid, rate = int(facts.get("pid") or 0), float(facts.get("rate") or 100.0)
     warnings: list[str] = []
