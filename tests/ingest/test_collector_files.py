@@ -42,7 +42,8 @@ def test_samples_split_running_time_of_the_quiet_run(watched: analysis.Analysis)
     assert pool["composed"]["lent_by"] == [run["run_id"]]
     rows = pd.DataFrame(pool["composed"]["causes"])
     assert rows["ns"].sum() == sum(row["ns"] for row in pool["causes"])
-    refused = {row["phase"] for row in watched.report["observers"] if row["use"] == "refused"}
+    of_pyspy = [row for row in watched.report["observers"] if row["observer"] == "pyspy"]
+    refused = {row["phase"] for row in of_pyspy if row["use"] == "refused"}
     for phase, cause in (("python", "interpreter"), ("hash", "native")):
         mine = rows[(rows["phase"] == phase) & (rows["state"] == "running")].groupby("cause")["ns"].sum()
         assert mine.idxmax() == ("native_or_python" if phase in refused else cause)
