@@ -196,7 +196,8 @@ def clock_error(result: Result, config: Config) -> tuple[int, int]:
     assert result.analysis.trace is not None
     (fit,) = result.analysis.trace.clocks.values()
     times = np.linspace(START_NS, result.simulated.end_ns, 1000).astype(np.int64)
-    return int(np.abs(fit.to_run(trace_clock(config)(times)) - times).max()), fit.error_ns
+    found = fit.to_run(trace_clock(config)(times)) + result.analysis.recording.origin_ns
+    return int(np.abs(found - times).max()), fit.error_ns
 
 
 def test_the_clock_is_as_good_as_it_is_said_to_be(folder: Path) -> None:

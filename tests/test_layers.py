@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
     "dataset": {"output", "errors", "escape", "vocabulary"},
-    "timeline": {"errors", "vocabulary"},
+    "timeline": {"errors", "vocabulary", "dataset"},
     "statistics": {"errors"},
     "readers": {*EDGE, "vocabulary", "record", "dataset"},
     "attribution": {*PURE_BASE, "record", "readers", "timeline"},

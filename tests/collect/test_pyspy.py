@@ -17,6 +17,7 @@ import pytest
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
+from motrace.dataset.ranges import Ranges
 from motrace.readers.pyspy import align, samples
 from motrace.readers.pyspy.lock_log import read_log
 from motrace.readers.recording import read_recording
@@ -62,7 +63,7 @@ def counts_of(folder: Path) -> tuple[samples.PySpySamples, dict[str, dict[str, i
     assert seen is not None
     taken = seen.samples.to_pandas()
     taken = taken[taken["tid"] == tid]
-    names = [*dict.fromkeys(own.name), "outside"]
+    names = [*dict.fromkeys(own.name.tolist()), "outside"]
     classes = {row["stack_id"]: what(row["frames"]) for row in seen.stacks.to_pylist()}
     kinds = [names[label] for label in own.labels(taken["t_ns"].to_numpy())]
     return seen, shares.count_by_kind(kinds, [classes[number] for number in taken["stack_id"]])
@@ -137,7 +138,7 @@ def test_times_off_by_one_sample_are_refused(known: Path) -> None:
     for off in (1, 2):
         same = (labels[off:] == labels[:-off])[labels[:-off] >= 0].mean()
         assert align.agreement(stacks, stack[off:], labels[:-off])[1] < (same + 0.3 * (1 - same)) * right
-    lost = {tid: align.NamedSpans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
+    lost = {tid: Ranges(own.name, own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000)}
     unknown = samples.read_collected(known, lost)
     assert unknown is not None and not unknown.timed
     assert any("not used" in text for text in unknown.warnings)
@@ -171,7 +172,7 @@ def test_a_light_look_stops_nothing_and_has_times(tmp_path: Path) -> None:
     taken = seen.samples.to_pandas()
     taken = taken[(taken["tid"] == tid) & (taken["t_ns"] > own.start_ns.min())]
     stacks = {row["stack_id"]: " ".join(row["frames"]) for row in seen.stacks.to_pylist()}
-    names = list(dict.fromkeys(own.name))
+    names = list(dict.fromkeys(own.name.tolist()))
     burning = [
         names[label]
         for label, number in zip(own.labels(taken["t_ns"].to_numpy()), taken["stack_id"])

@@ -15,8 +15,8 @@ import pytest
 import motrace
 from motrace.collect.pyspy import _clock_pair
 from motrace.collect.torchprof import FILE, TorchCollector
+from motrace.dataset.ranges import Ranges
 from motrace.errors import MotraceError
-from motrace.readers.pyspy.align import NamedSpans
 from motrace.readers.torch.kineto import BY_MARKS, BY_SPANS, BY_UTC, read_torch
 from motrace.record.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
 from tests.collect.observed import spans_of
@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NamedSpans]:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ranges]:
     """A loop of ours with the hook; its trace, and the spans, which bear the same names as its ranges."""
     folder = tmp_path_factory.mktemp("torch")
     run_dir = motrace.start(folder / "run", cpu_clocks=False)
@@ -43,11 +43,11 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NamedSpans]:
     return folder / FILE, spans
 
 
-def starts(spans: NamedSpans, name: str) -> np.ndarray[Any, Any]:
+def starts(spans: Ranges, name: str) -> np.ndarray[Any, Any]:
     return np.sort(spans.start_ns[np.array(spans.name) == name])
 
 
-def apart_ns(trace: Any, spans: NamedSpans) -> np.ndarray[Any, Any]:
+def apart_ns(trace: Any, spans: Ranges) -> np.ndarray[Any, Any]:
     """How far ranges begin after the spans around them."""
     found = []
     for row in trace.tables["nvtx"].to_pylist():
@@ -56,7 +56,7 @@ def apart_ns(trace: Any, spans: NamedSpans) -> np.ndarray[Any, Any]:
     return np.array(found)
 
 
-def test_marks_put_ranges_upon_their_spans(traced: tuple[Path, NamedSpans]) -> None:
+def test_marks_put_ranges_upon_their_spans(traced: tuple[Path, Ranges]) -> None:
     path, spans = traced
     trace = read_torch(path)
     assert trace.clock is not None and trace.clock.method == BY_MARKS
@@ -74,7 +74,7 @@ def without_marks(path: Path, folder: Path) -> Path:
 
 
 def test_a_trace_made_by_others_is_aligned_by_the_names_of_its_ranges(
-    traced: tuple[Path, NamedSpans], tmp_path: Path
+    traced: tuple[Path, Ranges], tmp_path: Path
 ) -> None:
     path, spans = traced
     marked = read_torch(path)
@@ -84,7 +84,7 @@ def test_a_trace_made_by_others_is_aligned_by_the_names_of_its_ranges(
     assert abs(trace.clock.offset_ns - marked.clock.offset_ns) < allowed
 
 
-def test_without_names_its_clock_is_utc(traced: tuple[Path, NamedSpans], tmp_path: Path) -> None:
+def test_without_names_its_clock_is_utc(traced: tuple[Path, Ranges], tmp_path: Path) -> None:
     path, spans = traced
     theirs = without_marks(path, tmp_path)
     monotonic_ns, utc_ns = _clock_pair()

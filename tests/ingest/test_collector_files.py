@@ -46,7 +46,8 @@ def test_samples_split_running_time_of_the_quiet_run(watched: analysis.Analysis)
         assert found[cause].total > 50 and found[cause].share > 0.8
     assert pool.composed.runs == (run.run_id,)
     assert sum(one.time.ns for one in pool.composed.causes) == sum(one.time.ns for one in pool.causes)
-    refused = {row.phase for row in watched.report.profiler_overhead if row.use is Use.REFUSED}
+    of_pyspy = [row for row in watched.report.profiler_overhead if row.key.profilers == ("pyspy",)]
+    refused = {row.phase for row in of_pyspy if row.use is Use.REFUSED}
     for phase, cause in (("python", "interpreter"), ("hash", "native")):
         mine = [one for one in pool.composed.causes if (one.phase, one.state) == (phase, "running")]
         assert max(mine, key=lambda one: one.time.ns).cause == ("native_or_python" if phase in refused else cause)

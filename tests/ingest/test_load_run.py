@@ -19,6 +19,7 @@ from motrace.collect.nsys import find_nsys
 from motrace.commands import analyze
 from motrace.errors import MotraceError
 from motrace.ingest.discover import find
+from motrace.ingest.registry import NSYS, source_of
 from tests.collect.nsys_help import installed
 from tests.conftest import PROGRAMS, ROOT, SHARED
 from tests.readers.exports import everything
@@ -244,3 +245,12 @@ def test_scrub_is_a_command(tmp_path: Path, run_program: Callable[..., subproces
         assert db.execute("SELECT count(*) FROM NVTX_EVENTS").fetchone()[0] == 24
         told = "SELECT count(*) FROM TARGET_INFO_SYSTEM_ENV WHERE name LIKE '%nvironment%' AND length(value) > 0"
         assert db.execute(told).fetchone()[0] == 0
+
+
+@pytest.mark.parametrize("form", ["sqlite", "arrow"])
+def test_an_export_is_recognised_by_what_is_in_it(tmp_path: Path, form: str) -> None:
+    """Whatever it is called."""
+    everything().write(tmp_path / "made", form).rename(tmp_path / "any.name")
+    assert source_of(tmp_path / "any.name") == NSYS
+    (run,) = analysis.load(tmp_path / "any.name").report["runs"]
+    assert run["residual_ns"] == 0 and run["trace"]["events"]["api_calls"]

@@ -244,6 +244,17 @@ def test_other_files_are_nobody_s(tmp_path: Path, content: bytes) -> None:
     assert source_of(tmp_path / "x") is None
 
 
+@pytest.mark.parametrize("name", ["kineto.trace", "profile.1", "scalene/notes/mine"])
+def test_a_tool_may_be_named_at_the_end_of_a_file(made: Path, tmp_path: Path, name: str) -> None:
+    """Written anew by another program, what names the tool comes last."""
+    data = json.loads((made / name).read_text())
+    big = {"mine": "x" * (1 << 17)}
+    first = [key for key in ("traceEvents", "$schema", "alloc_samples") if key in data]
+    rest = {key: value for key, value in data.items() if key not in first}
+    (tmp_path / "x").write_text(json.dumps({**{key: data[key] for key in first}, **big, **rest}))
+    assert source_of(tmp_path / "x") == source_of(made / name) is not None
+
+
 def test_what_our_own_collectors_wrote_is_not_the_user_s(tmp_path: Path, made: Path) -> None:
     shutil.copytree(made / "speedscope", tmp_path / "run")
     shutil.copy(made / "profile.1", tmp_path / "run/py-spy.speedscope.json")

@@ -119,6 +119,7 @@ class ProgramEnvironment:
     packages: dict[str, str | None] = field(default_factory=dict)
     commits: dict[str, str | None] = field(default_factory=dict)
     motrixsim_build: MotrixBuild | None = None
+    layout: str | None = None
     command: list[str] = field(default_factory=list)
     overrides: list[str] = field(default_factory=list)
 

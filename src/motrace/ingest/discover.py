@@ -11,7 +11,7 @@ from .. import run_folder
 from ..errors import MotraceError, command, left_out
 from ..escape import encodable
 from ..readers.nsys.export import Exporter, NsysTrace
-from .join import owners, run_identity
+from .join import RunIdentity, owners, run_identity
 from .nsys import PREFERRED, opened
 from .registry import NSYS, PROFILERS, SOURCES, source_of
 from .source import Head, Identity, ProfilerFile, Source
@@ -19,15 +19,20 @@ from .source import Head, Identity, ProfilerFile, Source
 
 @dataclass
 class RunSources:
-    """A run's folder, and the files of profilers that belong to it; ``is_trace`` if only such a file saw it.
+    """A run's folder, and the files of profilers that belong to it; ``who`` is None if only such a file saw it.
 
     ``run_id`` is what it is called where another run of its experiment has the same id.
     """
 
     path: Path
     files: list[ProfilerFile] = field(default_factory=list)
-    is_trace: bool = False
+    who: RunIdentity | None = None
     run_id: str | None = None
+
+    @property
+    def is_trace(self) -> bool:
+        """Whether it is no folder of a run."""
+        return self.who is None
 
 
 @dataclass
@@ -60,7 +65,7 @@ def find(
             continue
         files |= {file.path: file for file in theirs}
         for home, known in homes(path, list(here)).items():
-            new = {run_dir: RunSources(run_dir, here[run_dir]) for run_dir in known if run_dir not in runs}
+            new = {path: RunSources(path, here[path], run_identity(path)) for path in known if path not in runs}
             runs |= new
             found.setdefault(home, Sources()).runs += new.values()
     for number, forms in enumerate(_by_recording(list(files.values()))):
@@ -131,7 +136,7 @@ def homes(root: Path, run_dirs: list[Path]) -> dict[Path, list[Path]]:
 
 def _tell_apart(known: list[RunSources]) -> None:
     """Runs of one id (what ``motrace.start`` gives where it is not named) are called by their folders."""
-    ids = [run_identity(run.path).run_id for run in known]
+    ids = [run.who.run_id if run.who is not None else run.path.name for run in known]
     for run, run_id in zip(known, ids):
         if not run.is_trace and ids.count(run_id) > 1:
             alike = [other for other in known if other.path.name == run.path.name]
@@ -212,14 +217,14 @@ def _place(forms: list[ProfilerFile], found: dict[Path, Sources], scratch: Path,
         found.setdefault(_around(forms[0].path, found) or path, Sources()).warnings.extend(problems)
     if file is None:
         return
-    runs = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
+    runs = {home: {run.path: run.who for run in sources.runs if run.who} for home, sources in found.items()}
     watched, why = owners(path, says, runs)
     for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
         run.files.append(replace(file, joined_by=why))
     if not watched:
         alone = found.setdefault(path, Sources())
         alone.warnings += [f"{path.name}: not joined to the run in whose folder it lies: {why}"] if why else []
-        alone.runs.append(RunSources(path, [file], is_trace=True))
+        alone.runs.append(RunSources(path, [file]))
 
 
 def _around(file: Path, found: dict[Path, Sources]) -> Path | None:

@@ -58,13 +58,13 @@ def run_identity(path: Path) -> RunIdentity:
     return RunIdentity(encodable(manifest.run_id or path.name), pids, tids, born, last)
 
 
-def owners(file: Path, says: Identity, by_home: dict[Path, list[Path]]) -> tuple[list[Path], str]:
+def owners(file: Path, says: Identity, by_home: dict[Path, dict[Path, RunIdentity]]) -> tuple[list[Path], str]:
     """The runs that a file watched, and why; else none, and what spoke against the run in whose folder it lies.
 
     Several where it names processes of several (``py-spy record --subprocesses`` around ``run_record``).
     ``by_home`` are the run folders of each experiment.
     """
-    identities = {run: run_identity(run) for known in by_home.values() for run in known}
+    identities = {run: who for known in by_home.values() for run, who in known.items()}
     above = [run for run in identities if run.resolve() in file.resolve().parents]
     around = max(above, key=lambda run: len(run.resolve().parts), default=None)
     named = [run for run, who in identities.items() if _names(says, who) and _same_time(says, who, run == around)]
@@ -76,11 +76,11 @@ def owners(file: Path, says: Identity, by_home: dict[Path, list[Path]]) -> tuple
         against = _against(says, identities[around])
         return ([around], "the folder it lies in") if against is None else ([], f"it is {against} {around.name}")
     near = [known for home, known in by_home.items() if known and home.resolve() in file.resolve().parents]
-    if says.pids or says.tids or len(near) != 1 or len(near[0]) != 1:
-        return [], ""
-    if not _same_time(says, identities[near[0][0]], False):
-        return [], ""
-    return [near[0][0]], "the experiment it lies in has one run, of that time"
+    if not says.pids and not says.tids and len(near) == 1 and len(near[0]) == 1:
+        ((run, who),) = near[0].items()
+        if _same_time(says, who, False):
+            return [run], "the experiment it lies in has one run, of that time"
+    return [], ""
 
 
 def _names(says: Identity, who: RunIdentity) -> bool:

@@ -47,7 +47,8 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
 
 def _order(file: ProfilerFile) -> tuple[bool, bool, int]:
     """Traces first, for their names and clocks come first; then what our collectors wrote, then the user's own."""
-    return file.source is not NSYS, not file.collected, SOURCES.index(file.source) if file.collected else 0
+    order = [source.name for source in SOURCES]
+    return file.source.name != NSYS.name, not file.collected, order.index(file.source.name) if file.collected else 0
 
 
 def _joined(run: RunRecording | None, parts: list[Part], files: list[str]) -> Trace:

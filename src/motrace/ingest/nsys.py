@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..dataset.ranges import Ranges
 from ..errors import MotraceError
 from ..readers.nsys.export import Exporter, NsysTrace, convert, is_nsys_file, nvtx_table, open_trace
 from ..readers.nsys.extent import extent
 from ..readers.recording import RunRecording
-from ..timeline.clocks import ClockFit, Ranges, align
+from ..timeline.clocks import ClockFit, align
 from ..vocabulary import NVTX_DOMAIN, RUN_MARK, SYNC_MARK
 from .profiler_only import Watched, recording_of
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_ranges
+from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges
 
 STREAM = ".qdstrm"
 """What nsys leaves behind where it did not find its importer."""
@@ -26,7 +27,7 @@ PREFERRED = ("", ".sqlite", ".arrow", ".nsys-rep", STREAM)
 UTC_ONLY_WARNING = "aligned by UTC alone: its times may be off by a millisecond"
 
 
-class NsysSource(PlainSource):
+class NsysSource(Source):
     """Nsight Systems. ``collected`` is empty: marks in them say of which run its files are."""
 
     name = "nsys"

@@ -23,7 +23,7 @@ from ..readers.pyspy.samples import BY_FRAMES, PROFILES, SOURCE, read_collected
 from ..readers.recording import RunRecording
 from ..sampling.user_profiles import Samples, stack_profile
 from ..timeline.clocks import ClockFit
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, write_table
+from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_table
 
 Array = np.ndarray[Any, Any]
 PERIOD_NS = 10_000_000
@@ -38,7 +38,7 @@ _CHROMETRACE = re.compile(r'^\s*\[\s*\{[^{}]*(\{[^{}]*\})?[^{}]*"cat"\s*:\s*"py-
 _SVG = ("<?xml", "<!DOCTYPE svg", "<svg")
 
 
-class PySpySource(PlainSource):
+class PySpySource(Source):
     """py-spy."""
 
     name = "py-spy"
@@ -87,7 +87,7 @@ def _is_raw(text: str, whole: bool) -> bool:
 
 def _timed(run: RunRecording, folder: Path) -> Part | None:
     """Samples that our collector took; those of the loop thread are kept at hand where their times are known."""
-    found = read_collected(run.path, {run.loop.tid: loop_spans(run)})
+    found = read_collected(run.path, {run.loop.tid: loop_ranges(run, frames=False)})
     if found is None:
         return None
     run.warnings += found.warnings

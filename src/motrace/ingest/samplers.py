@@ -10,15 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
 from ..attribution.interval_evidence import StatesFrom
-from ..errors import MotraceError
 from ..readers import gpu, thread_samples
 from ..readers.recording import RunRecording
 from ..readers.thread_format import MAGIC
 from ..timeline.clocks import ClockFit
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, moved, write_table
+from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 
-class _Sampler(PlainSource):
+class _Sampler(Source):
     """A file whose schema is ``schema``."""
 
     schema: ClassVar[pa.Schema]
@@ -32,10 +31,6 @@ class _Sampler(PlainSource):
                 return bool(ipc.open_stream(file).schema.equals(self.schema))
         except (OSError, pa.ArrowException):
             return False
-
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
-        """Nothing without its run."""
-        raise MotraceError(f"{file.name}: {self.name} of no run here; give the folder of their run too")
 
 
 class ThreadStates(_Sampler):

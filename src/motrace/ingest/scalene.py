@@ -10,10 +10,10 @@ from ..dataset.profiles import LineProfile, ProfileTimes
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, write_table
+from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
 
-class ScaleneSource(PlainSource):
+class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"

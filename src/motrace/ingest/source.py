@@ -6,8 +6,10 @@ is such a class and an entry in ``registry.SOURCES``.
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +23,12 @@ from ..attribution.interval_evidence import StatesFrom
 from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
+from ..dataset.ranges import Ranges
+from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
-from ..readers.pyspy.align import NamedSpans
 from ..readers.recording import RunRecording
-from ..timeline.clocks import ClockFit, Ranges
+from ..timeline.clocks import ClockFit
 
 HEAD_BYTES = 1 << 16
 """So much is looked at of a file whose first bytes do not rule it out."""
@@ -76,8 +79,11 @@ class Head:
 
     @cached_property
     def everything(self) -> str:
-        """The text of the whole file: for formats that name their maker at the end."""
-        return self.path.read_text(errors="replace")
+        """The text of the whole file, unzipped (empty if cut off): for formats that name their maker at the end."""
+        with suppress(OSError, EOFError, zlib.error):
+            data = self.path.read_bytes()
+            return (gzip.decompress(data) if self.is_zipped else data).decode(errors="replace")
+        return ""
 
 
 @dataclass(frozen=True)
@@ -119,24 +125,24 @@ class Part:
 
 
 class Source(Protocol):
-    """A file format."""
+    """A file format. ``collected`` are the names under which a collector of ours writes it into a run's folder.
 
-    @property
-    def name(self) -> str:
-        """What its tool is called."""
+    Without more it is read as it is, and says nothing of its process but when it was written.
+    """
 
-    @property
-    def collected(self) -> tuple[str, ...]:
-        """The names under which a collector of ours writes it into a run's folder."""
+    name: ClassVar[str]
+    collected: ClassVar[tuple[str, ...]] = ()
 
     def recognise(self, head: Head) -> bool:
         """Whether a file, or a folder of files, is of this format; never raises."""
 
     def prepare(self, file: ProfilerFile, scratch: Path, export: Exporter | None) -> ProfilerFile:
         """The file as it is read: exported, where it has to be. Raises MotraceError."""
+        return file
 
     def identity(self, file: ProfilerFile) -> Identity:
         """What it says of the process that it watched. Raises MotraceError where it can't be read."""
+        return Identity(written_ns=file.path.stat().st_mtime_ns)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Its tables, as a file of a run, which gets its warnings; None if it holds nothing. Raises MotraceError.
@@ -146,22 +152,7 @@ class Source(Protocol):
 
     def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
-
-
-@dataclass(frozen=True)
-class PlainSource:
-    """What most formats have in common: a file is read as it is, and says nothing of its process."""
-
-    name: ClassVar[str]
-    collected: ClassVar[tuple[str, ...]] = ()
-
-    def prepare(self, file: ProfilerFile, scratch: Path, export: Exporter | None) -> ProfilerFile:
-        """The file itself."""
-        return file
-
-    def identity(self, file: ProfilerFile) -> Identity:
-        """When it was written."""
-        return Identity(written_ns=file.path.stat().st_mtime_ns)
+        raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of their run too")
 
 
 @dataclass(frozen=True)
@@ -223,13 +214,7 @@ def write_events(events: Mapping[str, pa.Table], run_id: str, by_ns: int, folder
     return (min(edges), max(edges)) if edges else None
 
 
-def loop_ranges(run: RunRecording) -> Ranges:
-    """NamedSpans and frames of the loop thread that had ended, on CLOCK_MONOTONIC."""
-    done = run.loop.rows(run.loop.closed)
+def loop_ranges(run: RunRecording, frames: bool = True) -> Ranges:
+    """Spans of the loop thread that had ended, ``frames`` among them or not, on CLOCK_MONOTONIC."""
+    done = run.loop.rows(run.loop.closed & (frames | ~run.loop.is_frame))
     return Ranges(done.name.astype(str), done.start_ns + run.origin_ns, done.end_ns + run.origin_ns)
-
-
-def loop_spans(run: RunRecording) -> NamedSpans:
-    """NamedSpans of the loop thread that had ended, frames left out, on CLOCK_MONOTONIC."""
-    done = run.loop.rows(run.loop.closed & ~run.loop.is_frame)
-    return NamedSpans(done.start_ns + run.origin_ns, done.end_ns + run.origin_ns, done.name.tolist())

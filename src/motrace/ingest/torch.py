@@ -17,21 +17,23 @@ from ..readers.torch.kineto import BY_MARKS, SOURCE, TorchTrace, read_torch
 from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
 from .profiler_only import Watched, recording_of
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, loop_spans, moved, write_events
+from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_events
 
 _KINETO = re.compile(r'"(schemaVersion|deviceProperties|baseTimeNanoseconds|distributedInfo)"\s*:')
 
 
-class TorchSource(PlainSource):
+class TorchSource(Source):
     """torch.profiler."""
 
     name = "torch.profiler"
     collected = ("torch.json",)
 
     def recognise(self, head: Head) -> bool:
-        """A JSON object, zipped or not, with Kineto's fields."""
+        """A JSON object, zipped or not, with Kineto's fields before or after the events."""
         text = head.text
-        return text.startswith("{") and '"traceEvents"' in text and _KINETO.search(text) is not None
+        if not text.startswith("{") or '"traceEvents"' not in text:
+            return False
+        return bool(_KINETO.search(text) or _KINETO.search(head.everything))
 
     def identity(self, file: ProfilerFile) -> Identity:
         """Processes, and from when to when there are events."""
@@ -41,7 +43,7 @@ class TorchSource(PlainSource):
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Events where its clock can be tied to the run's, and of the user's a profile."""
         utc = run.utc_ns - run.origin_ns if run.utc_ns is not None else None
-        found = read_torch(file.path, loop_spans(run), utc)
+        found = read_torch(file.path, loop_ranges(run, frames=False), utc)
         clock = found.clock
         profile = None if file.collected else _profile(file, run, found, ProfileTimes.UNALIGNED)
         if clock is None:

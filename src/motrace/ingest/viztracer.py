@@ -20,7 +20,7 @@ from ..readers.recording import RunRecording
 from ..readers.viztracer import Calls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
 from .profiler_only import Watched, recording_of
-from .source import Head, Identity, Part, PlainSource, ProfilerFile, moved, write_table
+from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 Array = np.ndarray[Any, Any]
 MOST = 20
@@ -35,7 +35,7 @@ _METADATA = re.compile(r'"viztracer_metadata"\s*:')
 _CALL = re.compile(r'"cat"\s*:\s*"fee"', re.IGNORECASE)
 
 
-class VizTracerSource(PlainSource):
+class VizTracerSource(Source):
     """VizTracer."""
 
     name = "VizTracer"

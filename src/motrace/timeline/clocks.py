@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset.ranges import Ranges
+
 Array = np.ndarray[Any, Any]
 
 MARK_DELAY_NS = 10_000  # between the clock's reading and the mark's stamp (0.3 to 1.5 us measured, 10 allowed)
@@ -85,18 +87,6 @@ class ClockFit:
     def drift_ppm(self) -> float:
         """How much faster the run's clock runs than the trace's, in the longest-lived stretch."""
         return float(self.slopes[0] * 1e6)
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Named ranges of one thread, in order of begin; parallel arrays, int64 ns."""
-
-    name: Array
-    start_ns: Array
-    end_ns: Array
-
-    def __len__(self) -> int:
-        return len(self.name)
 
 
 def align(spans: Ranges, ranges: Ranges, marks: tuple[Array, Array], utc_offset_ns: int | None) -> ClockFit | None:

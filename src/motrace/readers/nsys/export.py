@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.ipc as ipc
@@ -26,35 +27,32 @@ Exporter = Callable[[Path, Path], Path]
 
 REPORT = ".nsys-rep"
 _MARKS = ("META_DATA_EXPORT", "EXPORT_META_DATA", "StringIds")
-_SQLITE_MAGIC = b"SQLite format 3\0"
+_SQLITE_MAGIC, _ARROW_MAGIC = b"SQLite format 3\0", b"\xff\xff\xff\xff"
 
 
 def is_nsys_file(path: Path) -> bool:
     """Whether a file or folder looks like something that Nsight Systems wrote.
 
-    Told by the suffix ``.nsys-rep``; for ``.sqlite``, Parquet and Arrow by the tables in it. A
-    ``.sqlite`` that is no database counts too, so that a damaged export is reported, not overlooked.
+    By the suffix ``.nsys-rep``; for SQLite, Parquet and Arrow by the tables in it. A ``.sqlite`` that
+    is not a database counts too, so that a damaged export is reported, not overlooked.
     """
     if path.is_dir():
         return any((path / f"{mark}.{suffix}").is_file() for mark in _MARKS for suffix in ("parquet", "arrow"))
     if not path.is_file():
         return False
-    if path.suffix == ".sqlite":
-        return _is_nsys_sqlite(path)
-    if path.suffix == ".arrow":
-        return _is_nsys_arrow(path)
-    return path.suffix == REPORT
+    begins = _first_bytes(path)
+    if begins == _SQLITE_MAGIC:
+        with suppress(MotraceError, OSError):
+            source = SqliteSource(path)
+            cut_off = path.suffix == ".sqlite" and bool(source.damaged)
+            return cut_off or any(mark in source.tables for mark in _MARKS)
+    return path.suffix in (".sqlite", REPORT) or (begins.startswith(_ARROW_MAGIC) and _is_nsys_arrow(path))
 
 
-def _is_nsys_sqlite(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
-                return True
-        source = SqliteSource(path)
-    except (MotraceError, OSError):
-        return True
-    return bool(source.damaged) or any(mark in source.tables for mark in _MARKS)
+def _first_bytes(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_SQLITE_MAGIC))
+    return b""
 
 
 def _is_nsys_arrow(path: Path) -> bool:
@@ -94,7 +92,7 @@ def _source(path: Path) -> ExportSource:
         raise MotraceError(f"{path.name}: a folder without Parquet or Arrow files: give the report or its export")
     if not path.stat().st_size:
         raise MotraceError(f"{path.name}: empty: the export failed; export the report again")
-    if path.suffix == ".arrow":
+    if path.suffix == ".arrow" or _first_bytes(path).startswith(_ARROW_MAGIC):
         return ArrowSource(path)
     return SqliteSource(path)
 

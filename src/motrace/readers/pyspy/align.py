@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ...dataset.ranges import Ranges
+
 Array = np.ndarray[Any, Any]
 Stack = tuple[str, ...]
 
@@ -26,48 +28,6 @@ _TELLING = 0.9  # of a frame's samples, this share lies in one span
 _DOUBT_LEFT = 0.3  # of the doubt without any frame, at most so much is left: else the frame is merely common
 _NOTHING = -2
 _DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare frames tell nothing
-
-
-@dataclass(frozen=True)
-class NamedSpans:
-    """Closed spans of one thread, nested or not, in any order: begin and end on CLOCK_MONOTONIC, and names."""
-
-    start_ns: Array
-    end_ns: Array
-    name: Sequence[str]
-
-    def labels(self, t_ns: Array) -> Array:
-        """The number of the innermost span's name at each time, -1 outside all."""
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(self.name))}
-        edges, labels = _innermost(
-            self.start_ns, self.end_ns, np.array([numbers[name] for name in self.name], np.int64)
-        )
-        if not len(edges):
-            return np.full(len(t_ns), -1, np.int64)
-        where = np.searchsorted(edges, t_ns, side="right") - 1
-        found: Array = np.where(where >= 0, labels[np.maximum(where, 0)], -1)
-        return found
-
-
-def _innermost(start: Array, end: Array, label: Array) -> tuple[Array, Array]:
-    """From which moment on which span is the innermost one."""
-    order = np.lexsort((-end, start))
-    edges: list[int] = []
-    labels: list[int] = []
-    around: list[tuple[int, int]] = []  # end, label
-
-    def close(until: int) -> None:
-        while around and around[-1][0] <= until:
-            edges.append(around.pop()[0])
-            labels.append(around[-1][1] if around else -1)
-
-    for index in order:
-        close(int(start[index]))
-        around.append((int(end[index]), int(label[index])))
-        edges.append(int(start[index]))
-        labels.append(int(label[index]))
-    close(1 << 62)
-    return np.array(edges, np.int64), np.array(labels, np.int64)
 
 
 def agreement(stacks: Sequence[Stack], stack: Array, label: Array) -> tuple[int, int]:
@@ -131,7 +91,7 @@ class Shift:
         return self.next_best > 0.9 * self.agrees
 
 
-def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: NamedSpans, expected: int = 1) -> Shift:
+def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ranges, expected: int = 1) -> Shift:
     """The shift at which most stacks tell the span that was open; ``expected`` where several do."""
     scores: dict[int, tuple[int, int]] = {}
     for shift in SHIFTS:

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.ranges import Ranges
 from ...dataset.tables import SCHEMAS
 from ...errors import MotraceError
 from ..clock_offset import ClockOffset
-from .align import FEW, NamedSpans, find_shift
+from .align import FEW, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
@@ -61,7 +62,7 @@ class PySpySamples:
         return self.clock.method != BY_FRAMES
 
 
-def read_collected(run_dir: Path, spans: Mapping[int, NamedSpans]) -> PySpySamples | None:
+def read_collected(run_dir: Path, spans: Mapping[int, Ranges]) -> PySpySamples | None:
     """What our own py-spy wrote into a run folder; None if it was not there. Raises MotraceError.
 
     ``spans``: by thread id, closed spans on CLOCK_MONOTONIC; those of the loop thread suffice.
@@ -119,7 +120,7 @@ def _to_monotonic(facts: PySpyFacts, utc_ns: Array) -> Array:
     return converted
 
 
-def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mapping[int, NamedSpans]) -> PySpySamples:
+def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mapping[int, Ranges]) -> PySpySamples:
     """Times from the lock log, if the stacks agree with the spans; else stacks alone."""
     pid, rate = facts.pid, facts.rate or 100.0
     warnings: list[str] = []

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.ranges import Ranges
 from ...dataset.tables import SCHEMAS
 from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
-from ..pyspy.align import NamedSpans
 from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
 
 SOURCE = "torch"
@@ -47,7 +47,7 @@ class TorchTrace:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_torch(path: Path, spans: NamedSpans | None = None, utc_minus_monotonic_ns: int | None = None) -> TorchTrace:
+def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: int | None = None) -> TorchTrace:
     """Read a trace. Raises MotraceError.
 
     The clock: by our marks; else by annotations that are named as ``spans``, in the same order;
@@ -94,7 +94,7 @@ def _by_marks(annotations: Sequence[Event]) -> ClockOffset | None:
 
 
 def _by_spans(
-    annotations: Sequence[Event], spans: NamedSpans | None, utc_minus_monotonic_ns: int | None
+    annotations: Sequence[Event], spans: Ranges | None, utc_minus_monotonic_ns: int | None
 ) -> ClockOffset | None:
     """The shift that puts most ranges upon spans of their names.
 
@@ -102,14 +102,11 @@ def _by_spans(
     """
     if spans is None:
         return None
-    names = set(spans.name)
+    names = set(spans.name.tolist())
     ranges = sorted((event for event in annotations if event.name in names), key=lambda event: event.start_ns)
     if len(ranges) < 2:
         return None
-    by_name = {
-        name: np.sort(np.array([start for start, other in zip(spans.start_ns.tolist(), spans.name) if other == name]))
-        for name in {event.name for event in ranges}
-    }
+    by_name = {name: np.sort(spans.start_ns[spans.name == name]) for name in {event.name for event in ranges}}
     best: tuple[int, float, int] | None = None
     for first in by_name[ranges[0].name].tolist():  # the first range is one of these
         shift = first - ranges[0].start_ns
