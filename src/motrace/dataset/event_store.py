@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from .tables import EVENT_TABLES
@@ -44,7 +43,7 @@ class EventStore:
         table: str,
         columns: Sequence[str],
         window_ns: tuple[int, int] | None = None,
-        where: ds.Expression | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         """Columns of the rows that overlap a window; all of them without one. Empty if there is no table."""
         files = self.files(table)
@@ -54,7 +53,9 @@ class EventStore:
         if window_ns is not None:
             inside = (pc.field("start_ns") < window_ns[1]) & (pc.field("end_ns") >= window_ns[0])
             condition = inside if condition is None else condition & inside
-        return ds.dataset(files).to_table(columns=list(columns), filter=condition)
+        from pyarrow import dataset  # imports pandas, which takes longer than all else
+
+        return dataset.dataset(files).to_table(columns=list(columns), filter=condition)
 
     def batches(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Columns of a table, batch by batch, in the order of the files."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import adbc_driver_sqlite.dbapi as adbc
+import adbc_driver_manager as adbc
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc

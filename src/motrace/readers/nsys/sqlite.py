@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
 from ...errors import MotraceError
 from .enums import RENAMED
 from .source import CHUNK_ROWS, NULL, TEXT_CHARS, Batch, Query, make_batch
+
+if TYPE_CHECKING:
+    import adbc_driver_sqlite.dbapi as adbc
 
 _SPARSE = 8
 _MOST_RANGES = 1 << 16
@@ -67,7 +70,9 @@ class SqliteSource:
 
     @contextmanager
     def _cursor(self) -> Iterator[adbc.Cursor]:
-        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
+        from adbc_driver_sqlite import dbapi  # imports pandas, which takes longer than all else
+
+        with dbapi.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
             if self._cut_off:
                 cursor.execute(_READ_WHAT_IS_THERE)
             yield cursor
