@@ -9,6 +9,7 @@ from motrace.dataset.times import BucketTime
 from motrace.findings.benchmark_codes import BenchmarkItem
 from motrace.findings.model import BenchmarkRow, Report
 from motrace.findings.run_model import Composition, Pool, RunSummary
+from motrace.findings.sweep_model import SweepResults
 from motrace.findings.values import PhaseTime, SegmentPhase
 from motrace.report.say import pool_name, say
 from motrace.report.schema import decode
@@ -54,7 +55,7 @@ def rows(report: Report) -> dict[BenchmarkItem, BenchmarkRow]:
     return {row.item: row for row in report.benchmark}
 
 
-def said(of: Report | RunSummary) -> list[str]:
+def said(of: Report | RunSummary | SweepResults) -> list[str]:
     """Warnings in words."""
     return [in_words(one) for one in of.warnings]
 

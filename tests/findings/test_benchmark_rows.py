@@ -140,8 +140,9 @@ def test_the_environment_and_the_command(report: Report) -> None:
 
 def test_unilabs_own_rows(report: Report) -> None:
     unilab = ProgramEnvironment(
-        "3.10.1", {"unilab": "1.5.2"}, {"unilab": "0123abc"}, MotrixBuild("0.10.1", 0, "ff"),
-        ["eval", "--load-run", "mine"], ["a=1", "+b=2"],
+        python="3.10.1", packages={"unilab": "1.5.2"}, commits={"unilab": "0123abc"},
+        motrixsim_build=MotrixBuild("0.10.1", 0, "ff"), command=["eval", "--load-run", "mine"],
+        overrides=["a=1", "+b=2"],
     )  # fmt: skip
     first, *others = report.runs
     workload = replace(first.workload, checkpoint=Checkpoint("logs/ppo/Task/mine/model_1.pt", "aa"))

@@ -252,5 +252,5 @@ def test_an_export_is_recognised_by_what_is_in_it(tmp_path: Path, form: str) -> 
     """Whatever it is called."""
     everything().write(tmp_path / "made", form).rename(tmp_path / "any.name")
     assert source_of(tmp_path / "any.name") == NSYS
-    (run,) = analysis.load(tmp_path / "any.name").report["runs"]
-    assert run["residual_ns"] == 0 and run["trace"]["events"]["api_calls"]
+    (run,) = analysis.load(tmp_path / "any.name").report.runs
+    assert run.residual_ns == 0 and events(run)["api_calls"]

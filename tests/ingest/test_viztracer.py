@@ -15,8 +15,10 @@ import pytest
 
 from motrace import analysis
 from motrace.commands import analyze
+from motrace.dataset.profiles import ProfileTimes
 from motrace.ingest.registry import source_of
 from tests.conftest import ROOT
+from tests.reports import phases, said
 
 pytest.importorskip("viztracer")
 
@@ -71,33 +73,34 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_alone_is_a_run_whose_phases_are_functions(made: Path, tmp_path: Path) -> None:
     (tmp_path / "any.name").write_bytes(gzip.compress((made / "alone.json").read_bytes()))
     one = analysis.load(tmp_path / "any.name")
-    (found,) = one.report["runs"]
-    assert found["residual_ns"] == 0 and found["frames"] == FRAMES and "VizTracer" in " ".join(one.report["warnings"])
-    assert {"time.sleep", "rest (alone.py)", "digest (alone.py)"} <= set(found["phases"])
-    (profile,) = one.report["profiles"]
-    own = {row["name"].split(" (")[0]: row for row in profile["own_time"]}
-    assert own["small"]["count"] == 20 * FRAMES and own["time.sleep"]["total_ns"] > FRAMES * 2_000_000
+    (found,) = one.report.runs
+    assert found.residual_ns == 0 and found.frames == FRAMES and "VizTracer" in " ".join(said(one.report))
+    assert {"time.sleep", "rest (alone.py)", "digest (alone.py)"} <= set(phases(found))
+    (profile,) = one.report.profiles
+    assert profile.functions is not None
+    own = {row.name.split(" (")[0]: row for row in profile.functions.own_time}
+    assert own["small"].count == 20 * FRAMES and own["time.sleep"].total_ns > FRAMES * 2_000_000
     calls = pd.concat([pd.read_parquet(path) for path in one.events["nvtx"]])
-    assert len(calls) == profile["calls_seen"] and set(calls["domain"]) == {"VizTracer"}
+    assert len(calls) == profile.functions.calls and set(calls["domain"]) == {"VizTracer"}
     whole = calls[calls["name"].str.startswith("rest (")]
     took = (whole["end_ns"] - whole["start_ns"]).sum()
-    assert took == pytest.approx(own["rest"]["total_ns"] + own["time.sleep"]["total_ns"], abs=2 * FRAMES)
+    assert took == pytest.approx(own["rest"].total_ns + own["time.sleep"].total_ns, abs=2 * FRAMES)
 
 
 def test_calls_lie_in_the_spans_of_the_run_that_they_watched(made: Path) -> None:
     one = analysis.load(made / "e")
-    (profile,) = one.report["profiles"]
-    assert profile["run"] == "mine" and profile["joined_by"] == "its process and time"
-    (clock,) = (row for row in one.report["clocks"] if row["source"].startswith("VizTracer"))
-    assert "CLOCK_MONOTONIC" in clock["method"] and clock["error_ns"] < 200_000
-    assert one.report["runs"][0]["profiler_attached"]
+    (profile,) = one.report.profiles
+    assert profile.run == "mine" and profile.joined_by == "its process and time"
+    (clock,) = (row for row in one.report.clocks if row.source.startswith("VizTracer"))
+    assert "CLOCK_MONOTONIC" in clock.method and clock.error_ns < 200_000
+    assert one.report.runs[0].profiler_attached
     spans = one.tables["spans"].to_pandas()
     calls = pd.concat([pd.read_parquet(path) for path in one.events["nvtx"]])
     for name in ("step", "rest"):
         inner = calls[calls["name"].str.startswith(f"{name} (")].sort_values("start_ns")
         outer = spans[spans["name"] == name].sort_values("start_ns")
         assert len(inner) == len(outer) == FRAMES
-        error = clock["error_ns"]
+        error = clock.error_ns
         assert (inner["start_ns"].to_numpy() > outer["start_ns"].to_numpy() - error).all()
         assert (inner["end_ns"].to_numpy() < outer["end_ns"].to_numpy() + error).all()
 
@@ -127,10 +130,12 @@ def test_what_ties_its_clock(made: Path, tmp_path: Path) -> None:
         subprocess.run(["cp", "-a", made / "e", home], check=True)
         changed(made / "e/mine.json", home / "mine.json", shift_us, its)
         report = analysis.load(home).report
-        (profile,) = report["profiles"]
-        clocks = [row["method"] for row in report["clocks"] if row["source"].startswith("VizTracer")]
-        assert profile["run"] == "mine", name
-        assert (method is None and clocks == [] and "not known" in profile["times"]) or method in clocks[0], name
+        (profile,) = report.profiles
+        clocks = [row.method for row in report.clocks if row.source.startswith("VizTracer")]
+        assert profile.run == "mine", name
+        assert (method is None and clocks == [] and profile.times is ProfileTimes.UNALIGNED) or method in clocks[0], (
+            name
+        )
 
 
 @pytest.mark.parametrize(("keep", "said"), [(0.6, "cut off"), (0.0, "saw nothing")])

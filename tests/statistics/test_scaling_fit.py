@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motrace.analysis import load
+from motrace.dataset.facts import Adapter
 from motrace.errors import MotraceError
 from motrace.findings.sweep import corners, measure, summarise_sweep
 from motrace.statistics.scaling_fit import TERMS, Fit, Observation, dominant, fit_scaling, leave_one_out, point_means
+from tests.conftest import ROOT
+from tests.reports import said
 from tests.statistics.sweeps import ENVS, SIZES, TRUTH, law, measured, observed
 
 
@@ -78,16 +83,16 @@ def test_lack_of_fit_is_found_and_widens_the_intervals() -> None:
     assert straight.lack_of_fit_p is not None and straight.lack_of_fit_p > 0.05 and "27 runs" in straight.basis
     assert bent.freedom == 9 - sum(not term.held_at_zero for term in bent.terms) and straight.freedom == 27 - 4
     warnings = summarise_sweep(measured(observed(lambda envs, pixels: 1e6 * (envs + pixels / envs), 0.01, 3)))
-    assert any("lack of fit" in text for text in warnings["warnings"])
+    assert any("lack of fit" in text for text in said(warnings))
 
 
 def test_without_repeats_there_is_no_test_for_lack_of_fit_and_a_warning() -> None:
     found = summarise_sweep(measured(observed(law(TRUTH), 0.05)))
-    assert found["fits"][0]["fit"]["lack_of_fit_p"] is None
-    assert "no repeats" in found["fits"][0]["fit"]["basis"]
-    assert any("no repeats at 1 x 1280x720" in text and "--repeat 2" in text for text in found["warnings"])
+    assert found.fits[0].fit is not None and found.fits[0].fit.lack_of_fit_p is None
+    assert "no repeats" in found.fits[0].fit.basis
+    assert any("no repeats at 1 x 1280x720" in text and "--repeat 2" in text for text in said(found))
     again = summarise_sweep(measured(observed(law(TRUTH), 0.05, 2)))
-    assert not any("repeats" in text for text in again["warnings"])
+    assert not any("repeats" in text for text in said(again))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +124,8 @@ def test_too_few_points_are_refused(
     with pytest.raises(MotraceError) as caught:
         fit_scaling(observations)
     assert message in str(caught.value) and "\n" not in str(caught.value)
-    found = summarise_sweep(measured(observations))["fits"][0]
-    assert found["fit"] is None and found["unknown"] == str(caught.value) and found["points"]
+    found = summarise_sweep(measured(observations)).fits[0]
+    assert found.fit is None and found.unknown == str(caught.value) and found.points
 
 
 def test_points_on_one_diagonal_are_refused() -> None:
@@ -179,24 +184,19 @@ def test_means_of_points_and_their_intervals() -> None:
 
 
 def test_what_is_measured_of_a_run() -> None:
-    run = {
-        "run_id": "01-record",
-        "mode": "record",
-        "frames": 10,
-        "loop_wall_ns": 1000,
-        "recording_wall_ns": 1500,
-        "phases": {"capture": {"mean_ns": 70}},
-        "adapter": None,
-    }
-    options = {"num_envs": 4, "width": 64, "height": 36, "seed": 0}
-    assert measure(run, options)["times_ns"] == {"frame": 100.0, "frame_with_drain": 150.0, "capture": 70.0}
-    plain = measure({**run, "mode": "none", "phases": {}}, options)
-    assert plain["times_ns"] == {"frame": 100.0} and plain["num_envs"] == 4
+    run = next(run for run in load(ROOT / "traces/demo-llvmpipe").report.runs if run.mode == "record")
+    capture = run.phase("capture")
+    assert capture is not None
+    found = measure(run, "x", {"num_envs": 4, "width": 64, "height": 36, "seed": 0})
+    assert (found.run, found.num_envs, found.frame_ns) == (f"x/{run.run_id}", 4, run.loop_wall_ns / run.frames)
+    assert found.frame_with_drain_ns == run.recording_wall_ns / run.frames and found.capture_ns == capture.time.mean_ns
+    plain = measure(replace(run, mode="none", phases=()), "x", {"num_envs": 4, "width": 64, "height": 36})
+    assert plain.frame_ns == found.frame_ns and plain.frame_with_drain_ns is None and plain.capture_ns is None
 
 
 def test_runs_that_do_not_belong_together_are_warned_of() -> None:
     rows = measured(observed(law(TRUTH), 0.5, 3))
-    rows[0]["adapter"] = {**rows[0]["adapter"], "name": "llvmpipe", "device_type": "Cpu"}
-    text = " ".join(summarise_sweep(rows)["warnings"])
+    rows[0] = replace(rows[0], adapter=Adapter("llvmpipe", "Cpu"))
+    text = " ".join(said(summarise_sweep(rows)))
     assert "different adapters (Some GPU, llvmpipe)" in text and "software adapter" in text
     assert "runs scatter by" in text

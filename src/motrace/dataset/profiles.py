@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -92,14 +92,14 @@ class EventProfile:
 
 
 @dataclass(frozen=True)
-class CallProfile:
-    """What a file of traced function calls (VizTracer) shows: functions by their own time, without calls inside them.
+class FunctionProfile:
+    """What a trace of every call (VizTracer) shows: functions by the time that they took themselves.
 
-    ``buffer_full``: the tool's buffer was full, and the first calls are missing.
+    ``forgot``: its buffer was full, so that the first calls are lost.
     """
 
-    calls_seen: int
-    buffer_full: bool
+    calls: int
+    forgot: bool
     own_time: tuple[NamedTime, ...]
 
 
@@ -126,7 +126,7 @@ class ProfileTimes(str, Enum):
 class UserProfile:
     """A profile file supplied by the user. ``run`` is the run that it belongs to, ``joined_by`` how that is known.
 
-    One of ``stacks``, ``lines``, ``events`` and ``calls`` is there.
+    One of ``stacks``, ``lines``, ``events`` and ``functions`` is there.
     """
 
     file: str
@@ -138,6 +138,10 @@ class UserProfile:
     stacks: StackProfile | None = None
     lines: LineProfile | None = None
     events: EventProfile | None = None
-    calls: CallProfile | None = None
+    functions: FunctionProfile | None = None
     aligned_by: str | None = None
     error_ns: int | None = None
+
+    def aligned(self, method: str, error_ns: int) -> UserProfile:
+        """The same, its times on the run's clock."""
+        return replace(self, times=ProfileTimes.ALIGNED, aligned_by=method, error_ns=error_ns)

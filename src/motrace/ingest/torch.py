@@ -57,7 +57,7 @@ class TorchSource(Source):
         if profile is None:
             run.warnings += found.warnings
             return Part(SOURCE, folder, fit, seen)
-        profile = replace(profile, times=ProfileTimes.ALIGNED, aligned_by=clock.method, error_ns=clock.error_ns)
+        profile = profile.aligned(clock.method, clock.error_ns)
         who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
         run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
         return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)

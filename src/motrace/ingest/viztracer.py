@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..dataset.profiles import CallProfile, NamedTime, ProfileTimes
+from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
 from ..readers.nsys.strings import constant
 from ..readers.recording import RunRecording
 from ..readers.viztracer import Calls, read_viztracer
@@ -61,12 +61,12 @@ class VizTracerSource(Source):
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run: every call of a function cost it time")
-        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), calls=_profile(calls))
+        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
         if fit is None:
             return Part(self.name, folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
         write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.run_id, folder)
-        profile = replace(profile, times=ProfileTimes.ALIGNED, aligned_by=fit.method, error_ns=fit.error_ns)
+        profile = profile.aligned(fit.method, fit.error_ns)
         return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
 
     def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
@@ -83,7 +83,7 @@ class VizTracerSource(Source):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.run_id, folder)
-        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), calls=_profile(calls))
+        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
         return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
 
 
@@ -135,10 +135,10 @@ def _ranges(calls: Calls, rows: Array, lines: bool = True) -> pa.Table:
     )
 
 
-def _profile(calls: Calls) -> CallProfile:
+def _profile(calls: Calls) -> FunctionProfile:
     """Functions by the time that they took themselves, without the calls inside them."""
     own = np.bincount(calls.name, calls.own_ns.astype(float), len(calls.names))
     count = np.bincount(calls.name, None, len(calls.names))
     order = np.argsort(-own, kind="stable")[:MOST].tolist()
     rows = (NamedTime(calls.names[row], int(count[row]), round(float(own[row]))) for row in order)
-    return CallProfile(len(calls), bool(calls.overflow), tuple(rows))
+    return FunctionProfile(len(calls), bool(calls.overflow), tuple(rows))

@@ -43,7 +43,7 @@ def _most(profile: UserProfile) -> list[str]:
     most = [f"{one.name} {percent(one.share)}" for one in (stacks.lines if stacks else ())]
     most += [f"{one.file}:{one.line} hint" for one in (lines.lines if lines else ())]
     named = (*events.gpu_work, *events.ranges, *events.operators) if events else ()
-    named += profile.calls.own_time if profile.calls else ()
+    named += profile.functions.own_time if profile.functions else ()
     return most + [f"{one.name} {ms(one.total_ns)} ms" for one in named]
 
 
@@ -63,9 +63,9 @@ def _says(profile: UserProfile) -> Iterator[str]:
             yield "Classes count what was sampled: without --idle, py-spy leaves out threads that wait."
         else:
             yield "Recorded without native stacks (--native), so running time can't be split into classes."
-    if (calls := profile.calls) is not None:
-        full = "; its buffer was full, so the first ones are missing (--tracer_entries)" if calls.buffer_full else ""
-        yield f"{calls.calls_seen:,} calls of functions{full}. Tracing them costs time, short functions most."
+    if (functions := profile.functions) is not None:
+        forgot = "; its buffer was full, so the first ones are lost (--tracer_entries)" if functions.forgot else ""
+        yield f"{functions.calls:,} calls of functions{forgot}. Tracing them costs time, short functions most."
     if (lines := profile.lines) is not None:
         yield f"{lines.lines_seen} lines" + (f" of {number(lines.seconds)} s." if lines.seconds else ".")
 
@@ -76,10 +76,11 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("Hot lines: where stacks end; native code counts for the line that called it", _HOT, stacks.lines)
         yield table("Functions, with what they called", _HOT, stacks.functions)
         yield table("Threads", _THREADS, stacks.threads)
+    if (functions := profile.functions) is not None:
+        title = "Functions by the time that they took themselves, without the calls inside"
+        yield table(title, _NAMED, functions.own_time)
     if (lines := profile.lines) is not None:
         yield table("Lines (hints where to look: Scalene's split is not evidence)", LINES, lines.lines)
-    if (calls := profile.calls) is not None:
-        yield table("Functions by their own time, without the calls inside", _NAMED, calls.own_time)
     if (events := profile.events) is not None:
         yield table("Annotations", _NAMED, events.ranges)
         yield table("GPU work", _NAMED, events.gpu_work)
