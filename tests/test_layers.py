@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tools.house import count
 
 SOURCE = ROOT / "src" / "motrace"
 
@@ -122,3 +123,12 @@ def test_public_functions_say_what_they_do() -> None:
                     if isinstance(outer, ast.FunctionDef)
                 )
                 assert nested or ast.get_docstring(node), f"{path}: {node.name} has no docstring"
+
+
+TYPED = ("attribution", "cautions", "findings", "sampling", "statistics", "analysis")
+"""Between these no untyped data passes; JSON is made and read at the edge alone."""
+
+
+def test_no_untyped_data_passes_between_findings() -> None:
+    """No Any, no object and no bare container in a signature; aliases are resolved."""
+    assert [one for one in count().untyped if one.split(":")[0].split(".")[1] in TYPED] == []

@@ -18,7 +18,7 @@ from motrace.attribution.interval_evidence import Evidence
 from motrace.attribution.pieces import NO_FRAME, Pieces
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.timeline.intervals import Intervals, any_of
-from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, phase_info
+from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind, phase_info
 
 RUNNING, RUNNABLE, BLOCKED = range(3)
 PHASES = ("policy", "step", "wait", "copy", "encode.write", "glue")
@@ -163,7 +163,7 @@ def scheduling(machine: Machine, error_ns: int = 0, knows_runnable: bool = True)
         for role in {worker.role for worker in machine.workers}
     }
     return Evidence(
-        source="scheduling",
+        kinds=(EvidenceKind.SCHEDULING,),
         error_ns=abs(error_ns),
         off_core=shifted(intervals(machine, off), error_ns),
         working={role: shifted(found, error_ns) for role, found in working.items()},
@@ -180,7 +180,7 @@ def calls(machine: Machine, error_ns: int = 0) -> Evidence:
         if not worker.is_child
     }
     seen = scheduling(machine, error_ns, knows_runnable=False)
-    return replace(seen, source="calls", working=None, waiting=waiting)
+    return replace(seen, kinds=(EvidenceKind.WAITING_CALLS,), working=None, waiting=waiting)
 
 
 def shifted(found: Intervals, by_ns: int) -> Intervals:

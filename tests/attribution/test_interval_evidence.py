@@ -15,6 +15,7 @@ from motrace.attribution.interval_evidence import Evidence
 from motrace.attribution.pieces import Pieces
 from motrace.dataset.event_store import Calls, Ops, WindowEvents
 from motrace.timeline.intervals import Intervals
+from motrace.vocabulary import EvidenceKind
 from tests.attribution.simulated import Machine, build, calls, machines, scheduling, true_causes
 
 SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
@@ -88,7 +89,7 @@ def test_waiting_calls_narrow_what_clocks_leave_open(seed: int) -> None:
         return int(sum((share.hi_ns - share.lo_ns).sum() for share in shares))
 
     without = scheduling(machine)
-    clocks = Evidence("gpu", graphics=without.graphics, cuda=without.cuda)
+    clocks = Evidence((EvidenceKind.GPU_WORK,), graphics=without.graphics, cuda=without.cuda)
     assert width(scheduling(machine)) < width(calls(machine)) < width(clocks)
 
 
@@ -106,11 +107,11 @@ def test_a_child_may_use_more_cpu_time_than_wall_time() -> None:
                 )
 
 
-def on_a_gpu_unseen(gpu_waits: Intervals | None) -> dict[str, tuple[int, int, int, str]]:
+def on_a_gpu_unseen(gpu_waits: Intervals | None) -> dict[str, tuple[int, int, int, tuple[EvidenceKind, ...]]]:
     """100 ns in capture, of which the loop thread ran 20 and waited for the renderer from 20 to 100."""
     pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), ["capture"])
     off = Intervals.union(np.array([20]), np.array([100]))
-    evidence = Evidence("scheduling", off_core=off, working={}, gpu_waits=gpu_waits)
+    evidence = Evidence((EvidenceKind.SCHEDULING,), off_core=off, working={}, gpu_waits=gpu_waits)
     shares = attribute(pieces, None, {}, None, Blind(True, False), evidence)
     return {
         share.cause: (int(share.ns[0]), int(share.lo_ns[0]), int(share.hi_ns[0]), share.evidence)
@@ -125,7 +126,7 @@ def test_waiting_for_an_unseen_gpu_is_an_estimate_and_no_proof() -> None:
     after = on_a_gpu_unseen(Intervals.union(np.array([0, 50]), np.array([10, 90])))
     assert after["gpu_only"][:3] == (40, 0, 80)  # 50 to 90; of 0 to 10 nothing was blocked
     assert after["unexplained"][0] == 40
-    assert after["gpu_only"][3].endswith("waits for the GPU") and "waits" not in before["gpu_only"][3]
+    assert EvidenceKind.GPU_WAITS in after["gpu_only"][3] and EvidenceKind.GPU_WAITS not in before["gpu_only"][3]
     assert [row[1:3] for row in before.values()] == [after[cause][1:3] for cause in before]
 
 

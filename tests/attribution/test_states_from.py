@@ -45,9 +45,9 @@ def test_threads_that_were_seen_once_do_not_make_samples_exact(tmp_path: Path) -
 
 def test_samples_without_an_interval_are_no_evidence() -> None:
     with pytest.raises(ValueError, match="interval of 0 ns"):
-        Evidence("x", states_from=StatesFrom.SAMPLES, step_ns=0)
+        Evidence((), states_from=StatesFrom.SAMPLES, step_ns=0)
     with pytest.raises(ValueError, match="interval of 5 ns"):
-        Evidence("x", step_ns=5)
+        Evidence((), step_ns=5)
 
 
 def test_a_file_that_does_not_say_how_often_it_was_sampled_is_taken_for_the_slowest() -> None:

@@ -20,13 +20,15 @@ from .windows import Trace
 Array = np.ndarray[Any, Any]
 
 _TOTALS = ("calls", "total_ns")
+Columns = dict[str, list[str | int | float | None]]
+"""Columns of a table, by name."""
 _TID_BITS = 32
 
 
 def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]:
     """The tables ``waits``, ``gpu_phases`` and ``gpu_frames`` of a run, empty without a trace."""
     trace, who = analysis.trace, analysis.who
-    made: dict[str, dict[str, list[Any]]] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
+    made: dict[str, Columns] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
     if trace is not None and who is not None:
         made = {
             "waits": _waits(trace, who, analysis.pieces),
@@ -42,7 +44,7 @@ def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]
     return out
 
 
-def _waits(trace: Trace, who: Who, pieces: Pieces) -> dict[str, list[Any]]:
+def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
     """Calls by phase, role and name; streamed, since there may be millions."""
     phases = list(dict.fromkeys(pieces.phase))
     phase_of = np.array([phases.index(phase) for phase in pieces.phase])
@@ -78,7 +80,7 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> dict[str, list[Any]]:
     }
 
 
-def _gpu_phases(trace: Trace, pieces: Pieces) -> dict[str, list[Any]]:
+def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
     ops = load_ops(trace.store)
     found = (
         work_by_phase(GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns), pieces) if len(ops.device) else []
@@ -86,14 +88,14 @@ def _gpu_phases(trace: Trace, pieces: Pieces) -> dict[str, list[Any]]:
     return {name: [getattr(work, name) for work in found] for name in ("phase", "operations", "launched_ns", "ran_ns")}
 
 
-def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> dict[str, list[Any]]:
+def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> Columns:
     """Per frame, where the trace shows a GPU, or the threads of a software rasterizer."""
     start = frames.column("start_ns").to_numpy()
     end = frames.column("end_ns").to_numpy()
     number = frames.column("frame").to_numpy()
     adapter = analysis.recording.manifest.adapter
     software = (adapter is not None and adapter.is_software) or "raster" in who.roles.values()
-    out: dict[str, list[Any]] = {name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")}
+    out: Columns = {name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")}
     if not trace.gpu_kinds and not (software and trace.state_source):
         return out
     for rows in trace.windows(start, end):

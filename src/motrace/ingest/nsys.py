@@ -14,7 +14,7 @@ from ..errors import MotraceError
 from ..readers.nsys.export import Exporter, NsysTrace, convert, is_nsys_file, nvtx_table, open_trace
 from ..readers.nsys.extent import extent
 from ..readers.recording import RunRecording
-from ..timeline.clocks import ClockFit, align
+from ..timeline.clocks import BY_UTC, ClockFit, align
 from ..vocabulary import NVTX_DOMAIN, RUN_MARK, SYNC_MARK
 from .profiler_only import Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges
@@ -65,7 +65,7 @@ class NsysSource(Source):
         fit = align_trace(run, trace)
         if fit is None:
             raise MotraceError(f"{trace.name}: nothing ties its clock to the run's")
-        run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if "UTC" in fit.method else []
+        run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if fit.method == BY_UTC else []
         convert(trace, run.run_id, folder, fit.to_run, run.pids, (-fit.error_ns, run.end_ns + fit.error_ns))
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered = max(0, int(edges[0])), min(run.end_ns, int(edges[1]))

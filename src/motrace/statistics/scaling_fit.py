@@ -230,7 +230,9 @@ def leave_one_out(observations: Sequence[Observation]) -> list[LeftOut]:
     return found
 
 
-def point_means(observations: Sequence[Observation]) -> dict[tuple[int, int, int], tuple[int, float, Any, Any]]:
+def point_means(
+    observations: Sequence[Observation],
+) -> dict[tuple[int, int, int], tuple[int, float, float | None, float | None]]:
     """Per point: runs, mean time in ns, and the 95 % interval of the mean (None with one run)."""
     groups: dict[tuple[int, int, int], list[float]] = {}
     for one in observations:

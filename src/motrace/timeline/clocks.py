@@ -29,6 +29,8 @@ from ..dataset.ranges import Ranges
 Array = np.ndarray[Any, Any]
 
 MARK_DELAY_NS = 10_000  # between the clock's reading and the mark's stamp (0.3 to 1.5 us measured, 10 allowed)
+BY_UTC = "UTC alone"
+"""How a clock was aligned where nothing but UTC ties it to the run's."""
 UTC_ERROR_NS, UTC_DRIFT = 1_000_000, 50e-6  # measured: 12 to 66 us and 12 ppm; another machine may be worse
 FEW_PAIRS = 8
 MOST_GROUPS = 200
@@ -111,7 +113,7 @@ def align(spans: Ranges, ranges: Ranges, marks: tuple[Array, Array], utc_offset_
 
 def _by_utc(offset_ns: int, ranges: Ranges) -> ClockFit:
     length = int(ranges.end_ns.max() - ranges.start_ns.min()) if len(ranges) else 0
-    return ClockFit.constant(offset_ns, round(UTC_ERROR_NS + UTC_DRIFT * length), 1, "UTC alone")
+    return ClockFit.constant(offset_ns, round(UTC_ERROR_NS + UTC_DRIFT * length), 1, BY_UTC)
 
 
 def fit_marks(trace_ns: Array, payload_ns: Array) -> ClockFit | None:
