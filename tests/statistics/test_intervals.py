@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
+from scipy.special import stdtrit
 
-from motrace.statistics.intervals import Distribution, difference, mean_interval, single_against
+from motrace.statistics.intervals import Distribution, difference, mean_interval, single_against, t95
 
 values = st.lists(st.floats(1.0, 1e9), min_size=2, max_size=8).filter(lambda found: np.std(found) > 1e-3)
 
@@ -53,3 +54,8 @@ def test_percentiles_are_those_of_the_frames() -> None:
     found = Distribution.of(np.arange(101, dtype=np.int64) * 10)
     assert found == Distribution(total_ns=50_500, mean_ns=500, p50_ns=500, p95_ns=950, p99_ns=990, max_ns=1000)
     assert Distribution.of(np.empty(0, np.int64)) == Distribution(0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("freedom", [0.8, 1, 1.0001, 1.5, 2, 2.7, 3, 5.5, 10, 30, 100.3, 1e4])
+def test_the_quantile_of_student_is_that_of_scipy(freedom: float) -> None:
+    assert t95(freedom) == pytest.approx(float(stdtrit(freedom, 0.975)), rel=1e-11)
