@@ -20,7 +20,7 @@ from motrace.findings.model import Report
 from motrace.findings.run_model import Pool
 from motrace.findings.values import EpisodeStatistics, ResetCost, Spread
 from motrace.report.isaaclab.bundle import play_bundle
-from motrace.report.isaaclab.schema import EnvironmentStepTiming, MeanStd, PlayBundle, RunIdentity
+from motrace.report.isaaclab.schema import BundleIdentity, EnvironmentStepTiming, MeanStd, PlayBundle
 from tests.conftest import ROOT
 from tests.reports import phases
 
@@ -191,9 +191,9 @@ def test_what_is_missing_is_refused_and_what_is_new_is_passed_over(bundle: PlayB
 def test_a_bundle_of_wrong_parts_can_not_be_made(bundle: PlayBundle) -> None:
     with pytest.raises(ValueError, match=r"PlayBundle\.reward"):
         replace(bundle, reward=3.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"RunIdentity\.status"):
+    with pytest.raises(ValueError, match=r"BundleIdentity\.status"):
         replace(bundle.run, status="running")  # type: ignore[arg-type]
-    assert isinstance(bundle.run, RunIdentity)
+    assert isinstance(bundle.run, BundleIdentity)
 
 
 numbers = st.floats(1e-6, 1e3)

@@ -38,7 +38,7 @@ class HotSpot:
 
 
 @dataclass(frozen=True)
-class ThreadSamples:
+class SampledThread:
     """Samples of a thread; ids are None where the file has none."""
 
     pid: int | None
@@ -66,7 +66,7 @@ class StackProfile:
     native: bool
     samples: int
     seconds: float
-    threads: tuple[ThreadSamples, ...]
+    threads: tuple[SampledThread, ...]
     classes: tuple[ProfileClass, ...]
     lines: tuple[HotSpot, ...]
     functions: tuple[HotSpot, ...]

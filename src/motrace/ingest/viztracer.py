@@ -17,7 +17,7 @@ import pyarrow as pa
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
 from ..readers.nsys.strings import constant
 from ..readers.recording import RunRecording
-from ..readers.viztracer import Calls, read_viztracer
+from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
 from .profiler_only import Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
@@ -57,7 +57,7 @@ class VizTracerSource(Source):
         return Identity(pids, utc_ns=utc_ns, written_ns=file.path.stat().st_mtime_ns)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
-        """Calls as ranges, where its clock can be tied to the run's, and a profile."""
+        """FunctionCalls as ranges, where its clock can be tied to the run's, and a profile."""
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run: every call of a function cost it time")
@@ -87,7 +87,7 @@ class VizTracerSource(Source):
         return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
 
 
-def _clock(calls: Calls, run: RunRecording) -> ClockFit | None:
+def _clock(calls: FunctionCalls, run: RunRecording) -> ClockFit | None:
     """By CLOCK_MONOTONIC if it is the run's, else by UTC; None where nothing says how its clock is to be taken."""
     start, end = calls.extent_ns
     error_ns = round(CALIBRATION_NS + DRIFT * (end - start))
@@ -101,7 +101,7 @@ def _clock(calls: Calls, run: RunRecording) -> ClockFit | None:
     return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, "UTC", run.origin_ns)
 
 
-def _phases(calls: Calls) -> Array:
+def _phases(calls: FunctionCalls) -> Array:
     """Which calls are of functions that may be phases: the heaviest, each time in one counted once."""
     length = calls.end_ns - calls.start_ns
     total, count = (np.bincount(calls.name, weights, len(calls.names)) for weights in (length.astype(float), None))
@@ -113,8 +113,8 @@ def _phases(calls: Calls) -> Array:
     return np.isin(calls.name, chosen)
 
 
-def _ranges(calls: Calls, rows: Array, lines: bool = True) -> pa.Table:
-    """Calls as rows of ``nvtx`` without ``run``; ``lines`` keeps the line in which a function begins."""
+def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
+    """FunctionCalls as rows of ``nvtx`` without ``run``; ``lines`` keeps the line in which a function begins."""
     names = calls.names if lines else [re.sub(r":\d+\)$", ")", name) for name in calls.names]
     chosen, count = np.flatnonzero(rows), int(np.count_nonzero(rows))
     none = pa.nulls(count)
@@ -135,7 +135,7 @@ def _ranges(calls: Calls, rows: Array, lines: bool = True) -> pa.Table:
     )
 
 
-def _profile(calls: Calls) -> FunctionProfile:
+def _profile(calls: FunctionCalls) -> FunctionProfile:
     """Functions by the time that they took themselves, without the calls inside them."""
     own = np.bincount(calls.name, calls.own_ns.astype(float), len(calls.names))
     count = np.bincount(calls.name, None, len(calls.names))

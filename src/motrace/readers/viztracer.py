@@ -53,7 +53,7 @@ class _File(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Calls:
+class FunctionCalls:
     """Calls of functions, by thread and then by begin, the outer first: parallel arrays, ns on the file's clock.
 
     ``name`` holds codes into ``names``; ``own_ns`` is a call's time without the calls inside it; ``parent`` is the row
@@ -83,7 +83,7 @@ class Calls:
         return int(self.start_ns.min()), int(self.end_ns.max())
 
 
-def read_viztracer(path: Path) -> Calls:
+def read_viztracer(path: Path) -> FunctionCalls:
     """Read a file, zipped or not. Raises MotraceError."""
     try:
         raw = path.read_bytes()
@@ -105,7 +105,7 @@ def _threads(events: list[_Event]) -> Iterator[tuple[tuple[int, int], str]]:
                 yield (event.pid, event.tid), msgspec.json.decode(event.args, type=_Named).name
 
 
-def _calls(events: list[_Event], threads: dict[tuple[int, int], str], meta: _Metadata) -> Calls:
+def _calls(events: list[_Event], threads: dict[tuple[int, int], str], meta: _Metadata) -> FunctionCalls:
     codes: dict[str, int] = {}
     name = np.array([codes.setdefault(event.name, len(codes)) for event in events], np.int64)
     pid, tid = (np.array([getattr(event, key) for event in events], np.int64) for key in ("pid", "tid"))
@@ -120,7 +120,7 @@ def _calls(events: list[_Event], threads: dict[tuple[int, int], str], meta: _Met
     np.subtract.at(own, parent[inner], (end - start)[inner])
     base = meta.baseTimeNanoseconds
     names = [_short(one) for one in codes]
-    return Calls(
+    return FunctionCalls(
         names, name, pid, tid, start, end, np.maximum(own, 0), parent, threads, base, meta.version, meta.overflow
     )
 

@@ -19,7 +19,7 @@ from .episodes import EpisodeLog
 from .importhook import ImportHook
 from .opaque import Opaque
 from .sites import MAIN, Patches, Site, find, of_constructor, replaced
-from .table import START, Table
+from .table import START, InstrumentTable
 from .torch_hook import TorchHook
 from .wrap import Hook, Hooks, Opened, wrapped
 
@@ -64,7 +64,7 @@ class Instrument:
     arguments. ``warnings`` and ``facts`` are complete after ``uninstall``.
     """
 
-    def __init__(self, table: Table, mode: str = "record", values: JsonObject | None = None) -> None:
+    def __init__(self, table: InstrumentTable, mode: str = "record", values: JsonObject | None = None) -> None:
         self.table = table
         self.mode = mode
         self.warnings: list[str] = []

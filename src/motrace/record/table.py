@@ -108,7 +108,7 @@ class Episodes:
 
 
 @dataclass(frozen=True)
-class Table:
+class InstrumentTable:
     """What a file says."""
 
     program: str
@@ -139,13 +139,13 @@ class Table:
         return tuple(dict.fromkeys(name for name in every if name and name != START))
 
 
-def parse(data: JsonValue, where: str) -> Table:
+def parse(data: JsonValue, where: str) -> InstrumentTable:
     """The table in ``data`` (as TOML or JSON gives it); ``where`` names it in messages. Raises UsageError."""
     whole = _Row(data, _KEYS, where, "")
     program = _Row(whole.get("program", {}), _PROGRAM, where, "[program] ")
     frame = whole.get("frame", {})
     turn = _Row({} if isinstance(frame, str) else frame, _FRAME, where, "frame: ")
-    table = Table(
+    table = InstrumentTable(
         program=program.text("name", "the program"),
         distribution=program.text("distribution"),
         versions=program.text("versions"),

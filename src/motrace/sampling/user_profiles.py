@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, StackProfile, ThreadSamples
+from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, SampledThread, StackProfile
 from .classify import classify
 from .shares import shares
 
@@ -75,7 +75,7 @@ def _classes(samples: Samples, weight: Array, count: Array, total: int) -> tuple
     )
 
 
-def _threads(samples: Samples, total: int) -> tuple[ThreadSamples, ...]:
+def _threads(samples: Samples, total: int) -> tuple[SampledThread, ...]:
     sums: Counter[tuple[int, int]] = Counter()
     counts: Counter[tuple[int, int]] = Counter()
     columns = (samples.pid, samples.tid, samples.weight_ns, samples.count)
@@ -83,7 +83,7 @@ def _threads(samples: Samples, total: int) -> tuple[ThreadSamples, ...]:
         sums[pid, tid] += ns
         counts[pid, tid] += number
     return tuple(
-        ThreadSamples(key[0] or None, key[1] or None, samples.names.get(key) or None, counts[key],
+        SampledThread(key[0] or None, key[1] or None, samples.names.get(key) or None, counts[key],
                       sums[key] / total if total else 0.0)
         for key in sorted(sums, key=lambda key: (-sums[key], key))[:MOST]
     )  # fmt: skip

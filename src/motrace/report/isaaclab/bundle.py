@@ -12,15 +12,15 @@ from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
 from ...findings.values import Spread
 from .schema import (
+    BundleIdentity,
+    BundleResources,
+    BundleRuntime,
     EnvironmentStepTiming,
     GpuDeviceInfo,
     Hardware,
     MeanStd,
     PlayBundle,
-    Resources,
     RunConfig,
-    RunIdentity,
-    Runtime,
     Scalar,
     StartupTime,
     Versions,
@@ -66,7 +66,7 @@ def _number(report: Report, option: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _identity(report: Report, runs: list[RunSummary]) -> RunIdentity:
+def _identity(report: Report, runs: list[RunSummary]) -> BundleIdentity:
     options, unilab = _options(report), report.environment.unilab
     asked = dict(pairwise(unilab.command if unilab is not None else []))
     workload, seed = str(options.get("workload", UNKNOWN)), _number(report, "seed") or 0
@@ -76,7 +76,7 @@ def _identity(report: Report, runs: list[RunSummary]) -> RunIdentity:
     start, end = min(run.start_utc or begun for run in runs), max(run.end_utc or begun for run in runs)
     backend = OURS if workload in ("humanoid", "unilab") else UNKNOWN
     stamp = end.translate(str.maketrans("", "", ":-"))[:15]
-    return RunIdentity(
+    return BundleIdentity(
         run_id=f"{framework or 'runtime'}_{backend}_{task}_{stamp}_seed{seed}",
         framework=framework,
         config=RunConfig(backend, backend, [str(one) for one in overrides] if isinstance(overrides, list) else []),
@@ -122,7 +122,7 @@ def _must(stats: MeanStd | None) -> MeanStd:
     return stats if stats is not None else MeanStd(0.0, 0.0)
 
 
-def _runtime(pool: Pool, envs: int) -> Runtime:
+def _runtime(pool: Pool, envs: int) -> BundleRuntime:
     """Rates count environments: each frame is one step of all of them."""
     found, frames = pool.runtime, pool.frames
     framed = found.frame_s.mean * frames if found.frame_s is not None else 0.0
@@ -133,7 +133,7 @@ def _runtime(pool: Pool, envs: int) -> Runtime:
     if step is not None and steps is not None:
         fps = _must(_stats(steps, scale=envs, mean=envs / step.mean))
         timing = EnvironmentStepTiming(_must(_stats(step)), fps, None, None, None, step.count, None, "host_return")
-    return Runtime(
+    return BundleRuntime(
         startup_time_s=StartupTime(
             app_launch=_mean(found.renderer_s) or 0.0,
             env_creation=_mean(found.environment_s) or 0.0,
@@ -155,8 +155,8 @@ def _mean(entry: Spread | None) -> float | None:
     return entry.mean if entry is not None else None
 
 
-def _resources(found: run_model.Runtime) -> Resources:
-    return Resources(
+def _resources(found: run_model.Runtime) -> BundleResources:
+    return BundleResources(
         gpu_util_pct=_stats(found.gpu_utilisation_pct, peak=False),
         gpu_mem_gb=_stats(found.gpu_memory_bytes, scale=1 / GB),
         cpu_util_pct=_stats(found.cpu_pct, peak=False),

@@ -94,7 +94,7 @@ class RunConfig(Checked):
 
 
 @dataclass(frozen=True)
-class RunIdentity(Checked):
+class BundleIdentity(Checked):
     """What was run, and when: ISO 8601 with an offset; ``duration_s`` lies between the two."""
 
     run_id: str
@@ -169,7 +169,7 @@ class EnvironmentStepTiming(Checked):
 
 
 @dataclass(frozen=True)
-class Runtime(Checked):
+class BundleRuntime(Checked):
     """An iteration is a frame of the loop; rates count environments."""
 
     startup_time_s: StartupTime
@@ -192,7 +192,7 @@ class Runtime(Checked):
 
 
 @dataclass(frozen=True)
-class Resources(Checked):
+class BundleResources(Checked):
     """What was used; null (an extension) where nobody measured it."""
 
     gpu_util_pct: MeanStd | None
@@ -205,11 +205,11 @@ class Resources(Checked):
 class PlayBundle(Checked):
     """The whole of ``play.json``; ``extra`` holds scalars alone and is no part of the stable schema."""
 
-    run: RunIdentity
+    run: BundleIdentity
     versions: Versions
     hardware: Hardware
-    runtime: Runtime
-    resources: Resources
+    runtime: BundleRuntime
+    resources: BundleResources
     success_rate: float | None = None
     reward: MeanStd | None = None
     ep_length: MeanStd | None = None

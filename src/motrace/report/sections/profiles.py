@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dataset.profiles import HotSpot, NamedTime, ProfileClass, ThreadSamples, UserProfile
+from ...dataset.profiles import HotSpot, NamedTime, ProfileClass, SampledThread, UserProfile
 from ...findings.model import Report
 from ..blocks import Column, Section, Table, Text, numbers, section, table, words
 from ..format import count, interval, ms, number, percent
@@ -99,7 +99,7 @@ _HOT: list[Column[HotSpot]] = [
     numbers("s", lambda one: one.seconds, number),
     numbers("share", lambda one: one.share, percent),
 ]
-_THREADS: list[Column[ThreadSamples]] = [
+_THREADS: list[Column[SampledThread]] = [
     words("thread", lambda one: one.name),
     words("id", lambda one: str(one.tid or "–")),
     numbers("samples", lambda one: one.samples, count),
