@@ -13,12 +13,12 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each folder, or module at the top, may import of the others. Arrows point down this list.
-EDGE = {"errors", "output", "redaction", "run_folder"}
+EDGE = {"errors", "cautions", "output", "redaction", "run_folder"}
 """Errors, and how files are written."""
-PURE_BASE = {"errors", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
+PURE_BASE = {"errors", "cautions", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
 MAY_IMPORT = {
-    "errors": set(), "escape": set(), "output": set(), "redaction": set(), "own_paths": set(), "vocabulary": set(),
-    "thread_roles": set(), "vulkan_adapter": {"errors"}, "environment": {"__init__"},
+    "errors": set(), "cautions": set(), "escape": set(), "output": set(), "redaction": set(), "own_paths": set(),
+    "vocabulary": set(), "thread_roles": set(), "vulkan_adapter": {"errors"}, "environment": {"__init__"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
     "dataset": {"output", "errors", "vocabulary"},
@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "sampling": {*PURE_BASE, "attribution", "statistics"},
     "ingest": {*EDGE, "vocabulary", "record", "dataset", "readers", "timeline", "attribution", "sampling"},
     "findings": {*PURE_BASE, "record", "readers", "attribution", "sampling", "statistics"},
-    "report": {"errors", "escape", "vocabulary", "dataset", "findings"},
+    "report": {"errors", "cautions", "escape", "vocabulary", "dataset", "findings"},
     "collect": {*EDGE, "vocabulary", "record", "readers"},
     "workloads": {*EDGE, "environment", "vulkan_adapter", "record", "readers", "collect"},
     "analysis": {*EDGE, "own_paths", "dataset", "collect", "readers", "ingest", "attribution", "findings", "report"},

@@ -6,7 +6,9 @@ tables, and a test keeps the page true. Standard library only: the recorder impo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 SEGMENTS = ("startup", "warmup", "loop", "drain", "shutdown")
 """Parts of a run, one after the other; their wall times add up to the run's wall time."""
@@ -32,6 +34,47 @@ BUCKETS: dict[str, str] = {
     "unexplained": "Unexplained",
 }
 """Headline buckets and their labels, in the order in which reports list them."""
+
+
+class EvidenceKind(str, Enum):
+    """What attributed time rests on. Several together are written with a ``+`` between, in this order."""
+
+    THREAD_CLOCK = "thread_clock"
+    CPU_COUNTERS = "cpu_counters"
+    SCHEDULING = "scheduling"
+    THREAD_SAMPLES = "thread_samples"
+    WAITING_CALLS = "waiting_calls"
+    GPU_WORK = "gpu_work"
+    GPU_WAITS = "gpu_waits"
+    STACK_SAMPLES = "stack_samples"
+    TRANSFERRED = "transferred"
+    NONE = "none"
+
+
+EVIDENCE: dict[EvidenceKind, str] = {
+    EvidenceKind.THREAD_CLOCK: "the loop thread's own CPU clock and run delay: exact",
+    EvidenceKind.CPU_COUNTERS: "the other threads' and processes' CPU clocks: bounds",
+    EvidenceKind.SCHEDULING: "the scheduler's events: who was on a core",
+    EvidenceKind.THREAD_SAMPLES: "samples of the threads' states",
+    EvidenceKind.WAITING_CALLS: "calls in which threads waited",
+    EvidenceKind.GPU_WORK: "when the GPU worked",
+    EvidenceKind.GPU_WAITS: "waits in Vulkan for what was submitted, where nothing shows the GPU's work itself",
+    EvidenceKind.STACK_SAMPLES: "samples of the loop thread's stacks",
+    EvidenceKind.TRANSFERRED: "the composition that profiled runs saw, transferred to the unprofiled runs' time",
+    EvidenceKind.NONE: "no evidence",
+}
+"""What each kind of evidence is."""
+
+
+def evidence_word(kinds: Iterable[EvidenceKind]) -> str:
+    """Kinds of evidence as the word that tables hold: ``cpu_counters+gpu_work``."""
+    mine = set(kinds)
+    return "+".join(kind.value for kind in EvidenceKind if kind in mine)
+
+
+def evidence_kinds(word: str) -> tuple[EvidenceKind, ...]:
+    """The kinds of evidence that a word of ``evidence_word`` stands for."""
+    return tuple(EvidenceKind(part) for part in word.split("+")) if word else ()
 
 
 @dataclass(frozen=True)
