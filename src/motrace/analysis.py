@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ import pyarrow as pa
 
 from . import output, run_folder
 from .attribution.run import analyse_run
+from .attribution.runs_table import runs_table
 from .attribution.tables import build_tables
 from .attribution.windows import Trace
 from .collect.nsys import find_nsys
-from .dataset import tables
+from .dataset.dataset import Dataset
 from .dataset.event_store import EventStore
+from .dataset.facts import Environment, ExperimentManifest, RunManifest
+from .dataset.tables import RunKey
+from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
 from .findings.run_summary import summarise
@@ -33,19 +37,16 @@ from .redaction import redacted
 
 Json = dict[str, Any]
 BUNDLE_FILE = "play.json"
+NOTHING = Dataset({})
 
 
 @dataclass
 class Analysis:
-    """One experiment, analysed. ``report`` is what report.json holds.
-
-    ``events`` are the files of each event table, which may be larger than memory.
-    """
+    """One experiment, analysed. ``report`` is what report.json holds."""
 
     home: Path
     report: Json
-    tables: dict[str, pa.Table] = field(repr=False)
-    events: dict[str, list[Path]] = field(default_factory=dict, repr=False)
+    dataset: Dataset
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
@@ -53,56 +54,75 @@ class Analysis:
         """The experiment's name."""
         return str(self.report["experiment"])
 
+    @property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """The tables that are in memory."""
+        return self.dataset.tables
+
+    @property
+    def events(self) -> Mapping[str, tuple[Path, ...]]:
+        """The files of each event table."""
+        return self.dataset.events
+
 
 @dataclass
 class _OneRun:
     """What analysing one run gives; crosses process borders."""
 
     summary: Json | None
-    tables: dict[str, pa.Table]
+    dataset: Dataset
     problem: str | None
-    events: dict[str, list[Path]] = field(default_factory=dict)
     profiles: list[Json] = field(default_factory=list)
     name: str = ""
 
 
-def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
+@dataclass(frozen=True)
+class _Home:
+    """The experiment that a run belongs to."""
+
+    path: Path
+    environment: Environment
+
+
+def _one_run(source: RunSources, scratch: Path, phases: str | None, home: _Home) -> _OneRun:
     warnings: list[str] = []
     name = source.run_id or source.path.name
     with left_out(name, warnings):
         recording, trace = read_run(source, scratch, phases)
         try:
-            return _analysed(recording, trace)
+            return _analysed(recording, trace, home)
         except Exception as error:
             if trace is None or source.is_trace:
                 raise
             recording.warnings.append(reason("what profilers recorded of it is left out", error))
-        return _analysed(recording, None)
-    return _OneRun(None, {}, warnings[0], name=name)
+        return _analysed(recording, None, home)
+    return _OneRun(None, NOTHING, warnings[0], name=name)
 
 
-def _analysed(recording: RunRecording, trace: Trace | None) -> _OneRun:
+def _analysed(recording: RunRecording, trace: Trace | None, home: _Home) -> _OneRun:
     analysis = analyse_run(recording, trace)
-    made = build_tables(analysis)
+    shown = shortened(redacted(recording.manifest), home.path)
+    manifest = convert(RunManifest, shown, run_folder.RUN_FILE, [])  # what is wrong in it, its reader says
+    made = {"runs": runs_table(analysis, manifest, home.environment), **build_tables(analysis)}
     summary = summarise(analysis, made)
     if summary["residual_ns"]:
         raise MotraceError(
             f"{recording.run_id}: {summary['residual_ns']} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
-    events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
     profiles = [] if trace is None else list(trace.profiles)
-    return _OneRun(summary, made, None, events, profiles, recording.run_id)
+    whole = Dataset(made, {} if trace is None else trace.store.event_files())
+    return _OneRun(summary, whole, None, profiles, recording.run_id)
 
 
-def _one_file(file: OwnFile, scratch: Path) -> _OneRun:
+def _one_file(file: OwnFile, scratch: Path, experiment: str) -> _OneRun:
     """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
     warnings: list[str] = []
     with left_out(file.path.name, warnings):
-        own = read_own(file, file.path.name, scratch)
+        own = read_own(file, RunKey(experiment, file.path.name), scratch)
         store = EventStore(tuple(part.folder for part in own.parts))
-        return _OneRun(None, {}, None, {name: store.files(name) for name in store.counts()}, [own.told])
-    return _OneRun(None, {}, warnings[0])
+        return _OneRun(None, Dataset({}, store.event_files()), None, [own.told])
+    return _OneRun(None, NOTHING, warnings[0])
 
 
 def analyse(
@@ -112,11 +132,14 @@ def analyse(
     jobs: int = 1,
     progress: Callable[[str], None] = lambda text: None,
     phases: str | None = None,
+    name: str | None = None,
 ) -> Analysis:
     """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can.
 
-    ``scratch`` receives the event tables, see ``Analysis.events``.
+    ``scratch`` receives the event tables, see ``Analysis.events``. ``name`` is what tables call the experiment: by
+    default as its folder is called.
     """
+    name = name or name_of(home)
     warnings: list[str] = list(sources.warnings)
     experiment: Json = {}
     if (home / run_folder.EXPERIMENT_FILE).exists():
@@ -125,30 +148,29 @@ def analyse(
     elif not all(run.is_trace for run in sources.runs):
         warnings.append(f"no {run_folder.EXPERIMENT_FILE}: the command and the environment are not known")
     done: list[_OneRun] = []
-    for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
+    environment = convert(ExperimentManifest, experiment, run_folder.EXPERIMENT_FILE, []).environment or Environment()
+    work = partial(_one_run, phases=phases, home=_Home(home, environment))
+    runs = [replace(run, experiment=name) for run in sources.runs]
+    for run, one in zip(runs, _map(runs, scratch, work, jobs)):
         done.append(one)
         progress(run.path.name)
-    done += [_one_file(file, scratch / f"file{number}") for number, file in enumerate(sources.files)]
+    done += [_one_file(file, scratch / f"file{number}", name) for number, file in enumerate(sources.files)]
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     profiles = [told for one in done for told in one.profiles]
-    report, joined, good = _report_of_good(home, experiment, usable, warnings, profiles)
-    events: dict[str, list[Path]] = {}
-    for one in [*good, *(one for one in done if one.summary is None)]:
-        for name, files in one.events.items():
-            events.setdefault(name, []).extend(files)
-    return Analysis(home, report, joined, events)
+    report, good = _report_of_good(home, experiment, usable, warnings, profiles)
+    return Analysis(home, report, Dataset.joined(one.dataset for one in done if one.summary is None or one in good))
 
 
 def _report_of_good(
     home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
-) -> tuple[Json, dict[str, pa.Table], list[_OneRun]]:
-    """The report, its tables and the runs in it: a run of which alone no report can be made is left out with a warning.
+) -> tuple[Json, list[_OneRun]]:
+    """The report and the runs in it: a run of which alone no report can be made is left out with a warning.
 
     So is experiment.json, if it is that. Raises MotraceError where nothing is left.
     """
     try:
-        return *_combined(home, experiment, usable, warnings, profiles), usable
+        return _combined(home, experiment, usable, warnings, profiles), usable
     except Exception:  # noqa: BLE001  (one of them holds what it should not: which?)
         good: list[_OneRun] = []
         for one in usable:
@@ -157,19 +179,17 @@ def _report_of_good(
                 good.append(one)
         more: list[str] = []
         with left_out(run_folder.EXPERIMENT_FILE, more):
-            return *_combined(home, experiment, good, warnings, profiles), good
-        return *_combined(home, {}, good, warnings + more if good or profiles else warnings, profiles), good
+            return _combined(home, experiment, good, warnings, profiles), good
+        return _combined(home, {}, good, warnings + more if good or profiles else warnings, profiles), good
 
 
-def _combined(
-    home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]
-) -> tuple[Json, dict[str, pa.Table]]:
-    """The report of an experiment, which can be shown, and its tables. Raises MotraceError where it has no run left."""
+def _combined(home: Path, experiment: Json, usable: list[_OneRun], warnings: list[str], profiles: list[Json]) -> Json:
+    """The report of an experiment, which can be shown. Raises MotraceError where it has no run left."""
     from .report.markdown import render_markdown
 
     if not usable and not profiles:
         raise MotraceError(f"{home.name}: nothing can be analysed: " + "; ".join(warnings))
-    joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
+    joined = dict(Dataset.joined(one.dataset for one in usable).tables)
     summaries = [one.summary for one in usable if one.summary is not None]
     environment = experiment.get("environment") or {"unknown": {"environment": f"no {run_folder.EXPERIMENT_FILE}"}}
     whole = {"experiment": name_of(home), **experiment, "environment": environment}
@@ -179,12 +199,11 @@ def _combined(
     }
     report = dict(shortened(redacted(report), home))
     render_markdown(report)
-    return report, joined
+    return report
 
 
-def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
+def _map(sources: list[RunSources], scratch: Path, work: Callable[..., _OneRun], jobs: int) -> Iterator[_OneRun]:
     folders = [scratch / f"{number:03d}" for number in range(len(sources))]
-    work = partial(_one_run, phases=phases)
     if jobs <= 1 or len(sources) <= 1:
         yield from map(work, sources, folders)
         return
@@ -202,7 +221,9 @@ def _alone(work: Callable[..., _OneRun], source: RunSources, folder: Path) -> _O
         try:
             return pool.submit(work, source, folder).result()
         except BrokenExecutor:
-            return _OneRun(None, {}, f"{source.path.name}: the process that analysed it was killed (out of memory?)")
+            return _OneRun(
+                None, NOTHING, f"{source.path.name}: the process that analysed it was killed (out of memory?)"
+            )
 
 
 def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
@@ -215,17 +236,12 @@ def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
 
     try:
         output.folder(named or out, *(out.relative_to(named).parts if named else ()))
-        for name in (*(f"{name}.parquet" for name in (*analysis.tables, *tables.EVENT_TABLES)), BUNDLE_FILE):
-            (out / name).unlink(missing_ok=True)  # of an analysis before this one
-        for name, table in sorted(analysis.tables.items()):
-            if table.num_rows or (analysis.report["runs"] and name not in tables.SPARSE_TABLES):
-                tables.write(table, out / f"{name}.parquet")
-        for name, files in sorted(analysis.events.items()):
-            tables.concatenate(files, out / f"{name}.parquet")
+        (out / BUNDLE_FILE).unlink(missing_ok=True)  # of an analysis before this one
+        analysis.dataset.write(out)
         run_folder.write_json(out / "report.json", analysis.report)
         for name, text in (
             ("report.md", render_markdown(analysis.report)),
-            ("report.html", render_html(analysis.report, analysis.tables)),
+            ("report.html", render_html(analysis.report, dict(analysis.tables))),
         ):
             output.write_text(out / name, text)
         _write_bundle(analysis.report, out / BUNDLE_FILE)

@@ -20,6 +20,7 @@ from motrace.readers.nsys.stats import summaries
 from motrace.timeline.projection import project
 
 from . import recorded
+from .exports import KEY
 from .test_nsys import fixture, same
 
 FIXTURES = ("h100_2gpu_1s.sqlite", "a100_saxpy.sqlite")
@@ -77,7 +78,7 @@ def ours(table: pd.DataFrame, by: str = "name") -> Sums:
 def read(path: Path, table: str, tmp_path: Path) -> pd.DataFrame:
     out = tmp_path / "out"
     if not out.exists():
-        convert(open_trace(path, tmp_path), "r", out, same)
+        convert(open_trace(path, tmp_path), KEY, out, same)
     file = out / f"{table}.parquet"
     return pq.read_table(file).to_pandas() if file.exists() else pd.DataFrame()
 
@@ -217,7 +218,7 @@ def test_a_report_is_exported_and_every_format_agrees(tmp_path: Path, recording:
     (tmp_path / "o").mkdir()
     tables = []
     for number, trace in enumerate([direct, *exported.values()]):
-        rows = convert(trace, "r", tmp_path / "o" / str(number), same)
+        rows = convert(trace, KEY, tmp_path / "o" / str(number), same)
         tables.append({name: pq.read_table(tmp_path / "o" / str(number) / f"{name}.parquet") for name in rows})
         assert trace.warnings == []
     assert set(tables[0]) == {"nvtx", "api_calls"}

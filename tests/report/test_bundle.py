@@ -121,7 +121,7 @@ def test_without_a_completed_run_of_record_there_is_none(analysis: Analysis, tmp
     assert play_bundle(report) is None
     write(analysis, tmp_path)
     write(Analysis(analysis.home, {**analysis.report, "modes": report["modes"], "runs": report["runs"]},
-                   analysis.tables), tmp_path)  # fmt: skip
+                   analysis.dataset), tmp_path)  # fmt: skip
     assert not (tmp_path / "play.json").exists(), "the one of an analysis before this one is gone"
 
 
@@ -129,7 +129,7 @@ def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: P
     report = copy.deepcopy(analysis.report)
     report["modes"]["record"]["runtime"]["frame_s"]["std"] = float("nan")
     with pytest.raises(MotraceError, match=r"play\.json would break its schema \(MeanStd\.std: nan is no finite"):
-        write(Analysis(analysis.home, report, analysis.tables), tmp_path)
+        write(Analysis(analysis.home, report, analysis.dataset), tmp_path)
 
 
 @pytest.mark.parametrize(

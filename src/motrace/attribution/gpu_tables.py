@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset import tables
+from ..dataset.dictionary_columns import coded
 from ..dataset.event_store import codes, integers, load_ops
-from ..readers.nsys.strings import coded
 from ..timeline.intervals import Intervals, any_of
 from ..vulkan_adapter import is_software
 from .evidence_from_events import Who
@@ -39,7 +39,7 @@ def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]
         schema = tables.SCHEMAS[name]
         rows = len(next(iter(columns.values()), []))
         whole = {field.name: columns.get(field.name, []) for field in schema}
-        out[name] = tables.make(schema, {**whole, "run": [analysis.run_id] * rows})
+        out[name] = tables.make(schema, {**whole, **analysis.key.columns(rows)})
     return out
 
 

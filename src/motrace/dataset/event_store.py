@@ -36,6 +36,10 @@ class EventStore:
         """Rows of each table that there is."""
         return {table: rows for table in EVENT_TABLES if (rows := self.rows(table))}
 
+    def event_files(self) -> dict[str, tuple[Path, ...]]:
+        """The files of each table that has rows."""
+        return {table: tuple(self.files(table)) for table in self.counts()}
+
     def load(
         self,
         table: str,

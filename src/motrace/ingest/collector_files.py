@@ -53,10 +53,10 @@ def read_parts(recording: RunRecording, origin_ns: int, scratch: Path) -> list[P
     return parts
 
 
-def write_table(name: str, columns: dict[str, Any], run: str, rows: int, folder: Path) -> None:
-    """Write a table of the declared schema; ``run`` is added."""
+def write_table(name: str, columns: dict[str, Any], key: tables.RunKey, rows: int, folder: Path) -> None:
+    """Write a table of the declared schema; the key is added."""
     schema = tables.SCHEMAS[name]
-    whole = {**columns, "run": pa.array([run] * rows, pa.string()).dictionary_encode()}
+    whole = {**columns, **key.columns(rows)}
     folder.mkdir(parents=True, exist_ok=True)
     arrays = [whole[entry.name] for entry in schema]
     tables.write(pa.table(arrays, schema=schema), folder / f"{name}.parquet")
@@ -73,7 +73,7 @@ def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Pa
     start, end = (states.column(name).to_numpy() for name in ("start_ns", "end_ns"))
     same = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
     columns = {**same, "start_ns": start - origin_ns, "end_ns": end - origin_ns}
-    write_table("thread_states", columns, recording.run_id, len(start), scratch / "threads")
+    write_table("thread_states", columns, recording.key, len(start), scratch / "threads")
     seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
     count = int(pc.sum(samples.stays.column("samples")).as_py())
     return Part(
@@ -102,9 +102,9 @@ def _stacks(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | No
     same = {name: samples.column(name) for name in ("weight_ns", "pid", "tid", "state", "stack_id", "source")}
     folder = scratch / "pyspy"
     columns = {**same, "t_ns": t_ns - origin_ns if timed else t_ns}
-    write_table("samples", columns, recording.run_id, len(t_ns), folder)
+    write_table("samples", columns, recording.key, len(t_ns), folder)
     stacks = {name: found.stacks.column(name) for name in ("stack_id", "frames")}
-    write_table("stacks", stacks, recording.run_id, found.stacks.num_rows, folder)
+    write_table("stacks", stacks, recording.key, found.stacks.num_rows, folder)
     mine = samples.column("tid").to_numpy() == log.tid
     usable = timed and found.native
     return Part(
@@ -130,7 +130,7 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
     recording.warnings += found.warnings
     if found.clock is None:
         return None
-    covered_ns = write_events(found.tables, recording.run_id, origin_ns, scratch / "torch")
+    covered_ns = write_events(found.tables, recording.key, origin_ns, scratch / "torch")
     clock = found.clock
     return Part(
         source=kineto.SOURCE,
@@ -140,7 +140,9 @@ def _torch(recording: RunRecording, origin_ns: int, scratch: Path) -> Part | Non
     )
 
 
-def write_events(events: dict[str, pa.Table], run: str, origin_ns: int, folder: Path) -> tuple[int, int] | None:
+def write_events(
+    events: dict[str, pa.Table], key: tables.RunKey, origin_ns: int, folder: Path
+) -> tuple[int, int] | None:
     """Write tables of events, their times less ``origin_ns``; begin of the first and end of the last, as they were."""
     edges: list[int] = []
     for name, table in events.items():
@@ -151,7 +153,7 @@ def write_events(events: dict[str, pa.Table], run: str, origin_ns: int, folder: 
             for column in ("start_ns", "end_ns", "launch_ns"):
                 if column in columns:
                     columns[column] = pc.subtract(columns[column], origin_ns)
-            write_table(name, columns, run, table.num_rows, folder)
+            write_table(name, columns, key, table.num_rows, folder)
     return (min(edges), max(edges)) if edges else None
 
 
@@ -177,7 +179,7 @@ def _plain(name: str, table: pa.Table, recording: RunRecording, folder: Path) ->
     if not table.num_rows:
         return None
     columns = {column: table.column(column) for column in table.column_names}
-    write_table(name, columns, recording.run_id, table.num_rows, folder)
+    write_table(name, columns, recording.key, table.num_rows, folder)
     return Part(name, folder)
 
 

@@ -18,13 +18,8 @@ from .run_identity import run_identity
 STREAM = ".qdstrm"
 """What nsys leaves behind where it did not find its importer."""
 SUFFIXES = (".sqlite", ".nsys-rep", ".arrow", STREAM)
-_PREFERRED = (
-    "",
-    ".sqlite",
-    ".arrow",
-    ".nsys-rep",
-    STREAM,
-)  # of one recording in several forms; "" is a folder of tables
+_PREFERRED = ("", ".sqlite", ".arrow", ".nsys-rep", STREAM)
+"""Of one recording in several forms; "" is a folder of tables."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class TraceFile:
 class RunSources:
     """A run's folder, the traces and users' own profiles that belong to it; ``is_trace`` if only a profiler saw it.
 
-    ``run_id`` is what it is called where another run of its experiment has the same id.
+    ``run_id`` is what it is called where another run of its experiment has the same id; ``experiment`` is its name.
     """
 
     path: Path
@@ -54,6 +49,7 @@ class RunSources:
     files: list[OwnFile] = field(default_factory=list)
     is_trace: bool = False
     run_id: str | None = None
+    experiment: str = ""
 
 
 @dataclass

@@ -37,16 +37,17 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     ranges that are the phases of a run that only a profiler recorded.
     """
     if source.is_trace and not source.traces:
-        recording, own = torch_recording(source.files[0], phases, scratch)
+        recording, own = torch_recording(source.files[0], phases, scratch, source.experiment)
         return recording, _joined(recording, [], own.parts, scratch, None, (own.told,))
     if source.is_trace:
         alone = source.traces[0].open()
         recording, fit = foreign_recording(alone, source.path, phases)
+        recording.experiment = source.experiment
         whole = _joined(recording, [(alone, fit)], [], scratch, None)
         recording.warnings += alone.warnings
         return recording, whole
     recording = load_run(source.path)
-    recording.run_id = source.run_id or recording.run_id
+    recording.run_id, recording.experiment = source.run_id or recording.run_id, source.experiment
     aligned: list[tuple[NsysTrace, ClockFit]] = []
     origin = collect_segments(recording)[0].start_ns
     for file in source.traces:
@@ -74,7 +75,7 @@ def _read_own_files(
     told = []
     for number, file in enumerate(source.files, 1):
         with left_out(file.path.name, recording.warnings):
-            own = read_own(file, recording.run_id, scratch, recording, origin_ns, number)
+            own = read_own(file, recording.key, scratch, recording, origin_ns, number)
             parts += own.parts
             told.append(own.told)
             recording.warnings += own.warnings
@@ -140,7 +141,7 @@ def _joined(
 
         window = start - origin - fit.error_ns, end - origin + fit.error_ns
         with left_out(trace.name, recording.warnings):
-            convert(trace, recording.run_id, folder, to_run, pids, window)
+            convert(trace, recording.key, folder, to_run, pids, window)
             edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
             alone = pids is None  # it is all there is: its events may go on beyond the time that it says it lasted
             covered.append((start, end) if alone else (max(start, int(edges[0])), min(end, int(edges[1]))))

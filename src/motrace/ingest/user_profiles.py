@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.run import RunRecording, pids_of
@@ -51,7 +52,7 @@ class OwnProfile:
 
 def read_own(
     file: OwnFile,
-    run_id: str,
+    key: RunKey,
     scratch: Path,
     recording: RunRecording | None = None,
     origin_ns: int = 0,
@@ -63,19 +64,19 @@ def read_own(
     """
     folder = scratch / f"own{number}"
     if file.tool == PYSPY:
-        found = _stacks(file, run_id, folder, number, set() if recording is None else pids_of(recording))
+        found = _stacks(file, key, folder, number, set() if recording is None else pids_of(recording))
     elif file.tool == SCALENE:
-        found = _lines(file, run_id, folder)
+        found = _lines(file, key, folder)
     elif recording is not None:
         found = _torch(file, recording, folder, origin_ns)
     else:
         raise ValueError(f"{file.path.name}: a trace of torch.profiler's that belongs to no run is read as a run")
-    head = {"file": file.path.name, "tool": file.tool, "run": run_id if recording is not None else None,
+    head = {"file": file.path.name, "tool": file.tool, "run": key.run if recording is not None else None,
             "joined_by": file.joined_by}  # fmt: skip
     return OwnProfile({**head, **found.told}, found.parts, [f"{file.path.name}: {text}" for text in found.warnings])
 
 
-def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int]) -> OwnProfile:
+def _stacks(file: OwnFile, key: RunKey, folder: Path, number: int, pids: set[int]) -> OwnProfile:
     profile = read_any(file.path)
     if pids and any(thread.pid in pids for thread in profile.threads):  # it watched other processes too
         profile.threads = [thread for thread in profile.threads if thread.pid in pids]
@@ -90,9 +91,9 @@ def _stacks(file: OwnFile, run_id: str, folder: Path, number: int, pids: set[int
         "stack_id": samples.stack + base,
         **{name: pa.array([word] * rows, pa.string()).dictionary_encode() for name, word in words.items()},
     }  # fmt: skip
-    write_table("samples", columns, run_id, rows, folder)
+    write_table("samples", columns, key, rows, folder)
     stacks = {"stack_id": np.arange(len(profile.stacks)) + base, "frames": [list(one) for one in profile.stacks]}
-    write_table("stacks", stacks, run_id, len(profile.stacks), folder)
+    write_table("stacks", stacks, key, len(profile.stacks), folder)
     told = samples_summary(samples, profile.native)
     return OwnProfile({"format": _format(file.path, profile), "times": _TIMES.get(profile.kind, _COUNTED), **told},
                       [Part(source, folder)])  # fmt: skip
@@ -127,10 +128,10 @@ def _samples(profile: Profile) -> tuple[Samples, Array]:
     return Samples(**whole, stacks=profile.stacks, names=names, counted=profile.kind != TIMED), t_ns
 
 
-def _lines(file: OwnFile, run_id: str, folder: Path) -> OwnProfile:
+def _lines(file: OwnFile, key: RunKey, folder: Path) -> OwnProfile:
     table, window = read_lines(file.path), when(file.path)
     columns = {name: table.column(name) for name in table.column_names}
-    write_table("lines", columns, run_id, table.num_rows, folder)
+    write_table("lines", columns, key, table.num_rows, folder)
     told = {
         "format": "json",
         "times": "shares of the elapsed time by line; its Python/native split is a hint, not evidence",
@@ -149,7 +150,7 @@ def _torch(file: OwnFile, recording: RunRecording, folder: Path, origin_ns: int)
     if found.clock is None:
         return OwnProfile({**told, "times": "not known: nothing ties its clock to the run's"}, [])
     clock = found.clock
-    covered = write_events(found.tables, recording.run_id, origin_ns, folder)
+    covered = write_events(found.tables, recording.key, origin_ns, folder)
     fit = ClockFit.constant(0, clock["error_ns"], clock["pairs"], clock["method"])
     part = Part(f"{TORCH} ({file.path.name})", folder, fit, covered if found.tables["gpu_ops"].num_rows else None)
     told["times"] = f"on the run's clock by {clock['method']}, within {clock['error_ns'] / 1e6:.2f} ms"
@@ -166,7 +167,9 @@ def _ranges_told(found: TorchTrace) -> Json:
     }
 
 
-def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[RunRecording, OwnProfile]:
+def torch_recording(
+    file: OwnFile, phases: str | None, scratch: Path, experiment: str
+) -> tuple[RunRecording, OwnProfile]:
     """A trace that belongs to no run, as a run of its own: its phases are its annotations.
 
     Raises MotraceError, and UsageError for bad ``phases``.
@@ -180,10 +183,11 @@ def torch_recording(file: OwnFile, phases: str | None, scratch: Path) -> tuple[R
     told = Foreign(file.path.name, f"{TORCH} alone", "user annotations", sorted(pids), {}, start, end - start)
     recording, fit = recording_of(told, nvtx, file.path, phases)
     recording.run_id = recording.manifest["run_id"] = file.path.name
+    recording.experiment = experiment
     recording.warnings += [text for text in found.warnings if "clock" not in text]
     origin = recording.bounds_ns()[0]
     moved = {name: _shifted(table, int(fit.to_run(np.zeros(1, np.int64))[0])) for name, table in tables.items()}
-    covered = write_events(moved, recording.run_id, origin, scratch / "own0")
+    covered = write_events(moved, recording.key, origin, scratch / "own0")
     part = Part(TORCH, scratch / "own0", fit, covered if moved["gpu_ops"].num_rows else None)
     says: Json = {"file": file.path.name, "tool": TORCH, "run": recording.run_id, "joined_by": None, "format": "kineto",
                   "times": "the trace's own clock, from its first event", **_ranges_told(found)}  # fmt: skip

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from ..dataset.tables import SCHEMAS
+from ..dataset.tables import without_key
 from ..errors import MotraceError
 
-METRICS_SCHEMA = pa.schema([column for column in SCHEMAS["gpu_metrics"] if column.name != "run"])
+METRICS_SCHEMA = without_key("gpu_metrics")
 """What the file holds: ``gpu_metrics`` without ``run``; t_ns is CLOCK_MONOTONIC."""
 
 

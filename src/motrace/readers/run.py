@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import run_folder
+from ..dataset.tables import RunKey
 from ..errors import MotraceError, left_out
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
@@ -40,6 +41,12 @@ class RunRecording:
     names: dict[tuple[int, int], str]
     warnings: list[str] = field(default_factory=list)
     episodes: EpisodeFile | None = None
+    experiment: str = ""
+
+    @property
+    def key(self) -> RunKey:
+        """What tells the run from those of all experiments."""
+        return RunKey(self.experiment, self.run_id)
 
     @property
     def loop_log(self) -> SpanLogFile | None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..dataset.tables import SCHEMAS
+from ..dataset.tables import without_key
 from ..errors import MotraceError
 from .pyspy.formats import short_file
 
-LINES_SCHEMA = pa.schema([column for column in SCHEMAS["lines"] if column.name != "run"])
+LINES_SCHEMA = without_key("lines")
 _COLUMNS = {
     "python_pct": "n_cpu_percent_python",
     "native_pct": "n_cpu_percent_c",

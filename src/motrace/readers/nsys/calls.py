@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.dictionary_columns import constant, encoded
 from .correlation import Pairs
 from .enums import CUDA_CLASSES, MEMCPY_KINDS, OSRT_CLASS, VULKAN_API_CLASS, api_name, waits_on
 from .placement import UNPAIRED, Context
 from .source import NULL, Batch, Query
-from .strings import constant, encoded
 
 
 @dataclass(frozen=True)

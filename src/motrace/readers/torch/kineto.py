@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...dataset.tables import SCHEMAS
+from ...dataset.tables import without_key
 from ..nsys.enums import waits_on
 from ..pyspy.align import Spans
 from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
@@ -145,7 +145,7 @@ def _by_utc(utc_minus_monotonic_ns: int | None) -> dict[str, Any] | None:
 
 
 def _table(name: str, columns: dict[str, Any]) -> pa.Table:
-    schema = pa.schema([column for column in SCHEMAS[name] if column.name != "run"])
+    schema = without_key(name)
     arrays = {}
     for column in schema:
         dictionary = pa.types.is_dictionary(column.type)
