@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 from ..dataset import tables
 from ..dataset.dictionary_columns import coded
 from ..dataset.event_store import codes, integers, load_ops
+from ..dataset.in_order import in_order
 from ..timeline.intervals import Intervals, any_of
 from ..vulkan_adapter import is_software
 from .evidence_from_events import Who
@@ -19,6 +21,9 @@ from .run import RunAnalysis
 from .windows import Trace
 
 Array = np.ndarray[Any, Any]
+Columns = Mapping[str, Sequence[tables.Cell]]
+CallKey = tuple[str, str, str, str, str | None]
+"""Phase, role, API, name and what it waits for."""
 
 _TOTALS = ("calls", "total_ns")
 _TID_BITS = 32
@@ -27,7 +32,7 @@ _TID_BITS = 32
 def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]:
     """The tables ``waits``, ``gpu_phases`` and ``gpu_frames`` of a run, empty without a trace."""
     trace, who = analysis.trace, analysis.who
-    made: dict[str, dict[str, list[Any]]] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
+    made: dict[str, Columns] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
     if trace is not None and who is not None:
         made = {
             "waits": _waits(trace, who, analysis.pieces),
@@ -43,32 +48,36 @@ def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]
     return out
 
 
-def _waits(trace: Trace, who: Who, pieces: Pieces) -> dict[str, list[Any]]:
+def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
     """Calls by phase, role and name; streamed, since there may be millions."""
     phases = list(dict.fromkeys(pieces.phase))
     phase_of = np.array([phases.index(phase) for phase in pieces.phase])
-    totals: dict[tuple[str, str, str, str, str | None], list[int]] = {}
-    for batch in trace.store.batches("api_calls", ["pid", "tid", "api", "name", "start_ns", "end_ns", "waits_on"]):
+
+    def in_batch(batch: pa.RecordBatch) -> Iterator[tuple[CallKey, int, int]]:
         rows = pa.Table.from_batches([batch])
         start = integers(rows, "start_ns")
         piece = np.searchsorted(pieces.start_ns - trace.origin_ns, start, side="right") - 1
         inside = (piece >= 0) & (start < pieces.end_ns[-1] - trace.origin_ns)
         thread, threads = coded((integers(rows, "pid") << _TID_BITS) | integers(rows, "tid"))
-        words = {name: codes(rows, name) for name in ("api", "name", "waits_on")}
-        columns = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words.values()))
-        sizes = (len(phases), len(threads), *(len(known) for _, known in words.values()))
-        keys = np.ravel_multi_index(columns, sizes)  # one number for all: far quicker to group than five
+        words = [codes(rows, name) for name in ("api", "name", "waits_on")]
+        numbers = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words))
+        sizes = (len(phases), len(threads), *(len(known) for _, known in words))
+        keys = np.ravel_multi_index(numbers, sizes)  # one number for all: far quicker to group than five
         group, distinct = coded(keys[inside])
         lengths = np.zeros(len(distinct), np.int64)
         np.add.at(lengths, group, (integers(rows, "end_ns") - start)[inside])
         calls_of = np.bincount(group, minlength=len(distinct)).tolist()
-        for where, calls, ns in zip(
-            np.transpose(np.unravel_index(distinct, sizes)).tolist(), calls_of, lengths.tolist()
-        ):
-            phase, index, *rest = where
-            api, name, waits_on = (words[column][1][code] for column, code in zip(words, rest))
-            pid, tid = divmod(int(threads[index]), 1 << _TID_BITS)
-            total = totals.setdefault((phases[phase], who.role(pid, tid), str(api), str(name), waits_on), [0, 0])
+        places = np.transpose(np.unravel_index(distinct, sizes)).tolist()
+        for (phase, index, *rest), calls, ns in zip(places, calls_of, lengths.tolist()):
+            api, name, waits_on = (known[code] for (_, known), code in zip(words, rest))
+            role = who.role(*divmod(int(threads[index]), 1 << _TID_BITS))
+            yield (phases[phase], role, str(api), str(name), waits_on), calls, ns
+
+    totals: dict[CallKey, list[int]] = {}
+    batches = trace.store.batches("api_calls", ["pid", "tid", "api", "name", "start_ns", "end_ns", "waits_on"])
+    for future in in_order(lambda batch: list(in_batch(batch)), batches):
+        for key, calls, ns in future.result():
+            total = totals.setdefault(key, [0, 0])
             total[0] += calls
             total[1] += ns
     ordered = sorted(totals.items(), key=lambda item: (item[0][0], item[0][1], -item[1][1], item[0][2:4]))
@@ -79,7 +88,7 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> dict[str, list[Any]]:
     }
 
 
-def _gpu_phases(trace: Trace, pieces: Pieces) -> dict[str, list[Any]]:
+def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
     ops = load_ops(trace.store, None, trace.origin_ns)
     found = (
         work_by_phase(GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns), pieces) if len(ops.device) else []
@@ -87,13 +96,15 @@ def _gpu_phases(trace: Trace, pieces: Pieces) -> dict[str, list[Any]]:
     return {name: [getattr(work, name) for work in found] for name in ("phase", "operations", "launched_ns", "ran_ns")}
 
 
-def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> dict[str, list[Any]]:
+def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> Columns:
     """Per frame, where the trace shows a GPU, or the threads of a software rasterizer."""
     start = frames.column("start_ns").to_numpy() + analysis.origin_ns
     end = frames.column("end_ns").to_numpy() + analysis.origin_ns
     number = frames.column("frame").to_numpy()
     software = is_software(analysis.recording.manifest.get("adapter")) or "raster" in who.roles.values()
-    out: dict[str, list[Any]] = {name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")}
+    out: dict[str, list[int | float | None]] = {
+        name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")
+    }
     if not trace.gpu_kinds and not (software and trace.state_source):
         return out
     for rows in trace.windows(start, end):

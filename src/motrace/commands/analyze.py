@@ -18,12 +18,14 @@ from ..readers.nsys.export import is_nsys_file
 from ..report.format import ms, number, percent, seconds, signed_ms
 from ..vocabulary import BUCKETS
 from . import execute, parsers, refuse
+from .pandas_later import pandas_later
 from .sums import print_sums
 from .terminal import Terminal, complain
 
 
 def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
+    pandas_later()
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     if args.scrub is not None:

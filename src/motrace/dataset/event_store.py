@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from .tables import EVENT_TABLES
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +50,8 @@ class EventStore:
         where: ds.Expression | None = None,
     ) -> pa.Table:
         """Columns of the rows that overlap a window; all of them without one. Empty if there is no table."""
+        import pyarrow.dataset as ds  # slow to import
+
         files = self.files(table)
         if not files:
             return pa.table({name: pa.array([], pa.int64()) for name in columns})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,10 @@ __all__ = [
     "EVENT_TABLES", "RunKey", "SCHEMAS", "SPARSE_TABLES",
     "check", "concatenate", "make", "without_key", "write",
 ]  # fmt: skip
+
+
+Cell = str | int | float | bool | list[str] | None
+Column: TypeAlias = pa.Array | np.ndarray[Any, Any] | Sequence[Cell]
 
 
 class RunKey(NamedTuple):
@@ -36,7 +41,7 @@ def without_key(name: str) -> pa.Schema:
     return pa.schema([column for column in SCHEMAS[name] if column.name not in RunKey._fields])
 
 
-def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+def make(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Table:
     """A table of ``schema`` from columns. Raises ValueError where a column is missing, extra or null."""
     if set(columns) != set(schema.names):
         raise ValueError(f"columns {sorted(columns)} do not fit the schema's {sorted(schema.names)}")
@@ -46,7 +51,7 @@ def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
     return table
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
+def _array(values: Column, kind: pa.DataType) -> pa.Array:
     return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
 
 

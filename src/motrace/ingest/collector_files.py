@@ -74,7 +74,7 @@ def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Pa
     same = {name: states.column(name) for name in ("pid", "tid", "state", "waits_on", "source")}
     columns = {**same, "start_ns": start - origin_ns, "end_ns": end - origin_ns}
     write_table("thread_states", columns, recording.key, len(start), scratch / "threads")
-    seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
+    pid, tid, name = (samples.stays.column(column).to_pylist() for column in ("pid", "tid", "name"))
     count = int(pc.sum(samples.stays.column("samples")).as_py())
     return Part(
         source=thread_samples.SOURCE,
@@ -83,7 +83,7 @@ def _thread_states(recording: RunRecording, origin_ns: int, scratch: Path) -> Pa
         covered_ns=(int(start.min()), int(end.max())),
         states_from=StatesFrom.SAMPLES,
         step_ns=samples.step_ns,
-        names={(row.pid, row.tid): row.name for row in seen.itertuples(index=False)},
+        names=dict(zip(zip(pid, tid), name)),  # a thread's last name
     )
 
 

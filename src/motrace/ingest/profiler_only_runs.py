@@ -10,6 +10,7 @@ name that covers the most.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -190,10 +191,10 @@ def _choose(table: pa.Table, phases: str | None, trace: Foreign) -> tuple[tuple[
 
 def _what_there_is(ranges: pa.Table) -> str:
     """What ``--phases`` may be, most ranges first."""
-    counts = ranges.select(["domain", "tid"]).to_pandas().astype({"domain": str}).value_counts()
-    if counts.empty:
+    counts = Counter(zip(*(ranges.column(name).to_pylist() for name in ("domain", "tid"))))
+    if not counts:
         return "none at all"
-    choices = [f"{domain}:{tid}" for domain, tid in counts.index.tolist()]
+    choices = [f"{domain}:{tid}" for (domain, tid), _ in counts.most_common()]
     more = f" and {len(choices) - _MOST_CHOICES} more" if len(choices) > _MOST_CHOICES else ""
     return ", ".join(choices[:_MOST_CHOICES]) + more + " (no name before the colon: the default domain)"
 

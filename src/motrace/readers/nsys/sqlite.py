@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
 from ...errors import MotraceError
@@ -67,6 +66,8 @@ class SqliteSource:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
+        import adbc_driver_sqlite.dbapi as adbc  # slow to import
+
         with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
             if self._cut_off:
                 cursor.execute(_READ_WHAT_IS_THERE)
