@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset.event_store import Ops, WindowEvents
+from ..dataset.event_store import TracedOps, WindowEvents
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import GPU_WAITS, IDLE_WAITS
 from .gpu import GpuOps
@@ -154,6 +154,6 @@ def _gpu_waits(events: WindowEvents) -> Intervals | None:
     return Intervals.union(calls.start_ns[chosen], calls.end_ns[chosen]) if chosen.any() else None
 
 
-def all_ops(ops: Ops) -> GpuOps:
+def all_ops(ops: TracedOps) -> GpuOps:
     """Graphics and CUDA work alike."""
     return GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns)

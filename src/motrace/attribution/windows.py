@@ -22,7 +22,7 @@ from .pieces import Pieces
 Array = np.ndarray[Any, Any]
 
 SAMPLED = "threads"
-WINDOW_ROWS = 1_000_000
+WINDOW_ROWS = 2_000_000
 """About so many events are in a window; a few windows are held in memory at once."""
 
 

@@ -92,7 +92,7 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
 
 
 @dataclass(frozen=True)
-class States:
+class TracedStates:
     """Rows of ``thread_states`` of one source in a window; parallel arrays."""
 
     source: str
@@ -117,7 +117,7 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Ops:
+class TracedOps:
     """Rows of ``gpu_ops`` in a window; ``graphics`` is False for CUDA work."""
 
     device: Array
@@ -131,9 +131,9 @@ class Ops:
 class WindowEvents:
     """Everything in a window that tells who worked and who waited; times absolute, int64 ns."""
 
-    states: States | None
+    states: TracedStates | None
     calls: Calls
-    ops: Ops
+    ops: TracedOps
 
 
 def state_source(store: EventStore) -> str | None:
@@ -156,7 +156,7 @@ def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, s
             "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), inside, pc.field("source") == source
         )
         state, words = codes(rows, "state")
-        states = States(
+        states = TracedStates(
             source,
             integers(rows, "pid"),
             integers(rows, "tid"),
@@ -181,13 +181,13 @@ def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, s
     return WindowEvents(states, calls, load_ops(store, inside, origin_ns))
 
 
-def load_ops(store: EventStore, inside_ns: tuple[int, int] | None, origin_ns: int) -> Ops:
+def load_ops(store: EventStore, inside_ns: tuple[int, int] | None, origin_ns: int) -> TracedOps:
     """GPU operations that overlap a window of run times (all, without one); times absolute, ns."""
     rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), inside_ns)
     kind, words = codes(rows, "kind")
     launch = integers(rows, "launch_ns", missing=np.iinfo(np.int64).min)
     known = launch != np.iinfo(np.int64).min
-    return Ops(
+    return TracedOps(
         integers(rows, "device"),
         np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
         integers(rows, "start_ns") + origin_ns,
