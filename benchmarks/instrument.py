@@ -19,6 +19,7 @@ from typing import Any
 import motrace
 from motrace.record.instrument import Instrument
 from motrace.record.table import parse
+from motrace.run_folder import JsonObject
 
 TARGET_NS = 1_000
 
@@ -84,7 +85,7 @@ def bench(rounds: int, calls: int) -> dict[str, float]:
     """Per kind: ns that a measured call takes over a plain one, less its spans' own cost; medians of rounds."""
     where = f"{__name__}.Subject" if __name__ != "__main__" else "__main__.Subject"
     names = ("method", "attribute", "turn", "numbers", "fetch")
-    data = {"phases": {f"{where}.{name}": name for name in names}, "frame": f"{where}.turn"}
+    data: JsonObject = {"phases": {f"{where}.{name}": name for name in names}, "frame": f"{where}.turn"}
     subject = Subject()
     cases = _cases(subject)
     span: list[float] = []

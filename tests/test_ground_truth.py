@@ -74,9 +74,9 @@ def analysed(folder: Path, config: Config) -> Result:
     ((_, sources),) = find([run], folder / "scratch").items()
     assert not sources.warnings
     (source,) = sources.runs
-    assert len(source.traces) == 1
+    assert len(source.files) == 1
     recording, trace = read_run(source, folder / "events")
-    assert trace is not None
+    assert recording is not None and trace is not None
     analysis = analyse_run(recording, trace)
     tables = build_tables(analysis)
     assert residual_ns(tables) == 0

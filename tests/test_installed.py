@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -143,3 +144,25 @@ def test_motrix_that_is_not_installed_is_no_driver_trouble(tmp_path: Path) -> No
     with pytest.raises(MotraceError, match="Motrix is not installed") as told:
         probe_adapter(str(tmp_path / "venv/bin/python"))
     assert "Vulkan" not in str(told.value)
+
+
+def test_messages_name_the_command_that_is_there(tmp_path: Path) -> None:
+    """A checkout's ``tools`` is in no wheel."""
+    script = Path(sys.executable).with_name("motrace")
+    for words, told in (
+        ((script, "analyze", tmp_path), "`motrace record`"),
+        ((script, "record", "--nonsense"), "`motrace record --help`"),
+        ((sys.executable, "-m", "tools.analyze", tmp_path), "`python -m tools.run_record`"),
+        ((sys.executable, "-m", "tools.run_record", "--nonsense"), "`python -m tools.run_record --help`"),
+    ):
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        assert told in done.stderr, done.stderr
+    for path in (ROOT / "src").rglob("*.py"):
+        texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        naming = [text for text in texts if isinstance(text, str) and "python -m tools." in text and "``" not in text]
+        assert not naming or path.name == "errors.py", f"{path}: {naming}"
+
+
+def test_a_wheel_names_its_own_command(motrace_command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = motrace_command("record", "--nonsense")
+    assert done.returncode == 2 and "`motrace record --help`" in done.stderr

@@ -13,15 +13,16 @@ from tests.conftest import ROOT
 SOURCE = ROOT / "src" / "motrace"
 
 # What each folder, or module at the top, may import of the others. Arrows point down this list.
-EDGE = {"errors", "cautions", "output", "redaction", "run_folder"}
+EDGE = {"errors", "cautions", "escape", "output", "redaction", "run_folder"}
 """Errors, and how files are written."""
 PURE_BASE = {"errors", "cautions", "vocabulary", "thread_roles", "vulkan_adapter", "dataset"}
 MAY_IMPORT = {
-    "errors": set(), "cautions": set(), "escape": set(), "output": set(), "redaction": set(), "own_paths": set(),
-    "vocabulary": set(), "thread_roles": set(), "vulkan_adapter": {"errors"}, "environment": {"__init__"},
+    "errors": set(), "cautions": set(), "escape": set(), "output": set(), "redaction": {"output"}, "own_paths": set(),
+    "vocabulary": set(), "thread_roles": set(), "vulkan_adapter": {"errors"},
+    "nvml": set(), "environment": {"__init__", "dataset", "nvml", "output"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
-    "dataset": {"output", "errors", "vocabulary"},
+    "dataset": {"output", "errors", "escape", "vocabulary"},
     "timeline": {"errors", "vocabulary"},
     "statistics": {"errors"},
     "readers": {*EDGE, "vocabulary", "record", "dataset"},
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "ingest": {*EDGE, "vocabulary", "record", "dataset", "readers", "timeline", "attribution", "sampling"},
     "findings": {*PURE_BASE, "record", "readers", "attribution", "sampling", "statistics"},
     "report": {"errors", "cautions", "escape", "vocabulary", "dataset", "findings"},
-    "collect": {*EDGE, "vocabulary", "record", "readers"},
+    "collect": {*EDGE, "vocabulary", "nvml", "record", "readers"},
     "workloads": {*EDGE, "environment", "vulkan_adapter", "record", "readers", "collect"},
     "analysis": {*EDGE, "own_paths", "dataset", "collect", "readers", "ingest", "attribution", "findings", "report"},
 }  # fmt: skip

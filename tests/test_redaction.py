@@ -24,6 +24,14 @@ SECRET = "s3cr3t-value"
         (["--token=a,b&c"], [f"--token={R}"]),
         (["--api-key", "abc", "--frames", "3"], ["--api-key", R, "--frames", "3"]),
         (["-password", "x"], ["-password", R]),
+        (["--token", "-abc", "--password", "--aB_9-x", "x"], ["--token", R, "--password", R, "x"]),
+        (["--auth", "-v", "--auth", "--dry_run=1", "--auth", "--", "x"],) * 2,
+        (["failed: run --token -abc --x"], [f"failed: run --token {R} --x"]),
+        (["-c", "os.environ['HF_TOKEN'] = 'abc'"], ["-c", f"os.environ['HF_TOKEN'] = '{R}'"]),
+        (
+            ["--wandb-key", "abc", "--db-pass=abc", "--api-keys", "a,b"],
+            ["--wandb-key", R, f"--db-pass={R}", "--api-keys", R],
+        ),
         (["--token", "--frames", "3"], ["--token", "--frames", "3"]),
         (["env", "WANDB_API_KEY=abc"], ["env", f"WANDB_API_KEY={R}"]),
         (["--env=HF_TOKEN=abc"], [f"--env=HF_TOKEN={R}"]),
@@ -90,8 +98,13 @@ def test_everything_else_stays_as_it_was_typed() -> None:
 
 
 def test_under_a_key_that_names_a_credential() -> None:
-    data = {"wandb": {"api_key": "abc", "tokens": 5, "token": None}, "tokenizer": "x"}
-    assert redaction.redacted(data) == {**data, "wandb": {**data["wandb"], "api_key": R}}
+    data = {
+        "wandb": {"api_key": "abc", "tokens": 5, "token": None},
+        "tokenizer": "x",
+        "secrets": ["a", ""],
+    }
+    shown = {"wandb": {**data["wandb"], "api_key": R}, "tokenizer": "x", "secrets": [R, ""]}
+    assert redaction.redacted(data) == shown
 
 
 @pytest.mark.parametrize("kind", ["workload", "program"])

@@ -19,20 +19,17 @@ from .attribution.tables import build_tables
 from .attribution.windows import Trace
 from .collect.nsys import find_nsys
 from .dataset.dataset import Dataset
-from .dataset.event_store import EventStore
-from .dataset.facts import Environment, ExperimentManifest, RunManifest
-from .dataset.tables import RunKey
+from .dataset.facts import Environment, ExperimentManifest
 from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
 from .findings.run_summary import summarise
-from .ingest.discover import STREAM, RunSources, Sources, find, name_of
+from .ingest.discover import RunSources, Sources, find, name_of
 from .ingest.load_run import read_run
-from .ingest.match_runs import OwnFile
-from .ingest.user_profiles import read_own
+from .ingest.nsys import STREAM
 from .own_paths import shortened
 from .readers.nsys.export import Exporter
-from .readers.run import RunRecording
+from .readers.recording import RunRecording
 from .redaction import redacted
 
 Json = dict[str, Any]
@@ -92,17 +89,22 @@ def _one_run(source: RunSources, scratch: Path, phases: str | None, home: _Home)
         try:
             return _analysed(recording, trace, home)
         except Exception as error:
-            if trace is None or source.is_trace:
+            if trace is None or recording is None or source.is_trace:
                 raise
             recording.warnings.append(reason("what profilers recorded of it is left out", error))
         return _analysed(recording, None, home)
     return _OneRun(None, NOTHING, warnings[0], name=name)
 
 
-def _analysed(recording: RunRecording, trace: Trace | None, home: _Home) -> _OneRun:
+def _analysed(recording: RunRecording | None, trace: Trace | None, home: _Home) -> _OneRun:
+    """Of a profile that belongs to no run no summary, but what it says and its tables."""
+    events = {} if trace is None else trace.store.event_files()
+    profiles = [] if trace is None else list(trace.profiles)
+    if recording is None:
+        return _OneRun(None, Dataset({}, events), None, profiles)
     analysis = analyse_run(recording, trace)
-    shown = shortened(redacted(recording.manifest), home.path)
-    manifest = convert(RunManifest, shown, run_folder.RUN_FILE, [])  # what is wrong in it, its reader says
+    written = {"options": recording.manifest.options, "status_reason": recording.manifest.status_reason}
+    manifest = replace(recording.manifest, **shortened(redacted(written), home.path))
     made = {"runs": runs_table(analysis, manifest, home.environment), **build_tables(analysis)}
     summary = summarise(analysis, made)
     if summary["residual_ns"]:
@@ -110,19 +112,7 @@ def _analysed(recording: RunRecording, trace: Trace | None, home: _Home) -> _One
             f"{recording.run_id}: {summary['residual_ns']} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
-    profiles = [] if trace is None else list(trace.profiles)
-    whole = Dataset(made, {} if trace is None else trace.store.event_files())
-    return _OneRun(summary, whole, None, profiles, recording.run_id)
-
-
-def _one_file(file: OwnFile, scratch: Path, experiment: str) -> _OneRun:
-    """A user's profile that belongs to no run: no summary, for it holds no run, but what it tells and its tables."""
-    warnings: list[str] = []
-    with left_out(file.path.name, warnings):
-        own = read_own(file, RunKey(experiment, file.path.name), scratch)
-        store = EventStore(tuple(part.folder for part in own.parts))
-        return _OneRun(None, Dataset({}, store.event_files()), None, [own.told])
-    return _OneRun(None, NOTHING, warnings[0])
+    return _OneRun(summary, Dataset(made, events), None, profiles, recording.run_id)
 
 
 def analyse(
@@ -154,7 +144,6 @@ def analyse(
     for run, one in zip(runs, _map(runs, scratch, work, jobs)):
         done.append(one)
         progress(run.path.name)
-    done += [_one_file(file, scratch / f"file{number}", name) for number, file in enumerate(sources.files)]
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     profiles = [told for one in done for told in one.profiles]

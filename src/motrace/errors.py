@@ -10,7 +10,7 @@ from contextlib import contextmanager
 DEBUG_VARIABLE = "MOTRACE_DEBUG"
 """Set in the environment (by --debug), so that processes of ours see it: tracebacks are shown."""
 EXTRAS = {
-    "analyze": "adbc_driver_manager adbc_driver_sqlite jinja2 numpy pandas psutil pyarrow rich scipy tomli",
+    "analyze": "adbc_driver_manager adbc_driver_sqlite jinja2 msgspec numpy pandas psutil pyarrow rich scipy tomli",
     "workload": "imageio_ffmpeg mediapy motrixsim pynvml torch",
 }
 """The extras of our package, and what they bring, by module."""
@@ -21,6 +21,14 @@ def not_installed(error: ModuleNotFoundError) -> str | None:
     name = (error.name or "").partition(".")[0]
     extra = next((extra for extra, modules in EXTRAS.items() if name in modules.split()), None)
     return extra and f"{name} is not installed: pip install 'motrace[{extra}]'"
+
+
+def command(name: str) -> str:
+    """What one types for a command: ``python -m tools.run_record`` in a checkout, else ``motrace record``."""
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.basename(sys.argv[0]) != "motrace" and os.path.exists(os.path.join(checkout, "tools", f"{name}.py")):
+        return f"python -m tools.{name}"
+    return f"motrace {name.removeprefix('run_')}"
 
 
 class MotraceError(Exception):

@@ -17,6 +17,11 @@ def visible(text: str) -> str:
     )
 
 
+def encodable(name: str) -> str:
+    r"""The name as UTF-8 can hold it: a byte of a file's name that is not text is written as ``\udcff``."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def markdown(text: str) -> str:
     """The text for Markdown: neither HTML, nor the end of a table's cell, nor a link or picture comes of it."""
     return visible(text).replace("<", "&lt;").replace("|", "\\|").replace("](", "]\\(")

@@ -6,14 +6,21 @@ A name says what is a credential (``--api-key``, ``WANDB_API_KEY``, ``auth.token
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+from .output import JsonValue
+
+Document = TypeVar("Document", bound=JsonValue)
 
 REDACTED = "[redacted]"
 
 _CREDENTIAL = re.compile(
     r".*(?:password|passwd|passphrase|apikey)|(?:.*_)?(?:pwd|secrets?|token|credentials?|auth|authorization|cookie|bearer|"
     r"(?:auth|access|refresh)token|(?:access|secret|private)key|access_key_id|"
-    r"(?:api|access|secret|private|auth|encryption|signing|account|master|subscription|ssh|deploy)_key)"
+    r"(?:api|access|secret|private|auth|encryption|signing|account|master|subscription|ssh|deploy|wandb|openai|"
+    r"anthropic|kaggle|comet|license|storage|shared|session|service)_key|(?:api|access|secret|private)_keys|jwt|"
+    r"(?:db|database|user|admin|root|login|smtp|ftp|http|proxy|sudo|vnc|my|postgres|mysql|redis)_pass)"
 )
 _VARIABLE = re.compile(r".+_(?:key|pass|pat)")
 """Of environment variables, in capitals."""
@@ -21,12 +28,14 @@ _OF_A_MODEL = re.compile(
     r"(?:.*_)?(?:pad|eos|bos|unk|mask|sep|cls|stop|special|image|video|audio|start|end|eot|next|action|per|max|min|num)_token"
 )
 
+_OPTION = re.compile(r"--|-[A-Za-z]|--[a-z][a-z\d]*(?:[-_.][a-z\d]+)*(?:=.*)?", re.DOTALL)
+"""What follows an option that takes no value; a credential may begin with a dash too."""
 _NAME = r"[A-Za-z_][\w.\-/]*"
 _FLAG = re.compile(rf"(?:--?|\+{{1,2}}|~)?({_NAME})")
 _PAIR = re.compile(rf"((?:--?|\+{{1,2}}|~)?)({_NAME})([=:])(.+)", re.DOTALL)
 _QUERY = re.compile(rf"([?&;])({_NAME})=([^&;#\s\"']*)")
 _IN_TEXT = re.compile(
-    rf"(?<![\w.\-/?&])(--?)?({_NAME})([\"']?\s*[=:]\s*|(?<=\w)\s+)((?:Bearer|Basic|Token)\s+)?"
+    rf"(?<![\w.\-/?&])(--?)?({_NAME})([\"']?\]?\s*[=:]\s*|(?<=\w)\s+)((?:Bearer|Basic|Token)\s+)?"
     r"(\"[^\"]*\"|'[^']*'|[^\s\"']+)"
 )
 _USER = re.compile(r"(?<=://)([^\s/@:\"']*):([^\s/\"']+)@")
@@ -66,7 +75,7 @@ def _in_text(value: str) -> str:
     while found := _IN_TEXT.search(value, at):
         flag, name, between, scheme, secret = (found[number] or "" for number in range(1, 6))
         spaced = not between.strip(" \t\n\"'")
-        if is_credential(name) and (flag or not spaced) and not (spaced and secret.startswith("--")):
+        if is_credential(name) and (flag or not spaced) and not (spaced and _OPTION.fullmatch(secret)):
             quote = secret[0] if secret[0] in "\"'" else ""
             parts += [value[at : found.start(4) if scheme else found.start(5)], scheme, quote, REDACTED, quote]
             at = found.end()
@@ -82,7 +91,7 @@ def words(command: list[str] | tuple[str, ...]) -> list[str]:
     out: list[str] = []
     secret_next = False
     for word in command:
-        if secret_next and not re.match(r"--?[A-Za-z]", word):
+        if secret_next and not _OPTION.fullmatch(word):
             out.append(REDACTED)
             secret_next = False
             continue
@@ -92,20 +101,26 @@ def words(command: list[str] | tuple[str, ...]) -> list[str]:
     return out
 
 
-def redacted(data: Any) -> Any:
+def redacted(data: Document) -> Document:
     """JSON without credentials: in texts, in lists of words as in a command line, and under keys that name one."""
+    return cast(Document, _redacted(data))
+
+
+def _redacted(data: JsonValue) -> JsonValue:
     if isinstance(data, str):
         return text(data)
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         return {key: _under(key, value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         if all(isinstance(one, str) for one in data):
             return words(data)
-        return [redacted(one) for one in data]
+        return [_redacted(one) for one in data]
     return data
 
 
-def _under(key: Any, value: Any) -> Any:
-    if isinstance(value, str) and value and isinstance(key, str) and is_credential(key):
-        return REDACTED
-    return redacted(value)
+def _under(key: str, value: JsonValue) -> JsonValue:
+    if not is_credential(key):
+        return _redacted(value)
+    if isinstance(value, list | tuple):
+        return [_under(key, one) for one in value]
+    return REDACTED if isinstance(value, str) and value else _redacted(value)  # a number may be of a span of that name

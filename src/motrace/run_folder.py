@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from . import output, redaction
 from .errors import MotraceError
+from .output import JsonObject as JsonObject
+from .output import JsonValue as JsonValue
 
 SCHEMA_VERSION = "1.0"
 EXPERIMENT_FILE = "experiment.json"
@@ -35,20 +37,33 @@ CHECKPOINT_FILE = "policy.pt"
 
 RUNNING, COMPLETED, INTERRUPTED, CRASHED = "running", "completed", "interrupted", "crashed"
 
-Json = dict[str, Any]
+
+class Manifest(TypedDict, total=False):
+    """Fields of run.json that those who write it read again."""
+
+    run_id: str
+    mode: str
+    status: str
+    status_reason: str | None
+    process: dict[str, int]
+    nvtx: dict[str, bool]
+    options: JsonObject
+    workload: JsonObject | None
+    resources: dict[str, int]
+    instrument: dict[str, list[str]]
 
 
-def write_json(path: Path, data: Json) -> None:
+def write_json(path: Path, data: Mapping[str, JsonValue]) -> None:
     """Write ``data`` atomically. Raises OSError."""
     output.write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_manifest(path: Path, data: Json) -> None:
+def write_manifest(path: Path, data: Mapping[str, JsonValue]) -> None:
     """Write experiment.json, run.json or sweep.json: ``data`` without the values of credentials. Raises OSError."""
     write_json(path, redaction.redacted(data))
 
 
-def read_json(path: Path) -> Json:
+def read_json(path: Path) -> JsonObject:
     """Read a JSON object. Raises MotraceError where there is none that can be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -59,15 +74,19 @@ def read_json(path: Path) -> Json:
     return data
 
 
-def update_run(run_dir: Path, **fields: Any) -> Json:
+def read_manifest(run_dir: Path) -> Manifest:
+    """Read a run's manifest. Raises MotraceError."""
+    return cast(Manifest, read_json(run_dir / RUN_FILE))
+
+
+def update_run(run_dir: Path, **fields: JsonValue) -> JsonObject:
     """Set fields of a run's manifest; a dict is merged into a dict that is there already."""
     path = run_dir / RUN_FILE
-    manifest: Json = read_json(path) if path.exists() else {"schema_version": SCHEMA_VERSION, "run_id": run_dir.name}
+    new: JsonObject = {"schema_version": SCHEMA_VERSION, "run_id": run_dir.name}
+    manifest = read_json(path) if path.exists() else new
     for key, value in fields.items():
-        if isinstance(value, dict) and isinstance(manifest.get(key), dict):
-            manifest[key] = {**manifest[key], **value}
-        else:
-            manifest[key] = value
+        before = manifest.get(key)
+        manifest[key] = {**before, **value} if isinstance(value, Mapping) and isinstance(before, Mapping) else value
     write_manifest(path, manifest)
     return manifest
 
@@ -111,7 +130,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def artifacts(run_dir: Path) -> list[Json]:
+def artifacts(run_dir: Path) -> list[JsonObject]:
     """Every file of a run but its manifest: path, bytes, sha256, sorted by path."""
     files = sorted(path for path in run_dir.rglob("*") if path.is_file() and path.name != RUN_FILE)
     return [
@@ -121,30 +140,9 @@ def artifacts(run_dir: Path) -> list[Json]:
     ]
 
 
-def find_runs(root: Path) -> Iterator[Path]:
-    """Run folders at or below ``root``, sorted: those with a manifest or with span logs."""
-    for directory, subdirectories, files in os.walk(root):
-        subdirectories[:] = sorted(name for name in subdirectories if name != ANALYSIS_DIR and not name.startswith("."))
-        if RUN_FILE in files or any(name.startswith("spans-") and name.endswith(".bin") for name in files):
-            yield Path(directory)
-
-
-def find_experiments(root: Path) -> dict[Path, list[Path]]:
-    """Experiments at or below ``root``: their folder, and the folders of their runs.
-
-    The experiment of a run is the nearest folder at or above it that holds experiment.json (``root`` may itself
-    be a run of one), else the run's parent folder, or the run's own where that is ``root``, or has numbered runs in it
-    (``motrace.start`` once recorded into the folder itself).
-    """
-    experiments: dict[Path, list[Path]] = {}
-    found = list(find_runs(root))
-    above = {root, *(run_dir.parent for run_dir in found if is_numbered(run_dir))}
-    for run_dir in found:
-        home = next((path for path in (run_dir, *run_dir.parents) if (path / EXPERIMENT_FILE).exists()), None)
-        if home is None:
-            home = run_dir if run_dir in above else run_dir.parent
-        experiments.setdefault(home, []).append(run_dir)
-    return experiments
+def is_run(names: Collection[str]) -> bool:
+    """Whether a folder with files of these names is a run's: it has a manifest or span logs."""
+    return RUN_FILE in names or any(name.startswith("spans-") and name.endswith(".bin") for name in names)
 
 
 def still_records(pid: int, run_dir: Path) -> bool:

@@ -15,7 +15,7 @@ import motrace
 from motrace.attribution.pieces import GLUE, NO_FRAME, collect_segments, collect_spans, cut, self_check
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables, residual_ns
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.record.spans import logs
 
 NAMES = ("policy", "step", "capture", "wait", "own name")
@@ -94,12 +94,12 @@ def test_pieces_say_what_happened(program: list[tuple[str, object]]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         truth = play(program, folder / "run")
-        recording = load_run(folder / "run" / "01")
+        recording = read_recording(folder / "run" / "01")
         spans, segments = collect_spans(recording), collect_segments(recording)
-        log = recording.span_logs[0]
-        pieces = cut(spans, segments, (log.pid, log.tid))
+        pieces = cut(spans, segments, (recording.loop.pid, recording.loop.tid))
         self_check(pieces, segments)
-        for start, end, leaf, frame, segment in truth:
+        for begin, finish, leaf, frame, segment in truth:
+            start, end = begin - recording.origin_ns, finish - recording.origin_ns
             first = np.searchsorted(pieces.start_ns, max(start, pieces.start_ns[0]), side="right") - 1
             last = np.searchsorted(pieces.start_ns, end)  # the piece that begins where this truth ends, or later
             assert last > first
@@ -126,5 +126,5 @@ def test_unnamed_segments_come_from_the_frames(tmp_path: Path) -> None:
     with motrace.span("after"):
         pass
     motrace.stop()
-    recording = load_run(tmp_path / "run" / "01")
+    recording = read_recording(tmp_path / "run" / "01")
     assert [segment.name for segment in collect_segments(recording)] == ["startup", "loop", "shutdown"]

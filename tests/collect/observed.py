@@ -10,7 +10,7 @@ from typing import Any
 from motrace import run_folder
 from motrace.collect.base import Collector
 from motrace.errors import MotraceError
-from motrace.readers.pyspy.align import Spans
+from motrace.readers.pyspy.align import NamedSpans
 from motrace.readers.run import load_run
 from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import END, KIND_FRAME, KIND_SPAN, START, WHAT
@@ -42,14 +42,14 @@ def observe(
     return process, collector.finish(folder)
 
 
-def spans_of(folder: Path) -> dict[int, Spans]:
+def spans_of(folder: Path) -> dict[int, NamedSpans]:
     """The closed spans of the loop thread, by its id."""
     recording = load_run(folder)
     log: Any = recording.loop_log
     rows = log.of_kind(KIND_SPAN, KIND_FRAME)
     rows = rows[rows[:, END] > 0]
     names = [recording.name_of(log.pid, int(what)) for what in rows[:, WHAT]]
-    return {log.tid: Spans(rows[:, START], rows[:, END], names)}
+    return {log.tid: NamedSpans(rows[:, START], rows[:, END], names)}
 
 
 def state_of(pid: int) -> str:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from motrace.collect.nsys import INSTALLED, Nsys, Options, missing_libraries, version_numbers
+from motrace.collect.nsys import INSTALLED, Nsys, NsysOptions, missing_libraries, version_numbers
 from motrace.collect.nsys_pass import check_args, option_of, perf_events, profile_flags, without_perf_events
 from motrace.errors import MotraceError, UsageError
 from tests.collect.nsys_help import installed
 
 
-def listed(**options: str) -> Options:
+def listed(**options: str) -> NsysOptions:
     """A help text with these options and the words that their descriptions hold."""
-    return Options.parse(
+    return NsysOptions.parse(
         "".join(f"\n\t--{name.replace('_', '-')}=\n\n\t   {words}\n" for name, words in options.items())
     )
 
@@ -52,13 +52,13 @@ ARM = listed(trace="'cuda', 'nvtx', 'osrt'", sample="none", cpuctxsw="none")
         (ARM, ["--trace=nvtx,osrt,cuda", "--sample=none", "--cpuctxsw=none"]),
     ],
 )
-def test_flags_are_those_that_the_version_has(options: Options, flags: list[str]) -> None:
+def test_flags_are_those_that_the_version_has(options: NsysOptions, flags: list[str]) -> None:
     assert profile_flags(options, []) == flags
     assert not perf_events(flags)
 
 
 def test_an_option_with_a_short_name_is_found_by_its_long_one() -> None:
-    options = Options.parse("\n\t-t, --trace=\n\n\t   'nvtx' or 'none'\n\n\t-y, --delay=\n\n\t   In seconds.\n")
+    options = NsysOptions.parse("\n\t-t, --trace=\n\n\t   'nvtx' or 'none'\n\n\t-y, --delay=\n\n\t   In seconds.\n")
     assert set(options.words) == {"--trace", "--delay"}
     assert options.has("--trace", "nvtx") and not options.has("--trace", "seconds") and not options.has("--no", "nvtx")
 

@@ -19,7 +19,7 @@ from motrace.attribution.tables import build_tables
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
 from motrace.readers.pyspy import align, samples
 from motrace.readers.pyspy.lock_log import read_log
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.sampling import shares
 from motrace.sampling.classify import RECORDER, RUNNING_CLASSES, classify, coarse
 from tests.collect.observed import begin, end, observe, spans_of, state_of
@@ -58,28 +58,28 @@ def counts_of(folder: Path) -> tuple[samples.PySpySamples, dict[str, dict[str, i
     """What py-spy saw, and the samples of the loop thread by span kind and class."""
     spans = spans_of(folder)
     ((tid, own),) = spans.items()
-    seen = samples.read_run(folder, spans)
+    seen = samples.read_collected(folder, spans)
     assert seen is not None
-    samples = seen.samples.to_pandas()
-    samples = samples[samples["tid"] == tid]
+    taken = seen.samples.to_pandas()
+    taken = taken[taken["tid"] == tid]
     names = [*dict.fromkeys(own.name), "outside"]
     classes = {row["stack_id"]: what(row["frames"]) for row in seen.stacks.to_pylist()}
-    kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
-    return seen, shares.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
+    kinds = [names[label] for label in own.labels(taken["t_ns"].to_numpy())]
+    return seen, shares.count_by_kind(kinds, [classes[number] for number in taken["stack_id"]])
 
 
 def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
     seen, _ = counts_of(known)
     assert seen.timed and seen.native and seen.warnings == []
-    assert seen.clock["method"].startswith(samples.BY_LOCKS)
-    assert seen.clock["pairs"] > 100
-    assert 0 < seen.clock["error_ns"] < 50_000_000
+    assert seen.clock.method.startswith(samples.BY_LOCKS)
+    assert seen.clock.pairs > 100
+    assert 0 < seen.clock.error_ns < 50_000_000
 
 
 def against_truth(folder: Path, confidence: float) -> Iterator[tuple[str, shares.Share, float, float]]:
     """Span kind, what py-spy says of a class in it, what is true, and what share of it was spent in the run queue."""
     _, counts = counts_of(folder)
-    queued = shares.queued_shares(build_tables(analyse_run(load_run(folder)))["attribution"].to_pylist())
+    queued = shares.queued_shares(build_tables(analyse_run(read_recording(folder)))["attribution"].to_pylist())
     truth = json.loads((folder / "truth.json").read_text())
     for kind in KINDS:
         own = {name: cpu for name, (cpu, _) in truth[kind].items()}
@@ -127,25 +127,25 @@ def test_times_off_by_one_sample_are_refused(known: Path) -> None:
     seen, _ = counts_of(known)
     spans = spans_of(known)
     ((tid, own),) = spans.items()
-    samples = seen.samples.to_pandas()
-    samples = samples[samples["tid"] == tid]
+    taken = seen.samples.to_pandas()
+    taken = taken[taken["tid"] == tid]
     stacks = [tuple(frames) for frames in seen.stacks.to_pydict()["frames"]]
-    stack, t_ns = samples["stack_id"].to_numpy(), samples["t_ns"].to_numpy()
+    stack, t_ns = taken["stack_id"].to_numpy(), taken["t_ns"].to_numpy()
     labels = own.labels(t_ns)
     told, right = align.agreement(stacks, stack, labels)
     assert right / told > 0.97
     for off in (1, 2):
         same = (labels[off:] == labels[:-off])[labels[:-off] >= 0].mean()
         assert align.agreement(stacks, stack[off:], labels[:-off])[1] < (same + 0.3 * (1 - same)) * right
-    lost = {tid: samples.Spans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
-    unknown = samples.read_run(known, lost)
+    lost = {tid: align.NamedSpans(own.start_ns + 20_000_000_000, own.end_ns + 20_000_000_000, own.name)}
+    unknown = samples.read_collected(known, lost)
     assert unknown is not None and not unknown.timed
     assert any("not used" in text for text in unknown.warnings)
 
 
 def test_without_the_log_stacks_are_known_but_not_when(known: Path, tmp_path: Path) -> None:
     (tmp_path / PROFILES["speedscope"]).write_bytes((known / PROFILES["speedscope"]).read_bytes())
-    seen = samples.read_run(tmp_path, spans_of(known))
+    seen = samples.read_collected(tmp_path, spans_of(known))
     assert seen is not None and not seen.timed
     assert seen.samples.num_rows > 1000
     assert set(seen.samples.to_pydict()["t_ns"]) == {0}
@@ -165,16 +165,16 @@ def test_a_pool_awaited_with_the_gil_held_is_told(tmp_path: Path) -> None:
 def test_a_light_look_stops_nothing_and_has_times(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     observe(PySpyCollector(light=True), folder, "states.py", folder, 4)
-    seen = samples.read_run(folder, spans_of(folder))
-    assert seen is not None and seen.clock["method"] == samples.BY_START and not seen.native
+    seen = samples.read_collected(folder, spans_of(folder))
+    assert seen is not None and seen.clock.method == samples.BY_START and not seen.native
     ((tid, own),) = spans_of(folder).items()
-    samples = seen.samples.to_pandas()
-    samples = samples[(samples["tid"] == tid) & (samples["t_ns"] > own.start_ns.min())]
+    taken = seen.samples.to_pandas()
+    taken = taken[(taken["tid"] == tid) & (taken["t_ns"] > own.start_ns.min())]
     stacks = {row["stack_id"]: " ".join(row["frames"]) for row in seen.stacks.to_pylist()}
     names = list(dict.fromkeys(own.name))
     burning = [
         names[label]
-        for label, number in zip(own.labels(samples["t_ns"].to_numpy()), samples["stack_id"])
+        for label, number in zip(own.labels(taken["t_ns"].to_numpy()), taken["stack_id"])
         if "burn (" in stacks[number] and label >= 0
     ]
     assert len(burning) > 30
@@ -210,7 +210,7 @@ def test_a_hundred_threads_are_sampled_lightly_by_default(tmp_path: Path) -> Non
     assert process.returncode == 3 and warnings == []
     facts = json.loads((tmp_path / "run" / FACTS_FILE).read_text())
     assert not facts["native"] and facts["threads"] > 100
-    seen = samples.read_run(tmp_path / "run", spans_of(tmp_path / "run"))
+    seen = samples.read_collected(tmp_path / "run", spans_of(tmp_path / "run"))
     assert seen is not None and seen.samples.num_rows > 20
 
 
@@ -251,7 +251,7 @@ def test_the_target_killed_leaves_what_was_sampled(tmp_path: Path) -> None:
     process.kill()
     assert end(process) == -signal.SIGKILL
     assert collector.finish(tmp_path) == []
-    seen = samples.read_run(tmp_path, spans_of(tmp_path))
+    seen = samples.read_collected(tmp_path, spans_of(tmp_path))
     assert seen is not None and seen.samples.num_rows > 50 and seen.timed
 
 
@@ -314,7 +314,7 @@ def test_a_process_that_ends_at_once_is_no_trouble(tmp_path: Path) -> None:
     process.wait()
     (warning,) = collector.finish(tmp_path)
     assert "ended before" in warning
-    assert samples.read_run(tmp_path, {}) is None
+    assert samples.read_collected(tmp_path, {}) is None
 
 
 def test_two_observers_at_once_and_a_target_that_forks(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_two_observers_at_once_and_a_target_that_forks(tmp_path: Path) -> None:
     warnings = [*first.finish(folder), *second.finish(other)]
     assert [text for text in warnings if "wrote nothing" in text] == []
     for place in (folder, other):
-        seen = samples.read_run(place, spans_of(folder))
+        seen = samples.read_collected(place, spans_of(folder))
         assert seen is not None and seen.samples.num_rows > 30
 
 

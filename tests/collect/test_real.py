@@ -74,5 +74,5 @@ def test_threads_of_the_renderer_are_seen(run: Path) -> None:
 
 def test_torch_annotations_are_on_the_clock_of_the_spans(run: Path) -> None:
     trace = read_torch(run / TORCH_FILE)
-    assert trace.clock is not None and trace.clock["method"] == BY_MARKS
-    assert trace.clock["error_ns"] < 2_000_000
+    assert trace.clock is not None and trace.clock.method == BY_MARKS
+    assert trace.clock.error_ns < 2_000_000

@@ -104,7 +104,7 @@ def test_scalene_on_real_motrix(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert collector.finish(tmp_path) == []
     recording = load_run(tmp_path)
-    assert recording.manifest["status"] == "completed"
+    assert recording.manifest.status == "completed"
     files = {row["file"] for row in read_lines(tmp_path / FILE).to_pylist()}
     assert any("motrix_camera" in file for file in files), files
     assert not any(file.startswith("/") for file in files)

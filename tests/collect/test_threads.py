@@ -18,7 +18,7 @@ from motrace.attribution.tables import build_tables
 from motrace.collect.threads import FACTS_FILE, FILE, RAW_FILE, ThreadsCollector
 from motrace.errors import MotraceError
 from motrace.readers import thread_samples
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from tests.collect.observed import state_of
 from tests.conftest import PROGRAMS, wait_for
 
@@ -70,10 +70,10 @@ def inside(spans: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 def loop_spans(folder: Path) -> pd.DataFrame:
     """Leaf spans on the loop thread with their exact states, in absolute time."""
-    recording = load_run(folder)
+    recording = read_recording(folder)
     spans = build_tables(analyse_run(recording))["spans"].to_pandas()
     spans = spans[spans["phase"].isin(["python loop", *WAITS])]
-    begin = recording.bounds_ns()[0]
+    begin = recording.origin_ns
     return spans.assign(start_ns=spans["start_ns"] + begin, end_ns=spans["end_ns"] + begin)
 
 
@@ -102,7 +102,7 @@ def test_shares_of_states_are_those_of_the_recorder(tmp_path: Path) -> None:
 
 def test_states_of_a_thread_are_in_order_and_do_not_overlap(tmp_path: Path) -> None:
     watch(tmp_path / "run", 1.5, 5, "fork")
-    states = thread_samples.read_thread_states(tmp_path / "run" / FILE)
+    states = thread_samples.read(tmp_path / "run" / FILE).states()
     assert states.schema.equals(thread_samples.STATES_SCHEMA)
     frame = states.to_pandas()
     assert (frame["end_ns"] > frame["start_ns"]).all()
@@ -171,7 +171,7 @@ def test_a_process_that_is_not_there_gives_an_empty_table(tmp_path: Path) -> Non
     collector.attach(gone.pid, tmp_path)
     (warning,) = collector.finish(tmp_path)
     assert "no thread could be looked at" in warning
-    assert thread_samples.read_thread_states(tmp_path / FILE).num_rows == 0
+    assert thread_samples.read(tmp_path / FILE).states().num_rows == 0
 
 
 def test_a_stopped_process_is_stopped_not_running(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import motrace
 from motrace.collect.pyspy import _clock_pair
 from motrace.collect.torchprof import FILE, TorchCollector
 from motrace.errors import MotraceError
-from motrace.readers.pyspy.align import Spans
+from motrace.readers.pyspy.align import NamedSpans
 from motrace.readers.torch.kineto import BY_MARKS, BY_SPANS, BY_UTC, read_torch
 from motrace.record.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
 from tests.collect.observed import spans_of
@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Spans]:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NamedSpans]:
     """A loop of ours with the hook; its trace, and the spans, which bear the same names as its ranges."""
     folder = tmp_path_factory.mktemp("torch")
     run_dir = motrace.start(folder / "run", cpu_clocks=False)
@@ -43,11 +43,11 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Spans]:
     return folder / FILE, spans
 
 
-def starts(spans: Spans, name: str) -> np.ndarray[Any, Any]:
+def starts(spans: NamedSpans, name: str) -> np.ndarray[Any, Any]:
     return np.sort(spans.start_ns[np.array(spans.name) == name])
 
 
-def apart_ns(trace: Any, spans: Spans) -> np.ndarray[Any, Any]:
+def apart_ns(trace: Any, spans: NamedSpans) -> np.ndarray[Any, Any]:
     """How far ranges begin after the spans around them."""
     found = []
     for row in trace.tables["nvtx"].to_pylist():
@@ -56,14 +56,14 @@ def apart_ns(trace: Any, spans: Spans) -> np.ndarray[Any, Any]:
     return np.array(found)
 
 
-def test_marks_put_ranges_upon_their_spans(traced: tuple[Path, Spans]) -> None:
+def test_marks_put_ranges_upon_their_spans(traced: tuple[Path, NamedSpans]) -> None:
     path, spans = traced
     trace = read_torch(path)
-    assert trace.clock is not None and trace.clock["method"] == BY_MARKS
-    assert trace.clock["error_ns"] < 1_000_000
+    assert trace.clock is not None and trace.clock.method == BY_MARKS
+    assert trace.clock.error_ns < 1_000_000
     assert trace.tables["nvtx"].num_rows == 2 * FRAMES
     apart = apart_ns(trace, spans)
-    assert np.median(np.abs(apart)) < 300_000 + trace.clock["error_ns"]
+    assert np.median(np.abs(apart)) < 300_000 + trace.clock.error_ns
 
 
 def without_marks(path: Path, folder: Path) -> Path:
@@ -74,23 +74,23 @@ def without_marks(path: Path, folder: Path) -> Path:
 
 
 def test_a_trace_made_by_others_is_aligned_by_the_names_of_its_ranges(
-    traced: tuple[Path, Spans], tmp_path: Path
+    traced: tuple[Path, NamedSpans], tmp_path: Path
 ) -> None:
     path, spans = traced
     marked = read_torch(path)
     trace = read_torch(without_marks(path, tmp_path), spans)
-    assert trace.clock is not None and marked.clock is not None and trace.clock["method"] == BY_SPANS
-    allowed = trace.clock["error_ns"] + marked.clock["error_ns"] + 300_000
-    assert abs(trace.clock["offset_ns"] - marked.clock["offset_ns"]) < allowed
+    assert trace.clock is not None and marked.clock is not None and trace.clock.method == BY_SPANS
+    allowed = trace.clock.error_ns + marked.clock.error_ns + 300_000
+    assert abs(trace.clock.offset_ns - marked.clock.offset_ns) < allowed
 
 
-def test_without_names_its_clock_is_utc(traced: tuple[Path, Spans], tmp_path: Path) -> None:
+def test_without_names_its_clock_is_utc(traced: tuple[Path, NamedSpans], tmp_path: Path) -> None:
     path, spans = traced
     theirs = without_marks(path, tmp_path)
     monotonic_ns, utc_ns = _clock_pair()
     trace = read_torch(theirs, None, utc_ns - monotonic_ns)
-    assert trace.clock is not None and trace.clock["method"] == BY_UTC
-    assert np.median(np.abs(apart_ns(trace, spans))) < trace.clock["error_ns"] + 500_000
+    assert trace.clock is not None and trace.clock.method == BY_UTC
+    assert np.median(np.abs(apart_ns(trace, spans))) < trace.clock.error_ns + 500_000
     unknown = read_torch(theirs)
     assert unknown.clock is None and "could not be tied" in unknown.warnings[0]
 
@@ -111,7 +111,7 @@ def synthetic(folder: Path) -> Path:
         event("cuda_runtime", "cudaStreamSynchronize", 1301, 30, 42, 43, correlation=10),
         event("cpu_op", "aten::mm", 990, 20, 42, 43),
         {"ph": "f", "cat": "ac2g", "id": 7, "ts": 1010, "pid": 1, "tid": 13, "name": "ac2g"},
-        {"ph": "M", "name": "process_name", "pid": "Spans", "args": {}},
+        {"ph": "M", "name": "process_name", "pid": "NamedSpans", "args": {}},
     ]  # fmt: skip
     path = folder / "gpu.json"
     path.write_text(json.dumps({"baseTimeNanoseconds": 1_790_000_000_000_000_000, "traceEvents": rows}))

@@ -57,7 +57,7 @@ def test_report_json_keeps_its_contract(recorded: Path, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert {
         "schema_version", "experiment", "environment", "command", "runs",
-        "comparison", "what_if", "verdict", "clocks", "warnings",
+        "comparison", "verdict", "clocks", "warnings",
     } <= set(report)  # fmt: skip
     (run, _) = report["runs"]
     assert {
@@ -165,6 +165,7 @@ def test_an_output_folder_that_can_not_be_written(recorded: Path, run_program: C
     "words",
     [
         [],
+        [""],
         ["x", "--jobs", "0"],
         ["x", "--jobs", "two"],
         ["x", "--job", "1", "--sums"],

@@ -76,6 +76,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
             ("--preset", "quick", "--frames", "1", "--warmup", "1", "--num-envs", "1", "--size", "64x48"),
             "--preset: every size that it sets is given",
         ),
+        (("--name", ""), "--name : use letters"),
         (("--workload", "nothing"), "give humanoid, unilab or MODULE:CLASS"),
     ],
 )

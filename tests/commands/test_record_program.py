@@ -129,10 +129,13 @@ def test_a_tool_that_the_programs_environment_lacks_is_one_warning(tmp_path: Pat
     assert "no torch" in warnings[1]
 
 
-def test_its_exit_status_is_told(run_program: Callable, program: Path, tmp_path: Path) -> None:
-    done = record(run_program, tmp_path, sys.executable, program, 2, 5)
-    assert done.returncode == 5
-    assert "it ended with sys.exit(5)" in one_line(done)
+@pytest.mark.parametrize("status", [2, 3])
+def test_its_exit_status_is_told(run_program: Callable, program: Path, tmp_path: Path, status: int) -> None:
+    """And is not ours, where 2 is wrong usage and 3 a failed gate."""
+    done = record(run_program, tmp_path, sys.executable, program, 2, status)
+    assert done.returncode == 1
+    assert f"it ended with sys.exit({status})" in one_line(done)
+    assert json.loads((tmp_path / "x/01-custom/run.json").read_text())["exit_code"] == status
     (run,) = load(tmp_path / "x").report["runs"]
     assert run["status"] == "crashed" and run["frames"] == 2 and run["residual_ns"] == 0
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from motrace.analysis import load
 from motrace.commands import analyze, compare
 from motrace.commands.sweep import main
-from motrace.commands.sweep_runs import grid, order
+from motrace.commands.sweep_runs import grid, turns_of
 from tests.collect.observed import reached
 from tests.conftest import ROOT, wait_for
 
@@ -63,7 +63,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 def test_the_order_goes_forwards_then_backwards() -> None:
     a, b, c = grid([1, 4], [(64, 36)]) + grid([1], [(128, 72)])
-    turns = [(turn.point, turn.round) for turn in order([a, b, c], 3)]
+    turns = [(turn.point, turn.round) for turn in turns_of([a, b, c], 3)]
     assert turns == [(a, 1), (b, 1), (c, 1), (c, 2), (b, 2), (a, 2), (a, 3), (b, 3), (c, 3)]
     assert [point.name for point in (a, b, c)] == ["e001-64x36", "e004-64x36", "e001-128x72"]
 
@@ -71,7 +71,7 @@ def test_the_order_goes_forwards_then_backwards() -> None:
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 4))
 def test_a_linear_drift_adds_the_same_to_every_point(envs: int, sizes: int, pairs: int) -> None:
     points = grid(range(1, envs + 1), [(16 * size, 16) for size in range(1, sizes + 1)])
-    turns = order(points, 2 * pairs)
+    turns = turns_of(points, 2 * pairs)
     when = {point: sum(index for index, turn in enumerate(turns) if turn.point == point) for point in points}
     assert len(turns) == len(points) * 2 * pairs == len(set(turns)) and len(set(when.values())) == 1
 

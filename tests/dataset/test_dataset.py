@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from motrace.analysis import load
 from motrace.commands import analyze
 from motrace.dataset.dataset import Dataset, told_apart
 from motrace.dataset.schemas import SCHEMAS
@@ -129,3 +130,13 @@ def test_results_of_another_version_are_refused(traces: Path, tmp_path: Path) ->
     )
     with pytest.raises(MotraceError, match="another version of motrace"):
         Dataset.read(tmp_path)
+
+
+def test_what_a_run_was_asked_is_shown_without_credentials_and_as_text(tmp_path: Path) -> None:
+    manifest = copy("nsys-llvmpipe/02-none", tmp_path / "02-none") / "run.json"
+    run = json.loads(manifest.read_text())
+    run |= {"status_reason": f"no file {tmp_path}/weights\udcff", "options": {"api_key": "word", "frames": 5}}
+    manifest.write_text(json.dumps(run))
+    (row,) = load(tmp_path).tables["runs"].to_pylist()
+    assert (row["experiment"], row["status_reason"]) == (tmp_path.name, "no file weights\\udcff")
+    assert json.loads(row["options"]) == {"api_key": "[redacted]", "frames": 5} and row["frames_asked"] == 5

@@ -19,8 +19,8 @@ import pytest
 
 from motrace import analysis
 from motrace.commands import analyze
-from motrace.ingest.file_types import PYSPY, SCALENE, TORCH, recognise
-from motrace.ingest.match_runs import find_own
+from motrace.ingest.discover import walk
+from motrace.ingest.registry import source_of
 from tests.conftest import PROGRAMS, ROOT
 
 PYSPY_PROGRAM = Path(sysconfig.get_path("scripts")) / "py-spy"
@@ -77,10 +77,10 @@ def profiles(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_files_are_told_by_what_is_in_them(made: Path) -> None:
-    found = {str(file.path.relative_to(made)): file.tool for file in find_own(made)}
+    found = {str(file.path.relative_to(made)): file.source.name for file in walk(made)[1]}
     assert found == {
-        **{f"profile.{number}": PYSPY for number in range(4)},
-        "kineto.trace": TORCH, "scalene/notes/mine": SCALENE,
+        **{f"profile.{number}": "py-spy" for number in range(4)},
+        "kineto.trace": "torch.profiler", "scalene/notes/mine": "Scalene",
     }  # fmt: skip
 
 
@@ -153,7 +153,9 @@ def test_what_belongs_to_no_run_is_analysed_alone(
     for page in ("report.md", "report.html"):
         text = (out / page).read_text()
         assert "Your own py-spy file x.any" in text and "Analysed alone" in text
-    assert pd.read_parquet(out / "samples.parquet")["weight_ns"].sum() == pytest.approx(told["seconds"] * 1e9)
+    samples = pd.read_parquet(out / "samples.parquet")
+    assert samples["weight_ns"].sum() == pytest.approx(told["seconds"] * 1e9)
+    assert set(zip(samples["experiment"], samples["run"])) == {("x.any", "x.any")}
     assert not (out / "attribution.parquet").exists()
 
 
@@ -234,13 +236,14 @@ def test_a_file_in_which_nothing_was_seen_is_one_line(
 )  # fmt: skip
 def test_other_files_are_nobody_s(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    assert recognise(tmp_path / "x") is None
+    assert source_of(tmp_path / "x") is None
 
 
 def test_what_our_own_collectors_wrote_is_not_the_user_s(tmp_path: Path, made: Path) -> None:
     shutil.copytree(made / "speedscope", tmp_path / "run")
     shutil.copy(made / "profile.1", tmp_path / "run/py-spy.speedscope.json")
-    assert list(find_own(tmp_path)) == []
+    runs, files = walk(tmp_path)
+    assert files == [] and [file.collected for file in runs[tmp_path / "run"]] == [True]
 
 
 def test_a_profile_of_several_processes_goes_to_the_run_of_each(tmp_path: Path) -> None:

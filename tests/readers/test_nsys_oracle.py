@@ -17,7 +17,6 @@ import pytest
 
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 from motrace.readers.nsys.stats import summaries
-from motrace.timeline.projection import project
 
 from . import recorded
 from .exports import KEY
@@ -177,37 +176,6 @@ def source_has_backtraces(source: Path) -> bool:
     with closing(sqlite3.connect(source)) as db:
         query = "SELECT count(*) FROM CUPTI_ACTIVITY_KIND_RUNTIME WHERE eventClass = 67"
         return bool(db.execute(query).fetchone()[0])
-
-
-@pytest.mark.parametrize("source", FIXTURES, indirect=True)
-def test_projection(source: Path, tmp_path: Path) -> None:
-    """nvtxgpuproj: GPU operations in the ranges that their launch calls lie in. Theirs is slow: not all ranges."""
-    with closing(sqlite3.connect(source)) as db, db:
-        db.execute("DELETE FROM NVTX_EVENTS WHERE rowid % 4 AND (SELECT count(*) FROM NVTX_EVENTS) > 10000")
-    ops = read(source, "gpu_ops", tmp_path)
-    calls = read(source, "api_calls", tmp_path)
-    nvtx = nvtx_table(open_trace(source, tmp_path)).to_pandas()
-    ranges = nvtx[(nvtx["kind"] == "range")]
-    calls = calls[calls["api"] == "cuda"][["pid", "tid", "correlation", "start_ns", "end_ns"]]
-    joined = ops.merge(calls, on=["pid", "correlation"], suffixes=("", "_call"))
-    key = lambda table: (table["pid"].to_numpy() << 24) | table["tid"].to_numpy()
-    column = lambda table, name: table[name].to_numpy(np.int64)
-    found = project(
-        key(ranges), column(ranges, "start_ns"), column(ranges, "end_ns"),
-        (key(joined), column(joined, "start_ns_call"), column(joined, "end_ns_call")),
-        column(joined, "start_ns"), column(joined, "end_ns"),
-    )  # fmt: skip
-    held = found.ops > 0
-    mine = zip(
-        ranges["start_ns"][held], ranges["tid"][held], found.start_ns[held], (found.end_ns - found.start_ns)[held]
-    )
-    rows = report(source, "nvtxgpuproj")
-    theirs = [
-        tuple(int(row[name]) for name in ("Orig Start (ns)", "TID", "Projected Start (ns)", "Projected Duration (ns)"))
-        for row in rows
-    ]
-    assert sorted(map(tuple, mine)) == sorted(theirs)
-    assert theirs
 
 
 @pytest.mark.nsys

@@ -14,7 +14,7 @@ import pytest
 
 from motrace.collect.pyspy import _program
 from motrace.errors import MotraceError
-from motrace.readers.pyspy.align import Spans, agreement
+from motrace.readers.pyspy.align import NamedSpans, agreement
 from motrace.readers.pyspy.formats import COUNTED, ORDERED, TIMED, frame_text, read_any
 from motrace.readers.pyspy.lock_log import parse_log
 from motrace.readers.pyspy.samples import read_profile
@@ -169,8 +169,8 @@ def test_a_frame_that_is_everywhere_tells_no_span() -> None:
 
 
 def test_the_innermost_span_is_the_label() -> None:
-    spans = Spans(np.array([0, 2, 4, 20]), np.array([10, 9, 6, 30]), ["frame", "a", "b", "frame"])
+    spans = NamedSpans(np.array([0, 2, 4, 20]), np.array([10, 9, 6, 30]), ["frame", "a", "b", "frame"])
     found = spans.labels(np.array([-1, 0, 1, 2, 4, 5, 6, 8, 9, 10, 19, 20, 29, 30]))
     assert found.tolist() == [-1, 0, 0, 1, 2, 2, 1, 1, 0, -1, -1, 0, 0, -1]
-    nothing = Spans(np.array([], np.int64), np.array([], np.int64), [])
+    nothing = NamedSpans(np.array([], np.int64), np.array([], np.int64), [])
     assert nothing.labels(np.array([3])).tolist() == [-1]

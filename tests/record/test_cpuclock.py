@@ -19,6 +19,7 @@ from motrace.attribution.pieces import collect_spans
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables
 from motrace.readers.cpu import CpuLogFile, Member
+from motrace.readers.recording import read_recording
 from motrace.readers.run import load_run
 from motrace.record import other_threads
 from motrace.record.procfile import ProcFile
@@ -135,7 +136,7 @@ def test_a_child_is_found_named_and_followed(tmp_path: Path) -> None:
     assert found.is_child and found.name.startswith("python")
     assert found.cpu_ns[-1] > 80e6
     assert found.gone_ns is not None
-    rows = build_tables(analyse_run(load_run(tmp_path)))["thread_cpu"].to_pandas()
+    rows = build_tables(analyse_run(read_recording(tmp_path)))["thread_cpu"].to_pandas()
     worked = rows[(rows["pid"] == child.pid) & (rows["cpu_ns"] > 50e6)]
     assert worked["role"].tolist() == ["child"]
 
@@ -223,7 +224,7 @@ def test_a_kernel_without_schedstat_is_said(tmp_path: Path, monkeypatch: pytest.
     with motrace.span("work"):
         time.sleep(0.01)
     motrace.stop()
-    recording = load_run(tmp_path)
+    recording = read_recording(tmp_path)
     assert any("no schedstat" in text for text in recording.warnings)
     assert not read_log(tmp_path).has_run_delay
     tables = build_tables(analyse_run(recording))
@@ -264,7 +265,7 @@ def test_a_busy_worker_is_read_in_every_frame(tmp_path: Path) -> None:
     stop.append(True)
     begin.set()
     worker.join()
-    recording = load_run(run_dir)
+    recording = read_recording(run_dir)
     log, spans = recording.cpu_log, collect_spans(recording)
     assert log is not None and worker.native_id is not None
     inside = np.array([name == "handed over" for name in spans.name])

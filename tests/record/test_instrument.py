@@ -20,7 +20,7 @@ import pytest
 import motrace
 from motrace.attribution.pieces import collect_segments
 from motrace.errors import UsageError
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.record.instrument import Instrument
 from motrace.record.table import parse
 from tests.programs import target
@@ -259,7 +259,7 @@ def test_turns_segments_and_the_time_between_calls(recording: Path) -> None:
     motrace.stop()
     turn = [("frame", None, True), ("step", "frame", True), ("capture", "frame", True), ("copy", "frame", True)]
     assert names(recording) == [("imports", None, True), *turn, *turn, *turn, ("encode", None, True)]
-    segments = [segment.name for segment in collect_segments(load_run(recording))]
+    segments = [segment.name for segment in collect_segments(read_recording(recording))]
     assert segments == ["startup", "warmup", "loop", "drain", "shutdown"]
 
 

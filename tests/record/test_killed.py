@@ -49,5 +49,5 @@ def test_nothing_is_lost_at_fifty_random_moments(tmp_path: Path) -> None:
         if len(names) == 2:
             caught_open += 1
             assert names[1] == LEAVES[len(ended) % 3], "the open span is the one that comes next"
-        assert recording.manifest["status"] == "crashed"
+        assert recording.manifest.status == "crashed"
     assert caught_open, "no kill fell inside a leaf span: the test proved nothing about open ones"

@@ -114,4 +114,4 @@ def test_other_pythons(version: str, tmp_path: Path) -> None:
     subprocess.run([candidates[-1], "-c", code, tmp_path / "run"], check=True, env=environment)
     recording = load_run(tmp_path / "run" / "01")
     assert recording.cpu_log is not None and len(recording.cpu_log.boundaries) > 20
-    assert recording.manifest["status"] == "completed"
+    assert recording.manifest.status == "completed"

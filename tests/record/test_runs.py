@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import motrace
-from motrace import run_folder
 from motrace.analysis import load
 from motrace.commands import analyze
+from motrace.ingest.discover import homes, walk
 from motrace.readers.run import load_run
 from motrace.record import annotate
 from tests.conftest import ROOT
@@ -59,7 +59,7 @@ def test_one_process_records_twice(run_program: Callable, tmp_path: Path) -> Non
     run_program("-c", code, tmp_path / "mine")
     for number in (1, 2):
         recording = load_run(tmp_path / "mine" / f"0{number}")
-        assert len(recording.span_logs) == 2 and recording.manifest["status"] == "completed"
+        assert len(recording.span_logs) == 2 and recording.manifest.status == "completed"
         told = {recording.name_of(log.pid, what) for log in recording.span_logs for what in log.records[:, 0]}
         assert f"pool {number - 1}" in told and f"pool {2 - number}" not in told
     assert len(report_of(tmp_path / "mine")["runs"]) == 2  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_a_process_that_replaces_itself(run_program: Callable, tmp_path: Path) -
         "run = motrace.start(folder); record()\n"
         "if run.name == '01': os.execv(sys.executable, [sys.executable, '-c', sys.orig_argv[2], folder])\n"
         "from motrace.readers.run import load_run\n"
-        "print([load_run(run.parent / name).manifest['status'] for name in ('01', '02')])\n"
+        "print([load_run(run.parent / name).manifest.status for name in ('01', '02')])\n"
     )
     assert run_program("-c", code, tmp_path / "mine").stdout.splitlines()[-1] == "['crashed', 'running']"
 
@@ -83,7 +83,7 @@ def test_processes_that_start_at_once(tmp_path: Path) -> None:
     for process in started:
         process.communicate(b"\n")
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [f"0{number}" for number in range(1, 7)]
-    assert {load_run(path).manifest["process"]["pid"] for path in (tmp_path / "mine").iterdir()} == {
+    assert {load_run(path).manifest.process.pid for path in (tmp_path / "mine").iterdir()} == {
         process.pid for process in started
     }
 
@@ -93,7 +93,7 @@ def test_a_flat_recording_stays_readable_beside_new_ones(run_program: Callable, 
         ROOT / "traces/demo-llvmpipe/01-record", tmp_path / "top/mine", ignore=shutil.ignore_patterns("*.mp4")
     )
     run_program("-c", RUN + "motrace.start(folder); record(); motrace.stop()", tmp_path / "top/mine")
-    ((home, paths),) = run_folder.find_experiments(tmp_path / "top").items()
+    ((home, paths),) = homes(tmp_path / "top", list(walk(tmp_path / "top")[0])).items()
     assert home == tmp_path / "top/mine" and paths == [home, home / "01"]
     assert len(report_of(home)["runs"]) == 2  # type: ignore[arg-type]
 
@@ -126,7 +126,7 @@ def test_a_fork_belongs_to_the_run(run_program: Callable, tmp_path: Path) -> Non
     run_program("-c", code, tmp_path / "mine")
     recording = load_run(tmp_path / "mine" / "01")
     assert len({log.pid for log in recording.span_logs}) == 2
-    assert recording.loop_log is not None and recording.loop_log.pid == recording.manifest["process"]["pid"]
+    assert recording.loop_log is not None and recording.loop_log.pid == recording.manifest.process.pid
     assert not any("left out" in text for text in recording.warnings)
 
 
@@ -156,6 +156,7 @@ THREADS = """
 def work():
     for _ in range(100):
         with motrace.frame(), motrace.span("in a thread"), motrace.span(f"new {threading.get_ident()}"): pass
+    motrace.span("decorated")(list)()
 def threads():
     for _ in range(3):
         one = threading.Thread(target=work); one.start(); one.join()
@@ -194,7 +195,7 @@ def test_what_can_not_be_kept_is_counted_with_its_reason(run_program: Callable, 
     assert (
         dropped >= 900 and int(warning.split()[0]) >= dropped + 20 and "full disk" not in " ".join(recording.warnings)
     )
-    assert recording.manifest["status"] == "completed" and recording.manifest["dropped_records"] == dropped
+    assert recording.manifest.status == "completed" and recording.manifest.dropped_records == dropped
     loop = recording.loop_log
     assert loop is not None and "in a thread" in {recording.name_of(loop.pid, what) for what in loop.records[:, 0]}
 
@@ -257,6 +258,6 @@ def test_how_it_ended_is_known_on_a_full_disk(run_program: Callable, small_disk:
     ):
         run_program("-c", code.format(end), small_disk / str(number), check=False)
         recording = load_run(small_disk / str(number) / "01")
-        assert recording.manifest["status"] == status
+        assert recording.manifest.status == status
         assert any("found no room (a full disk)" in text for text in recording.warnings)
         (small_disk / str(number) / "fill").unlink()

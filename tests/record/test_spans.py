@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import motrace
 from motrace.attribution.pieces import collect_spans
-from motrace.readers.run import load_run
+from motrace.attribution.run import analyse_run
+from motrace.attribution.tables import build_tables, residual_ns
+from motrace.readers.recording import read_recording
 from motrace.readers.spans import SpanLogFile
 from motrace.record.spans import KIND_FRAME, OffFrame, OffSpan, OnSpan
 
 
 def names(folder: Path) -> list[tuple[str, str | None, bool]]:
     """Name, parent's name and closed flag of every span, in order of begin."""
-    spans = collect_spans(load_run(folder))
+    spans = collect_spans(read_recording(folder))
     return [
         (spans.name[i], spans.name[spans.parent[i]] if spans.parent[i] >= 0 else None, bool(spans.closed[i]))
         for i in range(len(spans))
@@ -39,7 +42,7 @@ def test_times_are_monotonic_and_nested(recording: Path) -> None:
     with motrace.span("outer"), motrace.span("inner"):
         pass
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     assert spans.start_ns[0] <= spans.start_ns[1] <= spans.end_ns[1] <= spans.end_ns[0]
 
 
@@ -69,32 +72,89 @@ def test_decorators_cover_every_kind_of_function(recording: Path) -> None:
 
     @motrace.span("generator")
     def generator(count: int):
-        with motrace.span("item"):
-            yield from range(count)
+        for number in range(count):
+            with motrace.span("item"):
+                pass
+            yield number
 
     @motrace.span("coroutine")
     async def coroutine() -> str:
         await asyncio.sleep(0)
         return "done"
 
-    assert plain(1) == 2 and plain.__doc__ == "Kept." and plain.__name__ == "plain"
-    assert list(generator(3)) == [0, 1, 2]
-    assert asyncio.run(coroutine()) == "done"
-    motrace.stop()
-    assert names(recording) == [
-        ("plain", None, True),
-        ("generator", None, True),
-        ("item", "generator", True),
-        ("coroutine", None, True),
-    ]
-
-
-def test_an_asynchronous_generator_is_refused() -> None:
+    @motrace.span("stream")
     async def stream():
-        yield 1
+        yield await coroutine()
 
-    with pytest.raises(TypeError, match="asynchronous generator"):
-        motrace.span("stream")(stream)
+    async def everything() -> list[str]:
+        return [text async for text in stream()]
+
+    assert plain(1) == 2 and plain.__doc__ == "Kept." and plain.__name__ == "plain"
+    assert list(generator(2)) == [0, 1]
+    assert asyncio.run(everything()) == ["done"]
+    motrace.stop()
+    item = [("generator", None, True), ("item", "generator", True)]
+    asleep = [("stream", None, True), ("coroutine", "stream", True)]
+    assert names(recording) == [
+        ("plain", None, True), *item, *item, ("generator", None, True), *asleep, *asleep, ("stream", None, True),
+    ]  # fmt: skip
+
+
+def test_time_is_conserved_where_generators_are_pulled_across_frames(recording: Path) -> None:
+    """A span open between two resumptions would take the frames and spans after it for its own."""
+
+    @motrace.span("load")
+    def batches():
+        while True:
+            with motrace.span("read"):
+                time.sleep(0.002)
+            yield
+
+    @motrace.span("stream")
+    async def stream():
+        for batch in source:
+            yield batch
+
+    async def loop() -> None:
+        items = stream()
+        for _ in range(3):
+            with motrace.frame():
+                with motrace.span("outer"):
+                    await items.__anext__()
+                time.sleep(0.005)
+                await asyncio.sleep(0)
+        await items.aclose()
+
+    source = batches()
+    with motrace.frame():
+        next(source)
+    asyncio.run(loop())
+    source.close()
+    motrace.stop()
+    tables = build_tables(analyse_run(read_recording(recording)))
+    assert residual_ns(tables) == 0
+    frames = tables["frames"].to_pandas()
+    assert frames["frame"].tolist() == [0, 1, 2, 3]
+    rows = tables["attribution"].to_pandas().groupby(["frame", "phase"], observed=True)["ns"].sum()
+    assert all(rows[frame, "read"] >= 1.9e6 and rows.get((frame, "load"), 0) < 2e6 for frame in range(4))
+    assert all(rows[frame, "glue"] >= 4.9e6 for frame in (1, 2, 3)), "nobody is in a generator that waits"
+
+
+def test_a_span_held_open_across_frames_takes_no_frame_from_the_loop(recording: Path) -> None:
+    def held():
+        while True:
+            with motrace.span("held"):
+                yield
+
+    source = held()
+    for _ in range(4):
+        with motrace.frame():
+            with motrace.span("step"):
+                next(source)
+            time.sleep(0.001)
+    motrace.stop()
+    tables = build_tables(analyse_run(read_recording(recording)))
+    assert tables["frames"]["frame"].to_pylist() == [0, 1, 2, 3] and residual_ns(tables) == 0
 
 
 def test_spans_that_interleave_keep_their_own_times(recording: Path) -> None:
@@ -106,7 +166,7 @@ def test_spans_that_interleave_keep_their_own_times(recording: Path) -> None:
         pass
     second.__exit__(None, None, None)
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     end = dict(zip(spans.name, spans.end_ns.tolist()))
     start = dict(zip(spans.name, spans.start_ns.tolist()))
     assert end["first"] <= start["between"] < end["between"] <= end["second"]
@@ -188,7 +248,7 @@ def test_frames_are_numbered(recording: Path) -> None:
     motrace.stop()
     (log,) = [SpanLogFile.read(path) for path in recording.glob("spans-*.bin")]
     assert log.of_kind(KIND_FRAME)[:, 3].tolist() == [0, 1, 2]
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     assert [spans.frame[i] for i in range(len(spans)) if spans.name[i] == "work"] == [0, 1, 2]
 
 
@@ -231,7 +291,7 @@ def test_a_forked_child_records_apart(recording: Path) -> None:
             os._exit(0)
         os.waitpid(pid, 0)
     motrace.stop()
-    spans = collect_spans(load_run(recording))
+    spans = collect_spans(read_recording(recording))
     by_pid = {int(p): [spans.name[i] for i in range(len(spans)) if spans.pid[i] == p] for p in set(spans.pid.tolist())}
     assert by_pid == {os.getpid(): ["parent"], pid: ["child"]}
 

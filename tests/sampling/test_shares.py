@@ -11,7 +11,7 @@ import pytest
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables, residual_ns
 from motrace.dataset.frames import wide
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from tests.conftest import PROGRAMS
 
 REPEATS = 5
@@ -27,7 +27,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd
     folder = tmp_path_factory.mktemp("composition")
     truth = folder / "truth.json"
     subprocess.run([sys.executable, PROGRAMS / "composition.py", folder / "run", truth, str(REPEATS)], check=True)
-    tables = build_tables(analyse_run(load_run(folder / "run")))
+    tables = build_tables(analyse_run(read_recording(folder / "run")))
     rows = tables["attribution"].to_pandas()
     return pd.DataFrame(json.loads(truth.read_text())), rows[rows["segment"] == "loop"], tables
 

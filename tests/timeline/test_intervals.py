@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motrace.timeline.intervals import Intervals, all_of, any_of
+from motrace.timeline.intervals import Intervals, any_of
 
 HORIZON = 60
 PAIRS = st.lists(st.tuples(st.integers(0, HORIZON), st.integers(0, HORIZON)), max_size=12)
@@ -40,7 +40,6 @@ def test_algebra(one: list[tuple[int, int]], two: list[tuple[int, int]], three: 
     same(a & b, bits_a & bits_b)
     same(a - b, bits_a & ~bits_b)
     same(any_of([a, b, c]), bits_a | bits_b | bits_c)
-    same(all_of([a, b, c]), bits_a & bits_b & bits_c)
     same(a.gaps(0, HORIZON), ~bits_a)
 
 

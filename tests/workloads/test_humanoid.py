@@ -13,7 +13,7 @@ import pytest
 
 from motrace import run_folder
 from motrace.analysis import Analysis, load, write
-from motrace.commands.record import order
+from motrace.commands.record import modes_in_order
 from motrace.vocabulary import SEGMENTS
 from motrace.workloads.video import probe
 
@@ -263,6 +263,6 @@ def test_pictures_can_be_made_and_dropped(run_program: Callable, tmp_path: Path)
 
 
 def test_the_order_of_modes_cancels_drift() -> None:
-    assert order("both", 3) == ["record", "none", "none", "record", "record", "none"]
-    assert order("all", 2) == ["record", "capture", "none", "none", "capture", "record"]
-    assert order("capture", 2) == ["capture"] * 2
+    assert modes_in_order("both", 3) == ["record", "none", "none", "record", "record", "none"]
+    assert modes_in_order("all", 2) == ["record", "capture", "none", "none", "capture", "record"]
+    assert modes_in_order("capture", 2) == ["capture"] * 2

@@ -19,6 +19,7 @@ from motrace.record.table import parse
 from motrace.report.isaaclab.schema import PlayBundle
 from motrace.workloads import unilab
 from motrace.workloads.options import Options
+from motrace.workloads.program import Interpreter
 from motrace.workloads.video import probe
 from tests.commands.test_record_errors import one_line
 from tests.conftest import PROGRAMS, ROOT, SHARED
@@ -288,7 +289,7 @@ def test_a_version_that_was_never_tried_is_told() -> None:
     (known,) = (layout for layout in unilab.layouts() if layout.tried)
 
     def warnings(version: str) -> tuple[str, ...]:
-        found = {"packages": {"unilab": version}}
+        found = Interpreter((3, 11, 0), {"unilab": version}, {}, ())
         return unilab.Eval("python", Path(), "script", (), (), known, found).warnings()
 
     assert warnings(unilab.TESTED) == () and known.tried == unilab.TESTED

@@ -10,7 +10,7 @@ import pytest
 import motrace
 from motrace.attribution.pieces import collect_spans
 from motrace.errors import MotraceError
-from motrace.readers.run import load_run
+from motrace.readers.recording import read_recording
 from motrace.workloads.video import BufferedSink, is_blank, probe, use_bundled_ffmpeg
 
 
@@ -67,7 +67,7 @@ def test_writing_and_finishing_are_told_apart(tmp_path: Path) -> None:
     motrace.start(tmp_path / "run", cpu_clocks=False)
     filled(tmp_path / "v.mp4", noise(20)).close()
     motrace.stop()
-    spans = collect_spans(load_run(tmp_path / "run" / "01"))
+    spans = collect_spans(read_recording(tmp_path / "run" / "01"))
     assert [name for name in spans.name] == ["encode", "encode.write", "encode.finish"]
     assert spans.closed.all()
     encode, write, finish = range(3)
@@ -86,7 +86,7 @@ def test_a_full_disk_is_one_clear_line(small_disk: Path) -> None:
     finally:
         motrace.stop()
     assert "space" in str(caught.value) and "\n" not in str(caught.value)
-    spans = collect_spans(load_run(small_disk / "run" / "01"))
+    spans = collect_spans(read_recording(small_disk / "run" / "01"))
     assert spans.closed.all(), "the spans close when the encoder fails"
 
 

@@ -93,11 +93,6 @@ def attribute(
     return shares + [Shares("blocked", cause, label, *columns) for (cause, label), columns in sorted(totals.items())]
 
 
-def busy_by_role(pieces: Pieces, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
-    """For each role of the CPU log: how long at least one of its members worked, in each piece."""
-    return _by_role(log, roles, _usages(pieces, log), pieces.end_ns - pieces.start_ns)
-
-
 def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
     return {
         member.slot: usage(member, pieces.start_ns, pieces.end_ns, log.cores, log.tick_ns) for member in log.members

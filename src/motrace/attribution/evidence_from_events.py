@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset.event_store import TracedOps, WindowEvents
+from ..dataset.event_store import WindowEvents
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import GPU_WAITS, IDLE_WAITS
 from .gpu import GpuOps
@@ -38,7 +38,7 @@ class Who:
 
 @dataclass(frozen=True)
 class Coverage:
-    """From when to when a trace recorded (absolute, ns), how well it is aligned, and what it can show.
+    """From when to when a trace recorded (run times, ns), how well it is aligned, and what it can show.
 
     ``graphics`` and ``cuda``: the trace shows that kind of GPU work (it has such rows, or nothing
     of the kind can have run). ``states_from`` and ``step_ns`` are those of ``Evidence``.
@@ -152,8 +152,3 @@ def _gpu_waits(events: WindowEvents) -> Intervals | None:
     calls = events.calls
     chosen = calls.vulkan & np.isin(calls.waits_on, list(GPU_WAITS))
     return Intervals.union(calls.start_ns[chosen], calls.end_ns[chosen]) if chosen.any() else None
-
-
-def all_ops(ops: TracedOps) -> GpuOps:
-    """Graphics and CUDA work alike."""
-    return GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns)

@@ -21,7 +21,7 @@ MISSING = -1
 class GpuOps:
     """Operations of the GPUs, as parallel int64 arrays; times on the pieces' clock, ns.
 
-    ``launch_ns`` is MISSING where the launching call is not in the trace.
+    ``launch_ns`` is before every piece where the launching call is not in the trace.
     """
 
     device: Array
@@ -62,7 +62,7 @@ def work_by_phase(ops: GpuOps, pieces: Pieces) -> list[PhaseWork]:
     """
     phases = np.array(pieces.phase, object)
     piece = np.searchsorted(pieces.start_ns, ops.launch_ns, side="right") - 1
-    inside = (ops.launch_ns != MISSING) & (piece >= 0)
+    inside = piece >= 0
     inside[inside] = ops.launch_ns[inside] < pieces.end_ns[piece[inside]]
     launched_in = np.where(inside, phases[np.maximum(piece, 0)], "unattributed")
     busy = ops.busy()

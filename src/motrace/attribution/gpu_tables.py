@@ -13,7 +13,6 @@ from ..dataset.dictionary_columns import coded
 from ..dataset.event_store import codes, integers, load_ops
 from ..dataset.in_order import in_order
 from ..timeline.intervals import Intervals, any_of
-from ..vulkan_adapter import is_software
 from .evidence_from_events import Who
 from .gpu import MISSING, GpuOps, work_by_frame, work_by_phase
 from .pieces import Pieces
@@ -56,8 +55,8 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
     def in_batch(batch: pa.RecordBatch) -> Iterator[tuple[CallKey, int, int]]:
         rows = pa.Table.from_batches([batch])
         start = integers(rows, "start_ns")
-        piece = np.searchsorted(pieces.start_ns - trace.origin_ns, start, side="right") - 1
-        inside = (piece >= 0) & (start < pieces.end_ns[-1] - trace.origin_ns)
+        piece = np.searchsorted(pieces.start_ns, start, side="right") - 1
+        inside = (piece >= 0) & (start < pieces.end_ns[-1])
         thread, threads = coded((integers(rows, "pid") << _TID_BITS) | integers(rows, "tid"))
         words = [codes(rows, name) for name in ("api", "name", "waits_on")]
         numbers = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words))
@@ -89,7 +88,7 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
 
 
 def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
-    ops = load_ops(trace.store, None, trace.origin_ns)
+    ops = load_ops(trace.store)
     found = (
         work_by_phase(GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns), pieces) if len(ops.device) else []
     )
@@ -98,10 +97,11 @@ def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
 
 def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> Columns:
     """Per frame, where the trace shows a GPU, or the threads of a software rasterizer."""
-    start = frames.column("start_ns").to_numpy() + analysis.origin_ns
-    end = frames.column("end_ns").to_numpy() + analysis.origin_ns
+    start = frames.column("start_ns").to_numpy()
+    end = frames.column("end_ns").to_numpy()
     number = frames.column("frame").to_numpy()
-    software = is_software(analysis.recording.manifest.get("adapter")) or "raster" in who.roles.values()
+    adapter = analysis.recording.manifest.adapter
+    software = (adapter is not None and adapter.is_software) or "raster" in who.roles.values()
     out: dict[str, list[int | float | None]] = {
         name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")
     }

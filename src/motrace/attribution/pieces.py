@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..readers.run import RunRecording
-from ..readers.spans import SpanLogFile
-from ..record.spans import END, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, WHAT
+from ..readers.recording import RunRecording, ThreadSpans
 from ..vocabulary import FRAMED_SEGMENTS, SEGMENTS
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +29,7 @@ GLUE = "glue"
 
 @dataclass
 class Spans:
-    """Spans of one run, as parallel arrays in order of begin; times absolute, in ns."""
+    """Spans of one run, as parallel arrays in order of begin; ns from the run's start."""
 
     pid: Array
     tid: Array
@@ -86,19 +84,14 @@ class Pieces:
 
 def collect_spans(recording: RunRecording) -> Spans:
     """The spans of every thread of a run, nested, with open ones ended where their parent ends."""
-    _, run_end = recording.bounds_ns()
     rows: list[tuple[int, ...]] = []
-    names: list[str] = []
-    for log in recording.span_logs:
-        first = len(rows)
-        records = log.of_kind(KIND_SPAN, KIND_FRAME)
-        names += [recording.name_of(log.pid, what) for what in records[:, WHAT].tolist()]
-        rows += _nested(records, log.pid, log.tid, first, run_end)
+    for thread in recording.threads:
+        rows += _nested(thread, len(rows), recording.end_ns)
     columns = np.array(rows, np.int64).reshape(-1, 10)
     return Spans(
         pid=columns[:, 0],
         tid=columns[:, 1],
-        name=names,
+        name=[name for thread in recording.threads for name in thread.name.tolist()],
         is_frame=columns[:, 2].astype(bool),
         value=columns[:, 3],
         start_ns=columns[:, 4],
@@ -110,36 +103,25 @@ def collect_spans(recording: RunRecording) -> Spans:
     )
 
 
-def closed_spans(recording: RunRecording, log: SpanLogFile) -> tuple[Array, Array, Array, Array]:
-    """Names, begins, ends (ns) and whether they are frames, of one thread's spans that had ended, in order of begin.
-
-    Quick: without looking at how they nest.
-    """
-    records = log.of_kind(KIND_SPAN, KIND_FRAME)
-    records = records[records[:, END] != 0]
-    distinct, which = np.unique(records[:, WHAT], return_inverse=True)
-    names = np.array([recording.name_of(log.pid, what) for what in distinct.tolist()], str)
-    is_frame = (records[:, WHAT] & ~NAME_ID_MASK) == KIND_FRAME
-    return names[which.reshape(-1)], records[:, START], records[:, END], is_frame
-
-
-def _nested(records: Array, pid: int, tid: int, first: int, run_end: int) -> list[tuple[int, ...]]:
-    """Rows of one thread's spans, which come in order of begin."""
+def _nested(thread: ThreadSpans, first: int, run_end: int) -> list[tuple[int, ...]]:
+    """Rows of one thread's spans."""
     rows: list[list[int]] = []
     stack: list[int] = []
-    for what, start, end, value in records.tolist():
+    current, frame_end = NO_FRAME, 0
+    columns = (thread.is_frame, thread.value, thread.start_ns, thread.end_ns, thread.closed)
+    for is_frame, value, start, end, closed in zip(*(column.tolist() for column in columns)):
         while stack and rows[stack[-1]][5] <= start:
             stack.pop()
         parent = stack[-1] if stack else -1
-        closed = end != 0
         if not closed:
             end = rows[parent][5] if parent >= 0 else max(run_end, start)
-        is_frame = what & ~NAME_ID_MASK == KIND_FRAME
-        frame = rows[parent][9] if parent >= 0 else NO_FRAME
-        if is_frame and frame == NO_FRAME:  # a frame inside a frame belongs to the outer one
-            frame = value
+        if start >= frame_end:
+            current = NO_FRAME
+        if is_frame and current == NO_FRAME:  # a frame inside a frame belongs to the outer one
+            current, frame_end = value, max(end, start)
         stack.append(len(rows))
-        rows.append([pid, tid, is_frame, value, start, max(end, start), closed, parent, len(stack) - 1, frame])
+        depth = len(stack) - 1
+        rows.append([thread.pid, thread.tid, is_frame, value, start, max(end, start), closed, parent, depth, current])
     for row in rows:
         row[7] += first if row[7] >= 0 else 0
     return [tuple(row) for row in rows]
@@ -151,24 +133,19 @@ def collect_segments(recording: RunRecording) -> list[Segment]:
     They begin where the program said so; what comes before the first is start-up. A program that
     named none has start-up until its first frame, a loop, and a shutdown after its last frame.
     """
-    run_start, run_end = recording.bounds_ns()
-    log = recording.loop_log
-    if log is None:
-        return [Segment("startup", run_start, run_end)]
-    marks = [(int(row[START]), recording.name_of(log.pid, int(row[WHAT]))) for row in log.of_kind(KIND_SEGMENT)]
-    if not marks:
-        frames = log.of_kind(KIND_FRAME)
-        if len(frames):
-            ends = frames[:, END]
-            marks = [(int(frames[0, START]), "loop")]
-            if ends[-1] > 0:
-                marks.append((int(ends[-1]), "shutdown"))
-    if not marks or marks[0][0] > run_start:
-        marks.insert(0, (run_start, "startup"))
+    loop, run_end = recording.loop, recording.end_ns
+    marks = list(loop.marks)
+    frames = np.flatnonzero(loop.is_frame)
+    if not marks and len(frames):
+        marks = [(int(loop.start_ns[frames[0]]), "loop")]
+        if loop.closed[frames[-1]]:
+            marks.append((int(loop.end_ns[frames[-1]]), "shutdown"))
+    if not marks or marks[0][0] > 0:
+        marks.insert(0, (0, "startup"))
     merged: list[tuple[int, str]] = []
     for start, name in marks:
         if not merged or merged[-1][1] != name:
-            merged.append((min(max(start, run_start), run_end), name))
+            merged.append((min(max(start, 0), run_end), name))
     ends_ns = [start for start, _ in merged[1:]] + [run_end]
     return [Segment(name, start, end) for (start, name), end in zip(merged, ends_ns)]
 
@@ -186,11 +163,19 @@ def cut(spans: Spans, segments: list[Segment], loop: tuple[int, int]) -> Pieces:
     owner = _innermost(begin_at.tolist(), end_at.tolist(), len(cuts) - 1)
     span = np.where(owner >= 0, mine[np.maximum(owner, 0)], -1) if len(mine) else np.full(len(cuts) - 1, -1)
     segment = np.searchsorted(edges[:-1], cuts[:-1], side="right") - 1
-    frame = (
-        np.where(span >= 0, spans.frame[np.maximum(span, 0)], NO_FRAME) if len(spans) else np.full(len(span), NO_FRAME)
-    )
+    frame = _frames(spans, mine, cuts[:-1])
     phase = [_phase(spans, int(s), segments[int(g)].name) for s, g in zip(span, segment)]
     return Pieces(cuts[:-1], cuts[1:], span, frame, segment, phase)
+
+
+def _frames(spans: Spans, mine: Array, at_ns: Array) -> Array:
+    """The frame of each moment. By time, not by span: one that a generator holds open may outlast its frame."""
+    frames = mine[spans.is_frame[mine] & (spans.frame[mine] == spans.value[mine])]
+    if not len(frames):
+        return np.full(len(at_ns), NO_FRAME)
+    nearest = np.searchsorted(spans.start_ns[frames], at_ns, side="right") - 1
+    inside = (nearest >= 0) & (at_ns < spans.end_ns[frames][nearest])
+    return np.where(inside, spans.value[frames][nearest], NO_FRAME)
 
 
 def _innermost(begin_at: list[int], end_at: list[int], count: int) -> Array:

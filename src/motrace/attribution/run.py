@@ -11,9 +11,8 @@ import numpy as np
 from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..readers.cpu import Member
-from ..readers.run import RunRecording
+from ..readers.recording import RunRecording
 from ..thread_roles import role_of
-from ..vulkan_adapter import is_software
 from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Who
 from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
@@ -52,29 +51,17 @@ class RunAnalysis:
     @property
     def mode(self) -> str:
         """record, none, or custom for a program that is not one of our workloads."""
-        return str(self.recording.manifest.get("mode", "custom"))
+        return self.recording.manifest.mode
 
     @property
     def status(self) -> str:
         """completed, interrupted, crashed or unknown."""
-        return str(self.recording.manifest.get("status", "unknown"))
-
-    @property
-    def born_ns(self) -> int | None:
-        """When the process was started, on CLOCK_MONOTONIC; None if no launcher told."""
-        clocks = self.recording.manifest.get("clocks") or {}
-        return clocks.get("spawn_monotonic_ns")
-
-    @property
-    def origin_ns(self) -> int:
-        """The run's start: time 0 of its tables."""
-        return self.segments[0].start_ns
+        return self.recording.manifest.status
 
     @property
     def loop_tid(self) -> int:
         """Thread id of the loop thread, 0 if there is none."""
-        log = self.recording.loop_log
-        return log.tid if log is not None else 0
+        return self.recording.loop.tid
 
 
 def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnalysis:
@@ -84,8 +71,7 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
     """
     spans = collect_spans(recording)
     segments = collect_segments(recording)
-    log = recording.loop_log
-    loop = (log.pid, log.tid) if log is not None else (0, 0)
+    loop = (recording.loop.pid, recording.loop.tid)
     pieces = cut(spans, segments, loop)
     if not len(pieces):
         raise MotraceError(f"{recording.run_id}: its recording lasts no time at all; remove it, or record again")
@@ -96,10 +82,10 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
     analysis = RunAnalysis(recording, spans, segments, pieces, roles, [], trace)
     blind = blind_spots(recording, roles, trace)
     if trace is None:
-        analysis.shares = attribute(pieces, cpu_log, roles, analysis.born_ns, blind)
+        analysis.shares = attribute(pieces, cpu_log, roles, recording.born_ns, blind)
     else:
         who = analysis.who = who_is_who(loop, cpu_log, roles, trace.names)
-        analysis.shares = attribute_with_trace(pieces, cpu_log, roles, analysis.born_ns, blind, trace, who)
+        analysis.shares = attribute_with_trace(pieces, cpu_log, roles, recording.born_ns, blind, trace, who)
     return analysis
 
 
@@ -112,11 +98,10 @@ def _role(member: Member, pieces: Pieces) -> str:
 def blind_spots(recording: RunRecording, roles: Mapping[int, str], trace: Trace | None = None) -> Blind:
     """Which workers of this run neither a CPU clock nor a trace could show."""
     manifest = recording.manifest
-    adapter = manifest.get("adapter")
-    if adapter is not None:
-        gpu = not is_software(adapter)
+    if manifest.adapter is not None:
+        gpu = not manifest.adapter.is_software
     else:
-        gpu = manifest.get("mode") not in ("none", FOREIGN) and "raster" not in roles.values()
-    cuda = (manifest.get("workload") or {}).get("device") == "cuda"
+        gpu = manifest.mode not in ("none", FOREIGN) and "raster" not in roles.values()
+    cuda = manifest.workload.device == "cuda"
     seen = trace.gpu_kinds if trace is not None else frozenset()
     return Blind(gpu=gpu and "graphics" not in seen, cuda=cuda and not seen & CUDA_KINDS)

@@ -18,8 +18,7 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
     asked, adapter, used = manifest.options, manifest.adapter, manifest.resources
     env = manifest.environment if manifest.environment.python else environment
     packages = env.measured.packages or {}
-    start_ns, log = analysis.origin_ns, analysis.recording.loop_log
-    utc_ns = log.created_utc_ns + start_ns - log.created_ns if log is not None and log.created_utc_ns > 0 else None
+    recording = analysis.recording
     row = {
         "mode": analysis.mode,
         "profilers": [name for name in manifest.collectors if name not in RIDING_COLLECTORS],
@@ -30,7 +29,7 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
         "status_reason": manifest.status_reason,
         "adapter": adapter.name if adapter is not None else None,
         "adapter_type": adapter.device_type if adapter is not None else None,
-        "software_adapter": adapter.device_type == "Cpu" if adapter is not None else None,
+        "software_adapter": adapter.is_software if adapter is not None else None,
         **{name: _whole(asked.get(name)) for name in ("num_envs", "width", "height")},
         "frames_asked": manifest.frames_asked,
         "options": json.dumps(asked),
@@ -38,9 +37,9 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
         "torch": packages.get("torch"),
         "python": env.measured.python,
         "motrace_commit": env.motrace.commit if env.motrace is not None else None,
-        "start_utc": utc_ns // 1000 if utc_ns is not None else None,
-        "origin_ns": start_ns,
-        "run_wall_ns": analysis.segments[-1].end_ns - start_ns,
+        "start_utc": recording.utc_ns // 1000 if recording.utc_ns is not None else None,
+        "origin_ns": recording.origin_ns,
+        "run_wall_ns": analysis.segments[-1].end_ns,
         "contention_ns": used.others_cpu_ns // max(1, used.cores) if used is not None else 0,
     }
     return tables.make(tables.SCHEMAS["runs"], {**analysis.key.columns(1), **{name: [row[name]] for name in row}})

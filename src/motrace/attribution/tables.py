@@ -41,8 +41,8 @@ def _nullable(values: Array, missing: int = -1) -> pa.Array:
 
 
 def _spans_table(analysis: RunAnalysis) -> pa.Table:
-    spans, origin = analysis.spans, analysis.origin_ns
-    states = loop_states(analysis.recording.cpu_log, spans.start_ns, spans.end_ns, analysis.born_ns)
+    spans = analysis.spans
+    states = loop_states(analysis.recording.cpu_log, spans.start_ns, spans.end_ns, analysis.recording.born_ns)
     measured = states.known & (spans.tid == analysis.loop_tid)
     return tables.make(
         tables.SCHEMAS["spans"],
@@ -56,8 +56,8 @@ def _spans_table(analysis: RunAnalysis) -> pa.Table:
             "name": spans.name,
             "pid": spans.pid,
             "tid": spans.tid,
-            "start_ns": spans.start_ns - origin,
-            "end_ns": spans.end_ns - origin,
+            "start_ns": spans.start_ns,
+            "end_ns": spans.end_ns,
             "cpu_ns": pa.array(states.running_ns, pa.int64(), mask=~measured),
             "runq_ns": pa.array(states.runnable_ns, pa.int64(), mask=~measured),
             "closed": spans.closed,
@@ -99,10 +99,9 @@ def _thread_cpu_table(analysis: RunAnalysis) -> pa.Table:
 
 def _threads_table(analysis: RunAnalysis) -> pa.Table:
     recording = analysis.recording
-    rows = {(log.pid, log.tid): (log.thread_name, "other") for log in recording.span_logs}
-    if recording.loop_log is not None:
-        loop = recording.loop_log
-        rows[(loop.pid, loop.tid)] = (loop.thread_name, "loop")
+    loop = recording.loop
+    rows = {(thread.pid, thread.tid): (thread.thread_name, "other") for thread in recording.threads}
+    rows[(loop.pid, loop.tid)] = (loop.thread_name, "loop")
     if recording.cpu_log is not None:
         for member in recording.cpu_log.members:
             key = (member.id, 0) if member.is_child else (recording.cpu_log.pid, member.id)
@@ -129,27 +128,24 @@ def _threads_table(analysis: RunAnalysis) -> pa.Table:
 
 def _clocks_table(analysis: RunAnalysis) -> pa.Table:
     """Spans and CPU clocks are read on the run's own clock; what a trace recorded had to be aligned."""
-    origin = analysis.origin_ns
     rows = []
-    if analysis.recording.span_logs and analysis.mode != FOREIGN:
-        rows.append(("spans", -origin, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
+    if analysis.mode != FOREIGN:
+        rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
     for source, fit in (analysis.trace.clocks if analysis.trace is not None else {}).items():
-        start = round(float(fit.offset_at(fit.knots_ns[:1])[0])) - origin
-        rows.append((source, start, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
+        rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
     names = ("source", "offset_ns", "drift_ppm", "error_ns", "pairs", "method")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     return tables.make(tables.SCHEMAS["clocks"], {**analysis.key.columns(len(rows)), **columns})
 
 
 def _segments_table(analysis: RunAnalysis) -> pa.Table:
-    origin = analysis.origin_ns
     return tables.make(
         tables.SCHEMAS["segments"],
         {
             **analysis.key.columns(len(analysis.segments)),
             "segment": [segment.name for segment in analysis.segments],
-            "start_ns": [segment.start_ns - origin for segment in analysis.segments],
-            "end_ns": [segment.end_ns - origin for segment in analysis.segments],
+            "start_ns": [segment.start_ns for segment in analysis.segments],
+            "end_ns": [segment.end_ns for segment in analysis.segments],
         },
     )
 
@@ -162,7 +158,7 @@ def loop_frames(analysis: RunAnalysis) -> Array:
     spans = analysis.spans
     outermost = spans.is_frame & (spans.frame == spans.value)
     frames = np.flatnonzero(outermost & spans.closed & (spans.tid == analysis.loop_tid))
-    finished = (analysis.recording.manifest.get("workload") or {}).get("frames")
+    finished = analysis.recording.manifest.workload.frames
     if analysis.status != "interrupted" or finished is None:
         return frames
     segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
@@ -195,7 +191,7 @@ def inclusive_ns(analysis: RunAnalysis) -> dict[str, Array]:
 
 
 def _frames_table(analysis: RunAnalysis) -> pa.Table:
-    spans, origin = analysis.spans, analysis.origin_ns
+    spans = analysis.spans
     frames = loop_frames(analysis)
     segment_of = _segment_at(analysis.segments, spans.start_ns[frames])
     return tables.make(
@@ -203,8 +199,8 @@ def _frames_table(analysis: RunAnalysis) -> pa.Table:
         {
             **analysis.key.columns(len(frames)),
             "frame": spans.value[frames],
-            "start_ns": spans.start_ns[frames] - origin,
-            "end_ns": spans.end_ns[frames] - origin,
+            "start_ns": spans.start_ns[frames],
+            "end_ns": spans.end_ns[frames],
             "warmup": [analysis.segments[index].name == "warmup" for index in segment_of],
         },
     )

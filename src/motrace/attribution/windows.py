@@ -28,7 +28,7 @@ WINDOW_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class LoopStacks:
-    """Samples of the loop thread's stacks: when (absolute, ns) and which, and the stacks."""
+    """Samples of the loop thread's stacks: when (run time, ns) and which, and the stacks."""
 
     t_ns: Array
     stack_id: Array
@@ -39,14 +39,13 @@ class LoopStacks:
 class Trace:
     """What profilers and samplers recorded of a run, converted to tables on the run's clock.
 
-    ``covered_ns`` is from when to when all of them recorded, absolute; ``clocks`` maps sources to their
+    ``covered_ns`` is from when to when all of them recorded; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
     states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
     what the user's own profiles of it tell.
     """
 
     store: EventStore
-    origin_ns: int
     covered_ns: tuple[int, int]
     clocks: dict[str, ClockFit]
     names: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -75,9 +74,9 @@ class Trace:
         return any(self.store.rows(table) for table in ("thread_states", "api_calls", "gpu_ops"))
 
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
-        """What its events say of [start_ns, end_ns), absolute."""
+        """What its events say of [start_ns, end_ns)."""
         error = self.error_ns
-        events = load_window(self.store, (start_ns - error, end_ns + error), self.origin_ns, self.state_source)
+        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source)
         return evidence_from(events, who, self.coverage())
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:

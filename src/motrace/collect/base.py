@@ -10,7 +10,9 @@ does: a failure of a tool is a warning, and the run goes on.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+from ..run_folder import JsonObject
 
 
 class Collector(Protocol):
@@ -42,7 +44,7 @@ class Collector(Protocol):
 class Telling(Protocol):
     """A collector that has something to say of itself."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """What the run's manifest should hold of it (version, flags): JSON values. Called after ``finish``."""
 
 

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from ..nvml import Handle, Nvml, load
 from ..readers.gpu import METRICS_SCHEMA
 from .base import FromOutside
 
@@ -32,37 +32,32 @@ _THROTTLE = {
 }
 
 
-def load_nvml() -> Any:
-    """The NVML binding, initialised. Raises ImportError, or RuntimeError with a line that says why not."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        if not pynvml.nvmlDeviceGetCount():
-            raise RuntimeError("NVML sees no GPU")
-    except pynvml.NVMLError as error:
-        raise RuntimeError(f"NVML: {error}") from error
-    return pynvml
+def load_nvml() -> Nvml:
+    """NVML where it sees a GPU. Raises ImportError, or RuntimeError with a line that says why not."""
+    nvml = load()
+    if not nvml.nvmlDeviceGetCount():
+        raise RuntimeError("NVML sees no GPU")
+    return nvml
 
 
-def _throttle(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _throttle(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     mask = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
     for name, reason in _THROTTLE.items():
         if hasattr(nvml, name):
             yield f"throttle.{reason}", float(bool(mask & getattr(nvml, name))), ""
 
 
-def _utilisation(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _utilisation(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     rates = nvml.nvmlDeviceGetUtilizationRates(handle)
     yield "utilisation", float(rates.gpu), "%"
     yield "memory_utilisation", float(rates.memory), "%"
 
 
-def _memory(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _memory(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     yield "memory_used", float(nvml.nvmlDeviceGetMemoryInfo(handle).used), "B"
 
 
-def _processes(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _processes(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     seen: dict[int, float] = {}
     for ask in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
         for process in ask(handle):
@@ -72,7 +67,7 @@ def _processes(nvml: Any, handle: Any) -> Iterator[Reading]:
         yield f"process.{pid}.memory_used", used, "B"
 
 
-def _process_utilisation(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _process_utilisation(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     """NVML keeps some samples of each process; the newest of the last second counts."""
     since_us = time.time_ns() // 1000 - 1_000_000
     try:
@@ -87,34 +82,34 @@ def _process_utilisation(nvml: Any, handle: Any) -> Iterator[Reading]:
         yield f"process.{pid}.encoder_utilisation", float(sample.encUtil), "%"
 
 
-def _clock(kind: str) -> Callable[[Any, Any], Iterator[Reading]]:
-    def read(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _clock(kind: str) -> Callable[[Nvml, Handle], Iterator[Reading]]:
+    def read(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
         clock = nvml.nvmlDeviceGetClockInfo(handle, getattr(nvml, f"NVML_CLOCK_{kind.upper()}"))
         yield f"clock.{kind}", float(clock), "MHz"
 
     return read
 
 
-def _engine(name: str, function: str) -> Callable[[Any, Any], Iterator[Reading]]:
-    def read(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _engine(name: str, function: str) -> Callable[[Nvml, Handle], Iterator[Reading]]:
+    def read(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
         yield f"{name}_utilisation", float(getattr(nvml, function)(handle)[0]), "%"
 
     return read
 
 
-def _power(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _power(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     yield "power", nvml.nvmlDeviceGetPowerUsage(handle) / 1e3, "W"
 
 
-def _energy(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _energy(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     yield "energy", nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, "J"
 
 
-def _temperature(nvml: Any, handle: Any) -> Iterator[Reading]:
+def _temperature(nvml: Nvml, handle: Handle) -> Iterator[Reading]:
     yield "temperature", float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)), "C"
 
 
-SENSORS: dict[str, Callable[[Any, Any], Iterator[Reading]]] = {
+SENSORS: dict[str, Callable[[Nvml, Handle], Iterator[Reading]]] = {
     "utilisation": _utilisation,
     "encoder": _engine("encoder", "nvmlDeviceGetEncoderUtilization"),
     "decoder": _engine("decoder", "nvmlDeviceGetDecoderUtilization"),
@@ -134,7 +129,7 @@ SENSORS: dict[str, Callable[[Any, Any], Iterator[Reading]]] = {
 class GpuSampler:
     """Reads every sensor of every GPU; one that a GPU does not have is asked only once."""
 
-    def __init__(self, nvml: Any) -> None:
+    def __init__(self, nvml: Nvml) -> None:
         self._nvml = nvml
         self._handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
         self.without: dict[str, str] = {}
@@ -163,7 +158,7 @@ class GpuCollector(FromOutside):
     name = "gpu"
     observer = False
 
-    def __init__(self, hz: float = DEFAULT_HZ, load: Callable[[], Any] = load_nvml) -> None:
+    def __init__(self, hz: float = DEFAULT_HZ, load: Callable[[], Nvml] = load_nvml) -> None:
         self._hz, self._load = hz, load
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None

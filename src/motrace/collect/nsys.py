@@ -40,13 +40,13 @@ HELP = (
 
 
 @dataclass(frozen=True)
-class Options:
+class NsysOptions:
     """What one ``nsys COMMAND --help`` lists: the words of each option's description, by its long name."""
 
     words: dict[str, frozenset[str]]
 
     @classmethod
-    def parse(cls, text: str) -> Options:
+    def parse(cls, text: str) -> NsysOptions:
         """From the help text: an option starts a line, with or without its short name."""
         words: dict[str, frozenset[str]] = {}
         starts = list(re.finditer(r"^\s*(?:-\w,\s*)?(--[a-z][\w-]*)", text, re.MULTILINE))
@@ -76,17 +76,17 @@ class Nsys:
         return version_numbers(self.version_text)
 
     @cached_property
-    def profile_options(self) -> Options:
+    def profile_options(self) -> NsysOptions:
         """The options of ``nsys profile``."""
         return self._options("profile")
 
     @cached_property
-    def export_options(self) -> Options:
+    def export_options(self) -> NsysOptions:
         """The options of ``nsys export``."""
         return self._options("export")
 
-    def _options(self, command: str) -> Options:
-        return Options.parse(_run([str(self.path), command, "--help"], ANSWER_TIMEOUT_S).stdout)
+    def _options(self, command: str) -> NsysOptions:
+        return NsysOptions.parse(_run([str(self.path), command, "--help"], ANSWER_TIMEOUT_S).stdout)
 
     @property
     def export_types(self) -> list[str]:

@@ -12,11 +12,11 @@ import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import MotraceError, UsageError
 from ..record.nvtx_ranges import INJECTED
-from .nsys import HELP, REPORT, STREAM, Nsys, Options, find_nsys
+from ..run_folder import JsonObject
+from .nsys import HELP, REPORT, STREAM, Nsys, NsysOptions, find_nsys
 from .nsys_session import Session
 
 NAME = "nsys"
@@ -38,7 +38,7 @@ def option_of(word: str) -> str | None:
     return word.partition("=")[0] if word.startswith("--") else SHORT.get(word[:2], word[:2])
 
 
-def check_args(args: Sequence[str], options: Options | None) -> None:
+def check_args(args: Sequence[str], options: NsysOptions | None) -> None:
     """Refuse ``--nsys-args`` that can't work; ``options`` are the installed version's. Raises UsageError."""
     if args and option_of(args[0]) is None:
         raise UsageError(f"--nsys-args: {args[0]} is no option of nsys profile; write it as --option=value")
@@ -50,7 +50,7 @@ def check_args(args: Sequence[str], options: Options | None) -> None:
             raise UsageError(f"--nsys-args: this version of nsys has no {name} (see `nsys profile --help`)")
 
 
-def profile_flags(options: Options, args: Sequence[str]) -> list[str]:
+def profile_flags(options: NsysOptions, args: Sequence[str]) -> list[str]:
     """The flags of ``nsys profile`` that this version has, with the user's in place of ours for the same option."""
     traces = [name for name in TRACES if options.has("--trace", name)]
     if "vulkan-annotations" in traces:
@@ -186,7 +186,7 @@ class NsysCollector:
             return NsysCollector(without_perf_events(self._args), self._timeout_s)
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """See ``Telling``."""
         version = self._nsys.version_text if self._nsys is not None else None
         return {"version": version, "flags": self._flags, "perf_events": perf_events(self._flags), "hung": self._hung}

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..readers.progress import SpanTail
 from ..readers.pyspy.samples import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
+from ..run_folder import JsonObject
 from .base import FromOutside
 from .prompt import wake_promptly
 from .threads import last_line, stop
@@ -42,7 +43,7 @@ _PERMISSION = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """How to sample a process; ``refused`` says why not."""
 
     rate: int
@@ -56,7 +57,7 @@ class Plan:
         return "speedscope" if self.blocking else "chrometrace"
 
 
-def plan(threads: int, rate: int | None = None, native: bool | None = None, light: bool = False) -> Plan:
+def plan(threads: int, rate: int | None = None, native: bool | None = None, light: bool = False) -> SamplingPlan:
     """How to sample a process of so many threads; what is None is chosen.
 
     Without wishes: native stacks at up to DEFAULT_RATE; where that many threads allow less than
@@ -64,14 +65,14 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
     too much is refused, with the rate that would do.
     """
     if light:
-        return Plan(rate or DEFAULT_RATE, False, False)
+        return SamplingPlan(rate or DEFAULT_RATE, False, False)
     if rate is None:
         for with_native, most in ((True, MOST_NATIVE_STOPS), (False, MOST_STOPS)):
             affordable = min(DEFAULT_RATE, most // threads)
             if affordable >= LEAST_RATE and native in (None, with_native):
-                return Plan(affordable, with_native, True)
+                return SamplingPlan(affordable, with_native, True)
         if native is None:
-            return Plan(DEFAULT_RATE, False, False)
+            return SamplingPlan(DEFAULT_RATE, False, False)
         rate = LEAST_RATE
     most = MOST_NATIVE_STOPS if native is not False else MOST_STOPS
     if threads * rate > most:
@@ -79,8 +80,8 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
         refused = (
             f"py-spy was not started: it would stop {threads} threads {rate} times per second; {would_do} would do here"
         )
-        return Plan(rate, native is not False, True, refused)
-    return Plan(rate, native is not False, True)
+        return SamplingPlan(rate, native is not False, True, refused)
+    return SamplingPlan(rate, native is not False, True)
 
 
 class PySpyCollector(FromOutside):
@@ -125,7 +126,7 @@ class PySpyCollector(FromOutside):
             self._warnings.append(f"py-spy: its log could not be kept ({error.strerror})")
         return self._warnings
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """How it sampled: rate (per second), native, blocking, threads, exit status; empty if it never began."""
         return {name: value for name, value in self._facts.items() if name not in ("pid", "clock")}
 
@@ -161,7 +162,7 @@ class PySpyCollector(FromOutside):
             self._ended.wait(POLL_S)
         return not self._ended.is_set()
 
-    def _start(self, pid: int, run_dir: Path, chosen: Plan) -> None:
+    def _start(self, pid: int, run_dir: Path, chosen: SamplingPlan) -> None:
         words = [_program() or "py-spy", "record", "--pid", str(pid), "--rate", str(chosen.rate), "--idle", "--threads"]
         words += ["--format", chosen.format, "--output", str(run_dir / PROFILES[chosen.format])]
         words += ["--native"] if chosen.native else []
@@ -191,7 +192,7 @@ class PySpyCollector(FromOutside):
                 self._process.wait()
                 self._warnings.append("py-spy kept the process stopped for 2 s: it was killed, the run goes on")
 
-    def _conclude(self, pid: int, run_dir: Path, chosen: Plan) -> None:
+    def _conclude(self, pid: int, run_dir: Path, chosen: SamplingPlan) -> None:
         """Note how it ended; what it left stopped is let go."""
         assert self._process is not None
         status = self._process.wait()

@@ -1,4 +1,4 @@
-"""The collectors by the names that ``--collect`` knows. A new one is one line in ``COLLECTORS``.
+"""The collectors by the names that ``--collect`` knows. A new one is a function in ``COLLECTORS``.
 
 Nothing is imported before it is asked for: a collector may need packages of its own.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 from ..errors import UsageError, close_to
 from .base import Collector
@@ -29,20 +27,45 @@ class Settings:
     pyspy_light: bool = False
 
 
-def _module(name: str) -> Any:
-    return import_module(f".{name}", __package__)
+def _threads(settings: Settings) -> Collector:
+    from .threads import ThreadsCollector
+
+    return ThreadsCollector()
+
+
+def _scalene(settings: Settings) -> Collector:
+    from .scalene import ScaleneCollector
+
+    return ScaleneCollector(settings.python)
+
+
+def _torch(settings: Settings) -> Collector:
+    from .torchprof import TorchCollector
+
+    return TorchCollector(settings.python)
+
+
+def _pyspy(settings: Settings) -> Collector:
+    from .pyspy import PySpyCollector
+
+    return PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light)
+
+
+def _gpu(settings: Settings) -> Collector:
+    from .gpu import GpuCollector
+
+    return GpuCollector()
+
+
+def _nsys(settings: Settings) -> Collector:
+    from .nsys_pass import NsysCollector
+
+    return NsysCollector(settings.nsys_args, settings.timeout_s)
 
 
 COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
-    "threads": lambda settings: _module("threads").ThreadsCollector(),
-    "scalene": lambda settings: _module("scalene").ScaleneCollector(settings.python),
-    "torch": lambda settings: _module("torchprof").TorchCollector(settings.python),
-    "pyspy": lambda settings: _module("pyspy").PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light),
-    "gpu": lambda settings: _module("gpu").GpuCollector(),
-    "nsys": lambda settings: _module("nsys_pass").NsysCollector(settings.nsys_args, settings.timeout_s),
-}
-
-
+    "threads": _threads, "scalene": _scalene, "torch": _torch, "pyspy": _pyspy, "gpu": _gpu, "nsys": _nsys,
+}  # fmt: skip
 CHEAP_CORES = 4
 """With so many cores a sampler at 3 % of one takes under 1 % of what the machine can do."""
 

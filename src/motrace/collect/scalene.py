@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import MotraceError
 from ..readers.scalene import read_lines
 from ..record import boot
-from ..run_folder import LOG_FILE, RUN_FILE, read_json
+from ..run_folder import LOG_FILE, RUN_FILE, read_manifest
 from .interpreter import has_module
 
 FILE = "scalene.json"
@@ -85,5 +85,4 @@ def _scope(words: list[str]) -> list[str]:
 def _is_built_in(run_dir: Path) -> bool:
     if not (run_dir / RUN_FILE).exists():
         return False
-    options = read_json(run_dir / RUN_FILE).get("options") or {}
-    return ":" not in str(options.get("workload", ""))
+    return ":" not in str(read_manifest(run_dir).get("options", {}).get("workload", ""))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ..run_folder import JsonObject
 from .base import Collector, Retrying, Telling
 
 Result = TypeVar("Result")
@@ -59,17 +60,17 @@ class Team:
     def _in(self) -> list[Collector]:
         return [collector for collector in self.collectors if collector.name not in self._left_out]
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> JsonObject:
         """Fields of the run's manifest: who watched."""
         return {
             "collectors": [collector.name for collector in self.collectors],
             "observer": any(collector.observer for collector in self.collectors),
         }
 
-    def outcome(self) -> dict[str, Any]:
+    def outcome(self) -> JsonObject:
         """Fields of the run's manifest: what became of it."""
-        told: dict[str, Any] = {}
-        nothing: dict[str, Any] = {}
+        told: JsonObject = {}
+        nothing: JsonObject = {}
         for collector in self.collectors:
             if isinstance(collector, Telling):
                 told[collector.name] = self._ask(collector, "facts", collector.facts, nothing)

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 from ..readers.thread_format import BLOCK, MAGIC, ROW
 from .prompt import wake_promptly
-from .watched import RUNNING, States, Watched, state_letter, words_of
+from .watched import RUNNING, SeenStates, Watched, state_letter, words_of
 
 DEFAULT_HZ = 1000.0
 DEFAULT_BUDGET = 0.03
@@ -57,7 +57,7 @@ class Sampler:
         self._cold: list[Watched] = []
         self._turn = [0, 0]
         self._known: dict[int, set[int]] = {pid: set()}  # threads by process
-        self._states = States()
+        self._states = SeenStates()
         self._indices = 0
         self._rounds = self._reads = self._scans = self._late = 0
         self._rows = bytearray()

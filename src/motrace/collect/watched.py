@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ..readers.syscalls import NAMES_ITS_FILE
 
@@ -72,15 +71,15 @@ class Watched:
             return b""
 
 
-class States:
+class SeenStates:
     """Numbers for the states that were seen: (letter, kernel function, system call, file that the call is about)."""
 
     def __init__(self) -> None:
         self.files: dict[tuple[int, str], str] = {}
         self._numbers: dict[tuple[str, ...], int] = {}
-        self._new: list[list[Any]] = []
+        self._new: list[tuple[int | str, ...]] = []
 
-    def take_new(self) -> list[list[Any]]:
+    def take_new(self) -> list[tuple[int | str, ...]]:
         """The states that were not taken yet, each with its number in front."""
         new, self._new = self._new, []
         return new
@@ -108,7 +107,7 @@ class States:
         number = self._numbers.get(state)
         if number is None:
             number = self._numbers[state] = len(self._numbers)
-            self._new.append([number, *state])
+            self._new.append((number, *state))
         return number
 
     def _file(self, pid: int, argument: str) -> str:

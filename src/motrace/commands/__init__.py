@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..errors import DEBUG_VARIABLE, MotraceError, UsageError, close_to, not_installed, reason
+from ..errors import DEBUG_VARIABLE, MotraceError, UsageError, close_to, command, not_installed, reason
 from .complain import complain
 
 
@@ -71,7 +71,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise UsageError instead of printing the whole usage."""
-        raise UsageError(f"{message} (see `{self.prog} --help`)")
+        raise UsageError(f"{message} (see `{command(self.prog)} --help`)")
 
 
 def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:

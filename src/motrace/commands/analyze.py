@@ -26,6 +26,8 @@ from .terminal import Terminal, complain
 def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
     pandas_later()
+    if "" in args.paths:
+        raise UsageError("PATH is empty: write `.` for the current folder")
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: must be at least 1")
     if args.scrub is not None:
@@ -39,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _room_for(out: str | None) -> Path | None:
-    """Where the event tables are made: beside the results, if that folder is there."""
-    return Path(out) if out is not None and Path(out).is_dir() else None
+    """Where the event tables are made: beside the results, if that folder is there and pyarrow takes its name."""
+    return Path(out) if out is not None and out.isprintable() and Path(out).is_dir() else None
 
 
 def _scrub(paths: list[str], target: Path) -> int:
@@ -148,7 +150,8 @@ def profile_line(told: dict[str, Any]) -> str:
     rows += [(f"{row['file']}:{row['line']}", "hint") for row in told.get("hints", [])]
     rows += [
         (row["name"], f"{ms(row['total_ns'])} ms")
-        for row in [*told.get("gpu_work", []), *told.get("ranges", []), *told.get("operators", [])]
+        for key in ("gpu_work", "ranges", "operators", "own_time")
+        for row in told.get(key, [])
     ]
     most = ", ".join(f"{name} {value}" for name, value in rows[:3]) or "nothing"
     return f"your {told['tool']} file {told['file']} ({told['format']}), {whose}; times {told['times']}; most: {most}"

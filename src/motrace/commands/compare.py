@@ -35,6 +35,8 @@ def fraction(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Compare; the exit status is 3 unless each frame is known not to have got slower by more than allowed."""
     limit = None if args.fail_over is None else fraction(args.fail_over)
+    if "" in (args.base, args.new):
+        raise UsageError("BASE or NEW is empty: write `.` for the current folder")
     base, new = (analysis.load(Path(path)).report for path in (args.base, args.new))
     modes = [mode for mode in new["modes"] if usable(new["runs"], mode) and usable(base["runs"], mode)]
     if not modes:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..collect.nsys_outside import make_room, nsys_around
+from ..errors import command
 from ..workloads.launch import profiled_by
 from .terminal import Terminal
 
@@ -37,7 +38,7 @@ def tell_of_profiler(home: Path, console: Terminal) -> Path:
         above = Path(os.path.commonpath((outside.report.parent, home.resolve())))
         if len(above.parts) > 2:  # not half the disk
             folder = Path(os.path.relpath(above))
-            where = f"this one with `python -m tools.analyze {folder}`"
+            where = f"this one with `{command('analyze')} {folder}`"
     console.print(f"profiled by {profiler}: its report is read where it lies below the folder to analyse; {where}")
     if outside is not None and outside.perf_events:
         console.print(

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .. import run_folder
 from ..collect import registry
 from ..collect.base import Collector
+from ..run_folder import JsonObject
 from ..workloads.launch import Ended, launch
 from ..workloads.options import Options
 from ..workloads.program import Program
@@ -36,7 +36,7 @@ class Planned:
     collectors: tuple[str, ...] = ()
     observer: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The form in which the experiment's manifest holds it."""
         return {
             "run_id": self.run_id,

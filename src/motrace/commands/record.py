@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from .. import environment, run_folder
 from ..collect import registry
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
+from ..run_folder import JsonObject
 from ..vulkan_adapter import is_software
 from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
@@ -29,11 +30,20 @@ from .record_program import instrument_warnings, program_of
 from .terminal import Terminal, complain
 
 FIRST_MODE = "record"
-PRESET_OPTIONS = ("frames", "warmup", "num_envs", "width", "height")
+
+
+class Sizes(TypedDict, total=False):
+    """What a preset sets."""
+
+    frames: int
+    warmup: int
+    num_envs: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """What an experiment is to do, and why its sizes are what they are."""
 
     options: Options | Program
@@ -45,18 +55,15 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def order(mode: str, repeat: int) -> list[str]:
+def modes_in_order(mode: str, repeat: int) -> list[str]:
     """Modes in the order of running: A B B A A B B A ... (A B C C B A ...), so that drift cancels."""
     together = {"both": (FIRST_MODE, "none"), "all": MODES}.get(mode, (mode,))
     return [mode for index in range(repeat) for mode in (together if index % 2 == 0 else together[::-1])]
 
 
-def make_plan(args: argparse.Namespace) -> Plan:
+def plan_experiment(args: argparse.Namespace) -> ExperimentPlan:
     """Check the options, ask for the adapter, choose a preset. Raises MotraceError."""
-    if args.repeat < 1:
-        raise UsageError(f"--repeat {args.repeat}: must be at least 1")
-    if not args.stall_timeout > 0:  # nan is neither
-        raise UsageError(f"--stall-timeout {args.stall_timeout:g}: must be more than 0 seconds")
+    check_amounts(args.repeat, args.stall_timeout)
     settings = settings_of(args)
     asked = registry.defaults() if args.collect is None else registry.names(args.collect)
     if args.instrument is not None:
@@ -64,77 +71,98 @@ def make_plan(args: argparse.Namespace) -> Plan:
         settings = replace(settings, python=program.python)
         collectors, warnings = usable(asked, settings)
         runs_of = plan_runs([program.mode] * args.repeat, collectors)
-        return Plan(program, runs_of, None, (), None, settings, tuple(warnings))
-    args.workload = args.workload or DEFAULT_WORKLOAD
-    base, given = _options(args)  # checks what was given before anything is started
-    modes = order(args.mode or "both", args.repeat)
-    _refuse_what_has_no_effect(args, base, given, modes)
-    python = sys.executable
-    told: tuple[str, ...] = ()
-    if args.workload == UNILAB:
-        base = unilab.prepare(base)
-        if not base.seeded:
-            refuse(args, ("seed",), ": this UniLab takes none; leave it out")
-        python, told = str(base.python), base.warnings()
-        settings = replace(settings, python=(python,))
-    collectors, warnings = usable(asked, settings)
-    adapter, chosen = None, []
-    rendered = args.workload in (DEFAULT_WORKLOAD, UNILAB)
-    if rendered and set(modes) != {"none"}:
-        adapter = probe_adapter(python)
-        chosen.append(f"Vulkan adapter: {adapter['name']} ({adapter['device_type']})")
-    preset_name = args.preset
-    if preset_name is None and rendered:
-        software = adapter is None or is_software(adapter)
-        preset_name = "quick" if software else "unilab"
-        why = "no renderer in mode none" if adapter is None else "a software adapter" if software else "a GPU"
-        chosen.append(f"preset {preset_name}: {why}")
-    if preset_name is not None:
-        base = replace(base, **{**_preset_values(preset_name, args.workload), **given})
-    return Plan(base, plan_runs(modes, collectors), preset_name, tuple(chosen), adapter, settings, (*warnings, *told))
-
-
-def _refuse_what_has_no_effect(
-    args: argparse.Namespace, base: Options, given: dict[str, Any], modes: Sequence[str]
-) -> None:
-    """Raises UsageError for an option that nothing would come of."""
-    if args.workload != UNILAB:
-        refuse(args, ("python",), " names UniLab's interpreter: use it with --workload unilab")
-    if args.workload == DEFAULT_WORKLOAD and base.workload_args:
-        words = " ".join(base.workload_args)
-        raise UsageError(
-            f"-- {words}: the workload {DEFAULT_WORKLOAD} takes no arguments; {TO_MEASURE_A_PROGRAM}, "
-            f"UniLab's own need --workload {UNILAB}"
-        )
-    if FIRST_MODE not in modes:
-        refuse(args, ("video_per_env",), f": mode {args.mode} makes no video; use it with --mode {FIRST_MODE}")
-    if set(given) == set(PRESET_OPTIONS):
-        refuse(args, ("preset",), ": every size that it sets is given; leave it out")
-
-
-def _options(args: argparse.Namespace) -> tuple[Options, dict[str, Any]]:
-    """The options of the command line, and those that were given. Raises UsageError."""
-    given = {name: getattr(args, name) for name in ("frames", "warmup", "num_envs") if getattr(args, name) is not None}
-    if args.size is not None:
-        given["width"], given["height"] = size_of(args.size)
+        return ExperimentPlan(program, runs_of, None, (), None, settings, tuple(warnings))
+    sizes = _sizes_given(args)
     base = Options(
-        workload=args.workload,
+        workload=args.workload or DEFAULT_WORKLOAD,
         seed=args.seed or 0,
         checkpoint=args.checkpoint,
         python=args.python,
         workload_args=tuple(args.workload_args),
         video_per_env=bool(args.video_per_env),
-        **given,
-    )
-    return base, given
+        **sizes,
+    )  # checks what was given before anything is started
+    modes = modes_in_order(args.mode or "both", args.repeat)
+    if FIRST_MODE not in modes:
+        refuse(args, ("video_per_env",), f": mode {args.mode} makes no video; use it with --mode {FIRST_MODE}")
+    if set(sizes) == set(Sizes.__annotations__):
+        refuse(args, ("preset",), ": every size that it sets is given; leave it out")
+    base = prepared(base, args)
+    settings = replace(settings, python=own_python(base))
+    collectors, warnings = usable(asked, settings)
+    adapter = adapter_for(base, modes)
+    preset, chosen = args.preset, [] if adapter is None else [adapter_line(adapter)]
+    if preset is None and base.workload in (DEFAULT_WORKLOAD, UNILAB):
+        software = adapter is None or is_software(adapter)
+        preset = "quick" if software else "unilab"
+        why = "no renderer in mode none" if adapter is None else "a software adapter" if software else "a GPU"
+        chosen.append(f"preset {preset}: {why}")
+    if preset is not None:
+        chosen_sizes: Sizes = {**_preset_values(preset, base.workload), **sizes}
+        base = replace(base, **chosen_sizes)
+    warnings += base.warnings()
+    return ExperimentPlan(base, plan_runs(modes, collectors), preset, tuple(chosen), adapter, settings, tuple(warnings))
 
 
-def _preset_values(name: str, workload: str) -> dict[str, int]:
+def check_amounts(repeat: int, stall_timeout_s: float) -> None:
+    """Raises UsageError for numbers with which nothing can be recorded."""
+    if repeat < 1:
+        raise UsageError(f"--repeat {repeat}: must be at least 1")
+    if not stall_timeout_s > 0:  # nan is neither
+        raise UsageError(f"--stall-timeout {stall_timeout_s:g}: must be more than 0 seconds")
+
+
+def prepared(options: Options, args: argparse.Namespace) -> Options:
+    """Options that the workload can be started with: UniLab is asked what it would run.
+
+    Raises UsageError for an option in ``args`` that nothing would come of, MotraceError where UniLab is not there.
+    """
+    if options.workload == UNILAB:
+        found = unilab.prepare(options)
+        if not found.seeded:
+            refuse(args, ("seed",), ": this UniLab takes none; leave it out")
+        return found
+    refuse(args, ("python",), " names UniLab's interpreter: use it with --workload unilab")
+    if options.workload == DEFAULT_WORKLOAD and options.workload_args:
+        raise UsageError(
+            f"-- {' '.join(options.workload_args)}: the workload {DEFAULT_WORKLOAD} takes no arguments; "
+            f"{TO_MEASURE_A_PROGRAM}, UniLab's own need --workload {UNILAB}"
+        )
+    return options
+
+
+def own_python(options: Options) -> tuple[str, ...]:
+    """The interpreter of a workload that has one of its own."""
+    return () if options.python is None else (options.python,)
+
+
+def adapter_for(options: Options, modes: Sequence[str]) -> dict[str, str] | None:
+    """The Vulkan adapter that the renderer will choose; None where none is used. Raises MotraceError."""
+    if options.workload not in (DEFAULT_WORKLOAD, UNILAB) or set(modes) == {"none"}:
+        return None
+    return probe_adapter(*own_python(options))
+
+
+def adapter_line(adapter: dict[str, str]) -> str:
+    """Says which one it is."""
+    return f"Vulkan adapter: {adapter['name']} ({adapter['device_type']})"
+
+
+def _sizes_given(args: argparse.Namespace) -> Sizes:
+    """Those of the preset's options that stand on the command line. Raises UsageError."""
+    asked = {"frames": args.frames, "warmup": args.warmup, "num_envs": args.num_envs}
+    given = cast(Sizes, {name: value for name, value in asked.items() if value is not None})
+    if args.size is not None:
+        given["width"], given["height"] = size_of(args.size)
+    return given
+
+
+def _preset_values(name: str, workload: str) -> Sizes:
     preset = PRESETS[name]
-    values = {key: getattr(preset, key) for key in PRESET_OPTIONS}
-    if workload == UNILAB:
-        values["warmup"] = 0  # it has none: every frame is in the video
-    return values
+    warmup = 0 if workload == UNILAB else preset.warmup  # UniLab has none: every frame is in the video
+    return Sizes(
+        frames=preset.frames, warmup=warmup, num_envs=preset.num_envs, width=preset.width, height=preset.height
+    )
 
 
 def size_of(text: str) -> tuple[int, int]:
@@ -167,14 +195,18 @@ def make_folder(out: Path, name: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     """Record the experiment that ``args`` ask for."""
-    plan = make_plan(args)
+    plan = plan_experiment(args)
     now = datetime.now(timezone.utc)
-    name = args.name or free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
+    name = args.name
+    if name is None:
+        name = free_name(Path(args.out), f"{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}")
     home = make_folder(Path(args.out), name)
     console = Terminal()
     for line in (*plan.chosen, *(f"warning: {text}" for text in plan.warnings)):
         console.print(line)
-    facts: dict[str, Any] = {
+    machine = environment.collect(home)
+    described: JsonObject = {**environment.as_json(machine), **plan.options.environment()}
+    facts: JsonObject = {
         "schema_version": run_folder.SCHEMA_VERSION,
         "experiment": name,
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
@@ -189,7 +221,7 @@ def run(args: argparse.Namespace) -> int:
             "warnings": list(plan.warnings),
         },
         "adapter": plan.adapter,
-        "environment": {**environment.collect(home), **plan.options.environment()},
+        "environment": described,
         "runs": [planned.as_json() for planned in plan.runs],
     }
     try:
@@ -197,7 +229,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise MotraceError(f"{home} can't be written ({error.strerror}): choose another folder with --out") from error
     prepare_for_profiler(console)
-    warn_of_space(console, plan.options, facts["environment"])
+    warn_of_space(console, plan.options, machine.disk_free_bytes)
     done = run_all(home, plan.runs, plan.options, plan.settings, args.stall_timeout, console)
     return _finish(home, facts, done, console)
 
@@ -209,7 +241,7 @@ def command_line() -> list[str]:
     return [*module, *sys.argv[1:]]
 
 
-def warn_of_space(console: Terminal, options: Options | Program, facts: dict[str, Any]) -> None:
+def warn_of_space(console: Terminal, options: Options | Program, disk_bytes: int | None = None) -> None:
     """Say where memory or disk may not do."""
     needed = options.frames * options.width * options.height * 3
     import psutil
@@ -219,12 +251,11 @@ def warn_of_space(console: Terminal, options: Options | Program, facts: dict[str
         console.print(
             f"warning: all frames are held until the end: {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB of memory are free"
         )
-    disk = facts.get("disk_free_bytes")
-    if disk is not None and disk < 1 << 30:
-        console.print(f"warning: low disk: {disk / 1e6:.0f} MB are free")
+    if disk_bytes is not None and disk_bytes < 1 << 30:
+        console.print(f"warning: low disk: {disk_bytes / 1e6:.0f} MB are free")
 
 
-def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) -> int:
+def _finish(home: Path, facts: JsonObject, done: Done, console: Terminal) -> int:
     """Complete the experiment's manifest, say what to do next, choose the exit status."""
     facts["status"] = done.status
     facts["runs"] = [
@@ -237,12 +268,12 @@ def _finish(home: Path, facts: dict[str, Any], done: Done, console: Terminal) ->
     to_analyse = tell_of_profiler(home, console)
     for text in instrument_warnings(home):
         console.print(f"warning: {text}")
-    console.print(f"recorded in {home}; next: python -m tools.analyze {to_analyse}")
+    console.print(f"recorded in {home}; next: {command('analyze')} {to_analyse}")
     if done.status == run_folder.COMPLETED:
         return 0
     if done.status == run_folder.CRASHED and done.failed is not None:
         complain("run_record", f"{done.failed.run_id} crashed: {done.failed.reason}")
-        return done.failed.exit_status or 1
+        return (UsageError if done.failed.wrong_usage else MotraceError).exit_status
     complain("run_record", "interrupted; what was recorded is kept")
     return 130
 

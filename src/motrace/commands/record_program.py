@@ -24,6 +24,7 @@ def program_of(args: argparse.Namespace) -> Program:
 def instrument_warnings(home: Path) -> list[str]:
     """What could not be measured from outside in the runs of an experiment, each once."""
     found = [
-        run_folder.read_json(path).get("instrument") or {} for path in sorted(home.glob(f"*/{run_folder.RUN_FILE}"))
+        run_folder.read_manifest(path.parent).get("instrument", {})
+        for path in sorted(home.glob(f"*/{run_folder.RUN_FILE}"))
     ]
     return list(dict.fromkeys(text for one in found for text in one.get("warnings", ())))

@@ -11,6 +11,7 @@ import pyarrow.csv as csv
 from .. import output
 from ..analysis import exporter
 from ..errors import MotraceError
+from ..escape import encodable
 from ..ingest.discover import each_trace
 from ..readers.nsys.stats import summaries
 from ..report.format import percent, short_ms
@@ -36,7 +37,7 @@ def print_sums(paths: list[Path], scratch: Path, out: str | None) -> int:
             complain("analyze", f"{path}: {trace}")
             continue
         table = summaries(trace)
-        tables.append(table.add_column(0, "trace", pa.array([str(path)] * table.num_rows, pa.string())))
+        tables.append(table.add_column(0, "trace", pa.array([encodable(str(path))] * table.num_rows, pa.string())))
         console.rule(str(path))
         for text in trace.warnings:
             console.print(f"warning: {text}", style="yellow")
@@ -82,8 +83,8 @@ def _printed(rows: pa.Table) -> list[str]:
 def _write(table: pa.Table, out: Path, console: Terminal) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with output.replacing(out / FILE) as temporary:
-            csv.write_csv(table, temporary)
+        with output.replacing(out / FILE) as temporary, temporary.open("wb") as file:
+            csv.write_csv(table, file)
     except OSError as error:
         raise MotraceError(f"{out} can't be written ({error.strerror}): choose another folder with --out") from error
     console.print()

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import cast
 
 from .. import environment, redaction, run_folder
 from ..collect.registry import Settings
-from ..errors import MotraceError, UsageError
+from ..errors import MotraceError, UsageError, command
+from ..run_folder import JsonValue
 from ..workloads.options import Options
 from . import execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep, show
-from .sweep_runs import SWEEP_FILE, Json, Point, Recorder, Turn, grid, numbers_of, order, shared_options
+from .sweep_runs import (
+    SWEEP_FILE,
+    Adapter,
+    Point,
+    Recorder,
+    SweepCommand,
+    SweepManifest,
+    Turn,
+    grid,
+    numbers_of,
+    shared_options,
+    turns_of,
+)
 from .terminal import Terminal, complain
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A sweep that is to be made."""
 
     options: Options
@@ -29,23 +43,26 @@ class Plan:
     settings: Settings
 
 
-def make_plan(args: argparse.Namespace) -> Plan:
+def plan_sweep(args: argparse.Namespace) -> SweepPlan:
     """Check everything before anything is started; find the adapter as run_record does. Raises MotraceError."""
     counts = numbers_of(args.num_envs)
     sizes = list(dict.fromkeys(record.size_of(text) for text in args.size.split(",")))
     points = grid(counts, sizes)
-    for point in points:  # raises where a point can't be made
-        Options(workload=args.workload, num_envs=point.num_envs, width=point.width, height=point.height)
-    one = points[0]
-    words = ["--collect", "none", "--num-envs", str(one.num_envs)]
-    words += ["--size", f"{one.width}x{one.height}"]
-    for name in ("workload", "mode", "repeat", "frames", "warmup", "seed", "python", "stall_timeout"):
-        if (value := getattr(args, name)) is not None:
-            words.append(f"--{name.replace('_', '-')}={value}")
-    plan = record.make_plan(parsers.record().parse_args([*words, "--", *args.workload_args]))
-    assert isinstance(plan.options, Options), "only --instrument makes a Program"
-    options = plan.options.with_mode(args.mode)
-    return Plan(options, points, tuple(order(points, args.repeat)), plan.adapter, plan.settings)
+    record.check_amounts(args.repeat, args.stall_timeout)
+    asked = Options(
+        workload=args.workload,
+        mode=args.mode,
+        frames=args.frames,
+        warmup=args.warmup,
+        seed=args.seed or 0,
+        python=args.python,
+        workload_args=tuple(args.workload_args),
+    )
+    every = [point.of(asked) for point in points]  # raises where a point can't be made
+    options = record.prepared(every[0], args)
+    adapter = record.adapter_for(options, [args.mode])
+    settings = Settings(python=record.own_python(options))
+    return SweepPlan(options, points, tuple(turns_of(points, args.repeat)), adapter, settings)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,16 +75,18 @@ def run(args: argparse.Namespace) -> int:
         return analyse_folder(Path(args.analyze), console)
     if args.resume and args.name is None:
         raise UsageError("--resume: say which sweep with --name")
-    plan = make_plan(args)
+    plan = plan_sweep(args)
     now = datetime.now(timezone.utc)
-    name = args.name or f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
+    name = args.name
+    if name is None:
+        name = f"sweep-{plan.options.workload.replace(':', '.')}-{now:%Y%m%d-%H%M%S}"
     home, facts = _begin(args, plan, name, now)
     if plan.adapter is not None:
-        console.print(f"Vulkan adapter: {plan.adapter['name']} ({plan.adapter['device_type']})")
+        console.print(record.adapter_line(plan.adapter))
     largest = max(plan.points, key=lambda point: point.width * point.height)
-    record.warn_of_space(console, replace(plan.options, width=largest.width, height=largest.height), {})
+    record.warn_of_space(console, largest.of(plan.options))
     made = Recorder(home, facts, plan.options, plan.settings, args.stall_timeout).record(plan.turns, console)
-    again = f"python -m tools.sweep --analyze {home}"
+    again = f"{command('sweep')} --analyze {home}"
     if made.interrupted:
         complain("sweep", f"interrupted; what was recorded is kept: go on with --resume, or {again}")
         return 130
@@ -84,25 +103,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tuple[Path, Json]:
+def _begin(args: argparse.Namespace, plan: SweepPlan, name: str, now: datetime) -> tuple[Path, SweepManifest]:
     """The sweep's folder and manifest: new, or with --resume the one that is there. Raises MotraceError."""
     home = Path(args.out) / name
-    command: Json = {
-        "argv": record.command_line(),
-        "options": shared_options(plan.options),
+    command: SweepCommand = {
+        "argv": redaction.redacted(record.command_line()),
+        "options": redaction.redacted(shared_options(plan.options)),
         "mode": args.mode,
         "repeat": args.repeat,
         "num_envs": sorted({point.num_envs for point in plan.points}),
         "sizes": list(dict.fromkeys(f"{point.width}x{point.height}" for point in plan.points)),
     }
-    command = redaction.redacted(command)
     if args.resume:
-        facts = run_folder.read_json(home / SWEEP_FILE) if (home / SWEEP_FILE).exists() else None
-        if facts is None:
+        if not (home / SWEEP_FILE).exists():
             raise UsageError(f"--resume: {home} holds no {SWEEP_FILE}; leave --resume out to begin a sweep")
+        facts = cast(SweepManifest, run_folder.read_json(home / SWEEP_FILE))
         _same(facts["command"], command, facts.get("adapter"), plan.adapter)
-        earlier = [*facts["command"].get("earlier", []), facts["command"]["argv"]]
-        return home, {**facts, "command": {**command, "earlier": earlier}, "results": None}
+        command["earlier"] = [*facts["command"].get("earlier", []), facts["command"]["argv"]]
+        return home, {**facts, "command": command, "results": None}
     if (home / SWEEP_FILE).exists():
         raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)
@@ -113,15 +131,15 @@ def _begin(args: argparse.Namespace, plan: Plan, name: str, now: datetime) -> tu
         "status": run_folder.RUNNING,
         "command": command,
         "adapter": plan.adapter,
-        "environment": {**environment.collect(home), **plan.options.environment()},
+        "environment": {**environment.as_json(environment.collect(home)), **plan.options.environment()},
         "runs": [],
         "results": None,
     }
 
 
-def _same(before: Json, now: Json, adapter_before: object, adapter_now: object) -> None:
+def _same(before: SweepCommand, now: SweepCommand, adapter_before: Adapter, adapter_now: Adapter) -> None:
     """Refuse to mix runs that are not comparable. Raises UsageError."""
-    pairs = {"mode": (before["mode"], now["mode"])}
+    pairs: dict[str, tuple[JsonValue, JsonValue]] = {"mode": (before["mode"], now["mode"])}
     pairs |= {key: (before["options"].get(key), value) for key, value in now["options"].items()}
     pairs["Vulkan adapter"] = (adapter_before, adapter_now)
     for key, (old, new) in pairs.items():

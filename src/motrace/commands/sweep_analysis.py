@@ -15,9 +15,10 @@ from ..findings.sweep import measure, summarise_sweep
 from ..ingest.discover import find
 from ..report.format import percent, short_ms
 from ..report.scaling import QUANTITIES, TERMS, coefficient, findings, render_sweep_html, render_sweep_markdown
-from .sweep_runs import SWEEP_FILE, Json, write
+from .sweep_runs import SWEEP_FILE, write
 from .terminal import Terminal
 
+Json = dict[str, Any]
 FORMS = (("sweep.md", render_sweep_markdown), ("sweep.html", render_sweep_html))
 
 

@@ -11,11 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from .. import output, run_folder
 from ..collect.registry import Settings
 from ..errors import MotraceError, UsageError
+from ..run_folder import JsonObject
 from ..workloads.options import Options
 from .passes import Planned, run_all
 from .terminal import Terminal
@@ -26,7 +27,42 @@ GIVE_UP = 2
 OF_POINTS = ("num_envs", "width", "height", "mode")
 """Options in which the points of a sweep differ, or that its manifest holds elsewhere."""
 
-Json = dict[str, Any]
+Adapter = dict[str, str] | None
+
+
+class SweepCommand(TypedDict, total=False):
+    """What was asked for; ``earlier`` are the command lines before each ``--resume``."""
+
+    argv: list[str]
+    options: JsonObject
+    mode: str
+    repeat: int
+    num_envs: list[int]
+    sizes: list[str]
+    earlier: list[list[str]]
+
+
+class SweepRun(TypedDict):
+    """What became of a run; ``run_id`` is None where it was not started."""
+
+    point: str
+    round: int
+    run_id: str | None
+    status: str
+
+
+class SweepManifest(TypedDict):
+    """sweep.json."""
+
+    schema_version: str
+    sweep: str
+    created_utc: str
+    status: str
+    command: SweepCommand
+    adapter: Adapter
+    environment: JsonObject
+    runs: list[SweepRun]
+    results: JsonObject | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +78,10 @@ class Point:
         """The name of its folder."""
         return f"e{self.num_envs:03d}-{self.width}x{self.height}"
 
+    def of(self, options: Options) -> Options:
+        """``options`` at this point. Raises UsageError where that can't be made."""
+        return replace(options, num_envs=self.num_envs, width=self.width, height=self.height)
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -56,7 +96,7 @@ def grid(num_envs: Sequence[int], sizes: Sequence[tuple[int, int]]) -> tuple[Poi
     return tuple(Point(count, *size) for size in sizes for count in num_envs)
 
 
-def order(points: Sequence[Point], repeat: int) -> list[Turn]:
+def turns_of(points: Sequence[Point], repeat: int) -> list[Turn]:
     """Round by round through all points, forwards, then backwards, and so on: A B C C B A A B C.
 
     The repeats of each point then lie around one middle of time (exactly so for an even ``repeat``), so a drift
@@ -81,9 +121,9 @@ def attempts(home: Path, turn: Turn, mode: str) -> dict[str, str]:
     return {path.parent.name: str(run_folder.read_json(path).get("status")) for path in found}
 
 
-def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[Json]:
+def statuses(home: Path, turns: Sequence[Turn], mode: str) -> list[SweepRun]:
     """What became of each turn, in order; ``not started`` where there is no run. The last attempt counts."""
-    rows = []
+    rows: list[SweepRun] = []
     for turn in turns:
         made = attempts(home, turn, mode)
         done = [run_id for run_id, status in made.items() if status == run_folder.COMPLETED]
@@ -104,7 +144,9 @@ class Made:
 class Recorder:
     """Makes the runs of a sweep; every state it goes through is in sweep.json."""
 
-    def __init__(self, home: Path, facts: Json, options: Options, settings: Settings, stall_timeout_s: float) -> None:
+    def __init__(
+        self, home: Path, facts: SweepManifest, options: Options, settings: Settings, stall_timeout_s: float
+    ) -> None:
         self.home, self.facts, self.options = home, facts, options
         self.settings, self.stall_timeout_s = settings, stall_timeout_s
         self.mode = options.mode
@@ -144,8 +186,8 @@ class Recorder:
 
     def save(self, turns: Sequence[Turn], status: str) -> None:
         """Write sweep.json. Raises MotraceError."""
-        self.facts.update(status=status, runs=statuses(self.home, turns, self.mode))
-        write(self.home / SWEEP_FILE, self.facts)
+        self.facts["status"], self.facts["runs"] = status, statuses(self.home, turns, self.mode)
+        write(self.home / SWEEP_FILE, cast(JsonObject, self.facts))
 
     def _left(self, turns: Sequence[Turn]) -> str:
         """How long it may take yet, in words; each point as last time, others like the mean; nothing at first."""
@@ -158,11 +200,11 @@ class Recorder:
 
     def _turn(self, turn: Turn, console: Terminal) -> tuple[str | None, bool]:
         """One run: why it failed (None if it did not), and whether it was interrupted."""
-        folder, point = self.home / turn.point.name, turn.point
+        folder = self.home / turn.point.name
         made = attempts(self.home, turn, self.mode)
         suffix = f"-again{len(made)}" if made else ""
         planned = Planned(f"{turn.round:02d}-{self.mode}{suffix}", self.mode)
-        options = replace(self.options, num_envs=point.num_envs, width=point.width, height=point.height)
+        options = turn.point.of(self.options)
         self._describe(folder, options, planned, run_folder.RUNNING)
         done = run_all(folder, (planned,), options, self.settings, self.stall_timeout_s, console)
         ended = done.runs[0][1]
@@ -181,17 +223,24 @@ class Recorder:
             output.folder(self.home, folder.name)
         except OSError as error:
             raise MotraceError(f"{folder} can't be made ({error.strerror}): free some space") from error
-        before = run_folder.read_json(path)["runs"] if path.exists() else []
+        before = cast("list[JsonObject]", run_folder.read_json(path)["runs"]) if path.exists() else []
         entry = {**planned.as_json(), "status": status}
         listed = [one for one in before if one["run_id"] != planned.run_id]
-        shared = {key: self.facts[key] for key in ("schema_version", "created_utc", "adapter", "environment")}
         command = {**self.facts["command"], "options": _of_experiment(options)}
-        facts = {**shared, "experiment": f"{self.facts['sweep']}-{folder.name}", "command": command,
-                 "status": status, "runs": [*listed, entry]}  # fmt: skip
+        facts: JsonObject = {
+            "schema_version": self.facts["schema_version"],
+            "created_utc": self.facts["created_utc"],
+            "adapter": self.facts["adapter"],
+            "environment": self.facts["environment"],
+            "experiment": f"{self.facts['sweep']}-{folder.name}",
+            "command": cast(JsonObject, command),
+            "status": status,
+            "runs": [*listed, entry],
+        }
         write(path, facts)
 
 
-def write(path: Path, facts: Json) -> None:
+def write(path: Path, facts: JsonObject) -> None:
     """Write a manifest. Raises MotraceError."""
     try:
         run_folder.write_manifest(path, facts)
@@ -199,10 +248,10 @@ def write(path: Path, facts: Json) -> None:
         raise MotraceError(f"{path} can't be written ({error.strerror}): free some space, then --resume") from error
 
 
-def _of_experiment(options: Options) -> Json:
+def _of_experiment(options: Options) -> JsonObject:
     return {key: value for key, value in options.as_json().items() if key != "mode"}
 
 
-def shared_options(options: Options) -> Json:
+def shared_options(options: Options) -> JsonObject:
     """The options that all points of a sweep share, as its manifest holds them."""
     return {key: value for key, value in options.as_json().items() if key not in OF_POINTS and key != "overrides"}

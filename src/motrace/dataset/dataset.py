@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import MotraceError
+from ..errors import MotraceError, command
 from . import tables
 from .tables import EVENT_TABLES, SCHEMAS, SPARSE_TABLES, RunKey
 
@@ -58,7 +58,7 @@ class Dataset:
         files = [file for root in roots for file in ([root] if root.is_file() else root.rglob("*.parquet"))]
         folders = sorted({file.parent for file in files if file.stem in SCHEMAS})
         if not folders:
-            raise MotraceError(f"{path}: holds no analysis; make one with `python -m tools.analyze`")
+            raise MotraceError(f"{path}: holds no analysis; make one with `{command('analyze')}`")
         return cls.joined(map(_of_folder, folders))
 
     def write(self, folder: Path) -> None:

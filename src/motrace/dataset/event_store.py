@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+NO_LAUNCH = int(np.iinfo(np.int64).min)
+"""In place of ``launch_ns`` where the launching call is not in the trace: before every run."""
+
 
 @dataclass(frozen=True)
 class EventStore:
@@ -129,7 +132,7 @@ class TracedOps:
 
 @dataclass(frozen=True)
 class WindowEvents:
-    """Everything in a window that tells who worked and who waited; times absolute, int64 ns."""
+    """Everything in a window that tells who worked and who waited; run times, int64 ns."""
 
     states: TracedStates | None
     calls: Calls
@@ -147,50 +150,46 @@ def kinds_of(store: EventStore) -> frozenset[str]:
     return store.words("gpu_ops", "kind")
 
 
-def load_window(store: EventStore, window_ns: tuple[int, int], origin_ns: int, source: str | None) -> WindowEvents:
-    """The events that overlap a window (absolute, ns); ``origin_ns`` is the run's start, the tables' time 0."""
-    inside = (window_ns[0] - origin_ns, window_ns[1] - origin_ns)
+def load_window(store: EventStore, window_ns: tuple[int, int], source: str | None) -> WindowEvents:
+    """The events that overlap a window of run times, ns."""
     states = None
     if source is not None:
         rows = store.load(
-            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), inside, pc.field("source") == source
+            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
         )
         state, words = codes(rows, "state")
         states = TracedStates(
             source,
             integers(rows, "pid"),
             integers(rows, "tid"),
-            integers(rows, "start_ns") + origin_ns,
-            integers(rows, "end_ns") + origin_ns,
+            integers(rows, "start_ns"),
+            integers(rows, "end_ns"),
             np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
             np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
         )
-    rows = store.load(
-        "api_calls", ("pid", "tid", "start_ns", "end_ns", "waits_on", "api"), inside, pc.is_valid(pc.field("waits_on"))
-    )
+    columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
+    rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")
     api, apis = codes(rows, "api")
     calls = Calls(
         integers(rows, "pid"),
         integers(rows, "tid"),
-        integers(rows, "start_ns") + origin_ns,
-        integers(rows, "end_ns") + origin_ns,
+        integers(rows, "start_ns"),
+        integers(rows, "end_ns"),
         np.array([str(word) for word in words], object)[waits],
         np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
     )
-    return WindowEvents(states, calls, load_ops(store, inside, origin_ns))
+    return WindowEvents(states, calls, load_ops(store, window_ns))
 
 
-def load_ops(store: EventStore, inside_ns: tuple[int, int] | None, origin_ns: int) -> TracedOps:
-    """GPU operations that overlap a window of run times (all, without one); times absolute, ns."""
-    rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), inside_ns)
+def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> TracedOps:
+    """GPU operations that overlap a window of run times; all of them without one."""
+    rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), window_ns)
     kind, words = codes(rows, "kind")
-    launch = integers(rows, "launch_ns", missing=np.iinfo(np.int64).min)
-    known = launch != np.iinfo(np.int64).min
     return TracedOps(
         integers(rows, "device"),
         np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
-        integers(rows, "start_ns") + origin_ns,
-        integers(rows, "end_ns") + origin_ns,
-        np.where(known, launch + origin_ns, -1),
+        integers(rows, "start_ns"),
+        integers(rows, "end_ns"),
+        integers(rows, "launch_ns", NO_LAUNCH),
     )

@@ -25,6 +25,11 @@ class Adapter:
     driver_info: str = ""
     backend: str = ""
 
+    @property
+    def is_software(self) -> bool:
+        """Whether it draws on the CPU."""
+        return self.device_type == "Cpu"
+
 
 @dataclass(frozen=True)
 class Video:
@@ -70,7 +75,7 @@ class WorkloadFacts:
 class Resources:
     """What a run used. ``others_cpu_ns`` is CPU time of processes outside it while it ran."""
 
-    cpu_ns: int = 0
+    cpu_ns: int
     max_rss_bytes: int = 0
     others_cpu_ns: int = 0
     cores: int = 1
@@ -234,6 +239,7 @@ class RunManifest:
     observer: bool = False
     profiler_attached: bool = False
     environment: Environment = Environment()
+    dropped_records: int = 0
     exit_code: int | None = None
 
     @property

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import output
+from ..escape import encodable
 from .dictionary_columns import constant
 from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES
 
@@ -52,7 +53,12 @@ def make(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Table:
 
 
 def _array(values: Column, kind: pa.DataType) -> pa.Array:
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # a file's name in it is not text
+        return pa.array([encodable(one) if isinstance(one, str) else one for one in values], kind)
 
 
 def check(table: pa.Table, schema: pa.Schema) -> None:
@@ -66,8 +72,8 @@ def check(table: pa.Table, schema: pa.Schema) -> None:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table to Parquet, atomically. Raises OSError."""
-    with output.replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with output.replacing(path) as temporary, temporary.open("wb") as file:  # pyarrow takes no path that is not UTF-8
+        pq.write_table(table, file, compression="zstd")
 
 
 def concatenate(files: Sequence[Path], path: Path) -> None:
@@ -76,7 +82,8 @@ def concatenate(files: Sequence[Path], path: Path) -> None:
         if len(files) == 1:
             shutil.copyfile(files[0], temporary)
             return
-        with pq.ParquetWriter(temporary, pq.read_schema(files[0]), compression="zstd") as writer:
+        schema = pq.read_schema(files[0])
+        with temporary.open("wb") as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
             for file in files:
                 for batch in pq.ParquetFile(file).iter_batches(1 << 17):
                     writer.write_batch(batch)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
+
+from ..output import JsonValue
 
 Scalar = str | int | float | bool | None
 Json = Scalar | list["Json"] | dict[str, "Json"]
@@ -14,30 +17,27 @@ Json = Scalar | list["Json"] | dict[str, "Json"]
 Known = TypeVar("Known")
 
 
-def convert(kind: type[Known], data: dict[str, Json], name: str, warnings: list[str]) -> Known:
+def convert(kind: type[Known], given: Mapping[str, JsonValue], name: str, warnings: list[str]) -> Known:
     """A JSON object as a dataclass whose fields all have defaults; ``name`` is the file's, for warnings.
 
-    A field that holds null where it can't is as good as absent.
+    A field that holds null or nothing where it can't is as good as absent.
     """
-    data, removed = deepcopy(data), list[str]()
+    data, removed = cast("dict[str, Json]", deepcopy(given)), list[str]()
     while True:
         try:
             return msgspec.convert(data, kind)
         except msgspec.ValidationError as error:
             why, _, path = str(error).partition(" - at ")
             place = path.strip("`").partition("[...]")[0]  # which member of a mapping it is, it does not say
-            _remove(data, re.findall(r"[^.$\[\]]+", place))
-            if not why.endswith("got `null`") and not any(one.startswith(place) for one in removed):
+            was = _remove(data, re.findall(r"[^.$\[\]]+", place))
+            if was not in (None, {}) and not any(one.startswith(place) for one in removed):
                 warnings.append(f"{name}: {place.removeprefix('$.')} is left out: {why[0].lower()}{why[1:]}")
             removed.append(place)
 
 
-def _remove(data: Json, path: list[str]) -> None:
-    """Remove the value at a path of keys and positions."""
+def _remove(data: Json, path: list[str]) -> Json:
+    """Remove the value at a path of keys and positions; returns it."""
     *around, last = path
     for key in around:
         data = data[key] if isinstance(data, dict) else data[int(key)] if isinstance(data, list) else None
-    if isinstance(data, dict):
-        del data[last]
-    elif isinstance(data, list):
-        del data[int(last)]
+    return data.pop(last) if isinstance(data, dict) else data.pop(int(last)) if isinstance(data, list) else None

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import command
+
 Json = dict[str, Any]
 
 RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
@@ -19,7 +21,7 @@ RENDERER, APPLICATION, SETUP, ENCODER, NO_ACTION = (
 NSYS, PYSPY = "nsys", "py-spy"
 RECORD_IT = (
     "record the program with motrace, whose clocks and spans say what the loop did "
-    "(python -m tools.run_record --instrument WHAT.toml -- python PROGRAM)"
+    f"({command('run_record')} --instrument WHAT.toml -- python PROGRAM)"
 )
 _ON_CPU = "run on a machine whose GPU has a Vulkan driver; on a CPU, fewer pixels or environments are all that helps"
 

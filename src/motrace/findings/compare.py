@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import command
 from ..statistics.intervals import difference
 
 Json = dict[str, Any]
@@ -29,9 +30,7 @@ class Judged:
     hi: float | None
 
 
-NO_MODES = (
-    "a program of one's own has no modes: compare two recordings of it with `python -m tools.compare BEFORE AFTER`"
-)
+NO_MODES = f"a program of one's own has no modes: compare two recordings of it with `{command('compare')} BEFORE AFTER`"
 
 
 def per_frame(run: Json, ns: float) -> float:

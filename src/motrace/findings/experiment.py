@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..dataset.frames import wide
+from ..errors import command
 from .benchmark_rows import benchmark_rows
 from .bottleneck import judge
 from .compare import record_against_none, rungs, same_states
@@ -21,7 +22,7 @@ NO_RUN: Json = {
     "bucket": None,
     "abstains": True,
     "why": "a profile alone: where a loop's time went needs a recorded run",
-    "next": "record the program (python -m tools.run_record --instrument WHAT.toml -- python PROGRAM), "
+    "next": f"record the program ({command('run_record')} --instrument WHAT.toml -- python PROGRAM), "
     "and profile that run",
 }
 
@@ -56,7 +57,6 @@ def experiment_report(
         "comparison": {**record_against_none(summaries), "rungs": rungs(summaries)},
         "observers": cost,
         "profiles": profiles,
-        "what_if": [],
         "verdict": judge(summaries, environment, modes, cost) if summaries else NO_RUN,
         "clocks": joined["clocks"].to_pylist(),
         "warnings": warnings + _run_warnings(summaries),

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import to_builtins
 
 from ..attribution.run import RunAnalysis
 from ..attribution.tables import inclusive_ns, residual_ns
+from ..dataset.facts import RunManifest
 from ..dataset.frames import phase_column, phases_of, wide
 from ..sampling.transfer_causes import most
 from ..statistics.intervals import Distribution
@@ -33,24 +35,25 @@ LEFT_BEHIND = {"nsys": "nsys", "pyspy": "py-spy", "torch": "torch", "scalene": "
 def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
     """The entry of report.json's ``runs`` for a run."""
     recording, manifest = analysis.recording, analysis.recording.manifest
-    workload = manifest.get("workload") or {}
+    workload = manifest.workload
+    resources = to_builtins(manifest.resources)
     frames = wide(tables["frames"], tables["frame_phases"]).to_pandas()
     kept = frames[~frames["warmup"]]
     segments = segment_walls(analysis)
     loop_ns, drain_ns = segments.get("loop", 0), segments.get("drain", 0)
     buckets, causes = bucket_totals(tables["attribution"]), cause_totals(tables["attribution"])
-    allow_for_others(buckets, causes, crowded_ns(manifest.get("resources")))
+    allow_for_others(buckets, causes, crowded_ns(resources))
     unexplained = buckets["unexplained"]["ns"]
     summary = {
         "run_id": analysis.run_id,
         "mode": analysis.mode,
         "status": analysis.status,
-        "status_reason": manifest.get("status_reason"),
+        "status_reason": manifest.status_reason,
         "frames": len(kept),
-        "frames_asked": (manifest.get("options") or {}).get("frames"),
+        "frames_asked": manifest.frames_asked,
         "warmup_frames": int(frames["warmup"].sum()),
-        "blank_warmup_frames": workload.get("blank_warmup_frames"),
-        "warmup_rule": workload.get("warmup_rule"),
+        "blank_warmup_frames": workload.blank_warmup_frames,
+        "warmup_rule": workload.warmup_rule,
         "run_wall_ns": analysis.segments[-1].end_ns - analysis.segments[0].start_ns,
         "segments": segments,
         "loop_wall_ns": loop_ns,
@@ -67,20 +70,20 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json:
         "residual_ns": residual_ns(tables),
         "unexplained_ns": unexplained,
         "overhead": overhead(analysis, loop_ns),
-        "adapter": manifest.get("adapter"),
-        "adapter_unknown": manifest.get("adapter_unknown"),
-        "video": manifest.get("video"),
-        "video_unknown": manifest.get("video_unknown"),
+        "adapter": to_builtins(manifest.adapter),
+        "adapter_unknown": manifest.adapter_unknown,
+        "video": to_builtins(manifest.video),
+        "video_unknown": manifest.video_unknown,
         "workload": {
-            **{key: workload.get(key) for key in ("device", "falls", "state_sha256")},
-            "checkpoint": _checkpoint(workload.get("checkpoint")),
+            **{key: getattr(workload, key) for key in ("device", "falls", "state_sha256")},
+            "checkpoint": to_builtins(workload.checkpoint),
         },
-        "resources": manifest.get("resources"),
-        "collectors": manifest.get("collectors") or [],
-        "rates": {name: told["rate"] for name, told in (manifest.get("collect") or {}).items() if "rate" in told},
-        "observer": bool(manifest.get("observer")),
-        "observer_failed": bool(manifest.get("observer")) and not _observed(analysis),
-        "profiler_attached": bool(manifest.get("profiler_attached")),
+        "resources": resources,
+        "collectors": manifest.collectors,
+        "rates": {name: told.rate for name, told in manifest.collect.items() if told.rate is not None},
+        "observer": manifest.observer,
+        "observer_failed": manifest.observer and not _observed(analysis),
+        "profiler_attached": manifest.profiler_attached,
         "trace": trace_summary(analysis, tables),
         "episodes": run_episodes(analysis, tables),
     }
@@ -92,25 +95,18 @@ def _observed(analysis: RunAnalysis) -> bool:
     """Whether what its collectors were to record is there, of those that disturb a run."""
     trace = analysis.trace
     found = set() if trace is None else {*(source.split()[0] for source in trace.clocks), *trace.store.counts()}
-    asked = set(analysis.recording.manifest.get("collectors") or []) & set(LEFT_BEHIND)
+    asked = set(analysis.recording.manifest.collectors) & set(LEFT_BEHIND)
     return all(LEFT_BEHIND[name] in found for name in asked)
-
-
-def _checkpoint(told: Any) -> Json | None:
-    """What a workload tells of its checkpoint, if that is a path and a digest; a workload may tell anything."""
-    return told if isinstance(told, dict) and {"path", "sha256"} <= set(told) else None
 
 
 def _utc(analysis: RunAnalysis) -> dict[str, str] | None:
     """Begin and end of the run in ISO 8601, UTC, by the clock that its log was begun with; None if not known."""
-    log = analysis.recording.loop_log
-    if log is None or log.created_utc_ns <= 0:
+    begin = analysis.recording.utc_ns
+    if begin is None:
         return None
-    ends = {"start": analysis.segments[0].start_ns, "end": analysis.segments[-1].end_ns}
+    ends = {"start": begin, "end": begin + analysis.segments[-1].end_ns}
     return {
-        name: datetime.fromtimestamp((log.created_utc_ns + ns - log.created_ns) / 1e9, timezone.utc).isoformat(
-            timespec="microseconds"
-        )
+        name: datetime.fromtimestamp(ns / 1e9, timezone.utc).isoformat(timespec="microseconds")
         for name, ns in ends.items()
     }
 
@@ -260,7 +256,7 @@ def overhead(analysis: RunAnalysis, loop_ns: int) -> Json:
     }
 
 
-def _warnings(summary: Json, manifest: Json) -> list[str]:
+def _warnings(summary: Json, manifest: RunManifest) -> list[str]:
     warnings: list[str] = []
     if is_software(summary["adapter"]):
         warnings.append(
@@ -272,7 +268,7 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         warnings.append(f"{video['blank_frames']} of {video['frames']} frames of the video are blank")
     if video and video["frames"] > 2 and video["distinct_frames"] < 2:
         warnings.append("all frames of the video look alike")
-    made = (manifest.get("workload") or {}).get("video_frames") or summary["frames"]  # warm-up may be in the video
+    made = manifest.workload.video_frames or summary["frames"]  # warm-up may be in the video
     if video and video["frames"] != made:
         warnings.append(f"the video holds {video['frames']} frames, the loop made {made}")
     if summary["mode"] == "record" and not video:
@@ -293,8 +289,8 @@ def _warnings(summary: Json, manifest: Json) -> list[str]:
         )
     if summary["profiler_attached"] and not summary["observer"]:
         warnings.append("a profiler was attached: its times are disturbed; compare them with those of other such runs")
-    if (manifest.get("nvtx") or {}).get("dummy"):
+    if manifest.nvtx.dummy:
         warnings.append("a profiler was attached but recorded none of our NVTX ranges (log.txt says why)")
-    if (free := (manifest.get("environment") or {}).get("disk_free_bytes", LOW_DISK_BYTES)) < LOW_DISK_BYTES:
+    if (free := manifest.environment.disk_free_bytes) is not None and free < LOW_DISK_BYTES:
         warnings.append(f"low disk: {free / 1e6:.0f} MB were free when the run began")
     return warnings

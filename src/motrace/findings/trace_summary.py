@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from ..attribution.run import RunAnalysis
-from ..readers.run import pids_of
 from ..sampling.by_phase import count_by_phase
 from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS
 from .sensors import gpu_sensors, line_hints
@@ -35,7 +34,7 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> Json | 
         "evidence": "; ".join(evidence),
         "samples": _samples(analysis),
         "gpu_sensors": gpu_sensors(
-            trace.store, *_loop_window(analysis), tables["frames"].num_rows, pids_of(analysis.recording)
+            trace.store, *_loop_window(analysis), tables["frames"].num_rows, analysis.recording.pids
         ),
         "lines": line_hints(trace.store),
         "gpu_phases": [
@@ -53,7 +52,7 @@ def _loop_window(analysis: RunAnalysis) -> tuple[int, int]:
     framed = [one for one in analysis.segments if one.name in FRAMED_SEGMENTS]
     if not framed:
         return 0, 0
-    return framed[0].start_ns - analysis.origin_ns, framed[-1].end_ns - analysis.origin_ns
+    return framed[0].start_ns, framed[-1].end_ns
 
 
 def _samples(analysis: RunAnalysis) -> dict[str, dict[str, int]]:

@@ -8,45 +8,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import run_folder
-from ..errors import MotraceError, left_out
-from ..readers.nsys.export import Exporter, NsysTrace, is_nsys_file, nvtx_table, open_trace
-from ..vocabulary import NVTX_DOMAIN, RUN_MARK
-from .file_types import TORCH
-from .match_runs import SAME_TIME_NS, OwnFile, find_own, look_into, owners
-from .run_identity import run_identity
-
-STREAM = ".qdstrm"
-"""What nsys leaves behind where it did not find its importer."""
-SUFFIXES = (".sqlite", ".nsys-rep", ".arrow", STREAM)
-_PREFERRED = ("", ".sqlite", ".arrow", ".nsys-rep", STREAM)
-"""Of one recording in several forms; "" is a folder of tables."""
-
-
-@dataclass(frozen=True)
-class TraceFile:
-    """A file or folder that Nsight Systems wrote; ``export`` is what was made of it, itself if nothing had to be."""
-
-    path: Path
-    export: Path
-    scratch: Path
-
-    def open(self) -> NsysTrace:
-        """Open it (again). Raises MotraceError."""
-        trace = open_trace(self.export, self.scratch)
-        trace.name = self.path.name
-        return trace
+from ..errors import MotraceError, command, left_out
+from ..escape import encodable
+from ..readers.nsys.export import Exporter, NsysTrace
+from .join import owners, run_identity
+from .nsys import PREFERRED, opened
+from .registry import NSYS, PROFILERS, SOURCES, source_of
+from .source import Head, Identity, ProfilerFile, Source
 
 
 @dataclass
 class RunSources:
-    """A run's folder, the traces and users' own profiles that belong to it; ``is_trace`` if only a profiler saw it.
+    """A run's folder, and the files of profilers that belong to it; ``is_trace`` if only such a file saw it.
 
     ``run_id`` is what it is called where another run of its experiment has the same id; ``experiment`` is its name.
     """
 
     path: Path
-    traces: list[TraceFile] = field(default_factory=list)
-    files: list[OwnFile] = field(default_factory=list)
+    files: list[ProfilerFile] = field(default_factory=list)
     is_trace: bool = False
     run_id: str | None = None
     experiment: str = ""
@@ -54,10 +33,9 @@ class RunSources:
 
 @dataclass
 class Sources:
-    """An experiment: its runs, users' profiles that belong to none, and warnings about what could not be used."""
+    """An experiment: its runs, and warnings about what could not be used."""
 
     runs: list[RunSources] = field(default_factory=list)
-    files: list[OwnFile] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -70,65 +48,101 @@ def find(
     watched, by the run-id mark, the process id and the time. What belongs to no run is an
     experiment of its own, whose folder is the file.
     """
+    runs: dict[Path, RunSources] = {}
+    files: dict[Path, ProfilerFile] = {}
     found: dict[Path, Sources] = {}
-    files: list[Path] = []
-    own: dict[Path, OwnFile] = {}
     for path in paths:
         try:
-            here, traces, theirs = _below(path)
+            here, theirs = walk(path)
         except MotraceError as error:
             if problems is None:
                 raise
             problems.append(error)
             continue
-        files += [file for file in traces if file not in files]
-        own |= {file.path: file for file in theirs}
-        for home, run_dirs in here.items():
-            known = found.setdefault(home, Sources()).runs
-            known += [RunSources(one) for one in run_dirs if one not in [other.path for other in known]]
-    for forms in _by_recording(files):
-        _place(forms, found, scratch, export)
-    for one in own.values():
-        _place_own(one, found)
+        files |= {file.path: file for file in theirs}
+        for home, known in homes(path, list(here)).items():
+            new = {run_dir: RunSources(run_dir, here[run_dir]) for run_dir in known if run_dir not in runs}
+            runs |= new
+            found.setdefault(home, Sources()).runs += new.values()
+    for number, forms in enumerate(_by_recording(list(files.values()))):
+        _place(forms, found, scratch / f"trace{number}", export)
     for sources in found.values():
         _tell_apart(sources.runs)
     return found
 
 
-def _below(path: Path) -> tuple[dict[Path, list[Path]], list[Path], list[OwnFile]]:
-    """Experiments, traces of Nsight Systems and users' files at or below a path. Raises MotraceError."""
-    if not path.exists():
-        raise MotraceError(f"{path}: no such file or folder")
-    alone = _is_trace(path)
-    theirs = [] if alone else list(find_own(path))
-    if not path.is_dir() and not alone and not theirs:
+def walk(root: Path) -> tuple[dict[Path, list[ProfilerFile]], list[ProfilerFile]]:
+    """The folders of runs at or below ``root``, with what our collectors wrote into them; and all files of profilers.
+
+    Results of analyses are not looked at. Raises MotraceError where there is nothing at all.
+    """
+    if not root.exists():
+        raise MotraceError(f"{root}: no such file or folder")
+    runs: dict[Path, list[ProfilerFile]] = {}
+    alone = source_of(root)
+    files = [ProfilerFile(root, alone)] if alone is not None else []
+    if alone is None and not root.is_dir():
+        *some, last = (source.name for source in PROFILERS)
         raise MotraceError(
-            f"{path}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file "
-            "of py-spy, Scalene or torch.profiler"
+            f"{root}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file of "
+            f"{', '.join(some)} or {last}"
         )
-    here = {} if alone or not path.is_dir() else run_folder.find_experiments(path)
-    traces = [path] if alone else list(find_traces(path))
-    if not here and not traces and not theirs:
+    for directory, subdirectories, names in os.walk(root) if alone is None else ():
+        here = Path(directory)
+        kept = sorted(name for name in subdirectories if name != run_folder.ANALYSIS_DIR and not name.startswith("."))
+        folders = [name for name in kept if NSYS.recognise(Head(here / name))]
+        subdirectories[:] = [name for name in kept if name not in folders]
+        if run_folder.is_run(names):
+            runs[here] = [file for source in SOURCES for file in _collected(source, here)]
+            own = {name for source in SOURCES for name in source.collected}
+            names = [name for name in names if name not in own]
+        there = ((here / name, source_of(here / name)) for name in (*folders, *sorted(names)))
+        files += [ProfilerFile(path, source) for path, source in there if source is not None]
+    if not runs and not files:
         raise MotraceError(
-            f"{path}: holds no recording (no {run_folder.RUN_FILE}, no spans-*.bin, no file of a profiler); "
-            "record one with `python -m tools.run_record`"
+            f"{root}: holds no recording (no {run_folder.RUN_FILE}, no spans-*.bin, no file of a profiler); "
+            f"record one with `{command('run_record')}`"
         )
-    return here, traces, theirs
+    return runs, files
+
+
+def _collected(source: Source, run_dir: Path) -> list[ProfilerFile]:
+    """What our collector left in a run's folder; of several forms the first."""
+    there = [run_dir / name for name in source.collected if (run_dir / name).exists()]
+    return [ProfilerFile(path, source, collected=True) for path in there[:1]]
+
+
+def homes(root: Path, run_dirs: list[Path]) -> dict[Path, list[Path]]:
+    """Runs by the folder of their experiment.
+
+    That is the nearest folder at or above a run that holds experiment.json (``root`` may itself be a run of one), else
+    the run's parent folder, or the run's own where that is ``root``, or has numbered runs in it (``motrace.start`` once
+    recorded into the folder itself).
+    """
+    experiments: dict[Path, list[Path]] = {}
+    above = {root, *(run_dir.parent for run_dir in run_dirs if run_folder.is_numbered(run_dir))}
+    for run_dir in run_dirs:
+        around = (run_dir, *run_dir.parents)
+        home = next((path for path in around if (path / run_folder.EXPERIMENT_FILE).exists()), None)
+        if home is None:
+            home = run_dir if run_dir in above else run_dir.parent
+        experiments.setdefault(home, []).append(run_dir)
+    return experiments
 
 
 def _tell_apart(known: list[RunSources]) -> None:
-    """Runs of one id (what ``motrace.start`` gives, unless told) are called by their folders."""
+    """Runs of one id (what ``motrace.start`` gives where it is not named) are called by their folders."""
     ids = [run_identity(run.path).run_id for run in known]
     for run, run_id in zip(known, ids):
         if not run.is_trace and ids.count(run_id) > 1:
             alike = [other for other in known if other.path.name == run.path.name]
-            run.run_id = run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}"
+            run.run_id = encodable(run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}")
 
 
 def name_of(home: Path) -> str:
     """What an experiment is called: its folder's name, a trace's without suffix, any other file's with it."""
     resolved = home.resolve()
-    return resolved.stem if resolved.is_file() and is_nsys_file(resolved) else resolved.name
+    return encodable(resolved.stem if resolved.is_file() and NSYS.recognise(Head(resolved)) else resolved.name)
 
 
 def each_trace(
@@ -138,159 +152,78 @@ def each_trace(
 
     Raises MotraceError where a path is not there, or holds none.
     """
-    files: list[Path] = []
+    files: dict[Path, ProfilerFile] = {}
     for path in paths:
         if not path.exists():
             raise MotraceError(f"{path}: no such file or folder")
-        found = [path] if _is_trace(path) else list(find_traces(path)) if path.is_dir() else []
+        found = []
+        with left_out(path.name, []):
+            found = [file for file in walk(path)[1] if file.source is NSYS]
         if not found:
             raise MotraceError(f"{path}: neither a report of Nsight Systems (.nsys-rep or an export) nor above one")
-        files += [file for file in found if file not in files]
-    for number, forms in enumerate(_by_recording(files)):
-        folder = scratch / f"trace{number}"
-        folder.mkdir()
-        opened, trace, problems = _open(forms, folder, export)
-        if opened is None or trace is None:
-            yield forms[0], MotraceError("; ".join(problems))
+        files |= {file.path: file for file in found}
+    for number, forms in enumerate(_by_recording(list(files.values()))):
+        ready, _, problems = _prepared(forms, scratch / f"trace{number}", export)
+        if ready is None:
+            yield forms[0].path, MotraceError("; ".join(problems))
             continue
+        trace = opened(ready)
         trace.warnings[:0] = problems
-        yield opened.path, trace
+        yield ready.path, trace
 
 
-def find_traces(root: Path) -> Iterator[Path]:
-    """Files and folders below ``root`` that Nsight Systems wrote, sorted; results of analyses are not looked at."""
-    if _is_trace(root):
-        yield root
-        return
-    for directory, subdirectories, files in os.walk(root):
-        here = Path(directory)
-        subdirectories[:] = sorted(
-            name for name in subdirectories if name != run_folder.ANALYSIS_DIR and name[0] != "."
-        )
-        folders = [name for name in subdirectories if is_nsys_file(here / name) or name.endswith(SUFFIXES)]
-        subdirectories[:] = [name for name in subdirectories if name not in folders]
-        yield from (here / name for name in folders)
-        yield from (here / name for name in sorted(files) if name.endswith(SUFFIXES) and _is_trace(here / name))
+def _by_recording(files: list[ProfilerFile]) -> list[list[ProfilerFile]]:
+    """Each recording's forms, the one that is read best first: a report of Nsight Systems and its exports are one."""
+
+    def rank(file: ProfilerFile) -> int:
+        suffix = "" if file.path.is_dir() else file.path.suffix
+        return PREFERRED.index(suffix) if suffix in PREFERRED else len(PREFERRED)
+
+    recordings: dict[tuple[Path, str], list[ProfilerFile]] = {}
+    for file in files:
+        path = file.path
+        name = path.name
+        if file.source is NSYS:
+            name = name.removesuffix("_pqtdir") if path.is_dir() else path.stem
+        recordings.setdefault((path.parent.resolve(), f"{file.source.name} {name}"), []).append(file)
+    return [sorted(recordings[key], key=rank) for key in sorted(recordings)]
 
 
-def _is_trace(path: Path) -> bool:
-    return path.suffix == STREAM or is_nsys_file(path)
-
-
-def _by_recording(files: list[Path]) -> list[list[Path]]:
-    """Each recording's report and its exports, the one that is read best first."""
-
-    def suffix(path: Path) -> str:
-        return "" if path.is_dir() else path.suffix
-
-    recordings: dict[tuple[Path, str], list[Path]] = {}
-    for path in files:
-        name = path.name.removesuffix("_pqtdir") if path.is_dir() else path.stem
-        recordings.setdefault((path.parent.resolve(), name), []).append(path)
-    return [sorted(recordings[key], key=lambda path: _PREFERRED.index(suffix(path))) for key in sorted(recordings)]
-
-
-def _open(
-    forms: list[Path], folder: Path, export: Exporter | None
-) -> tuple[TraceFile | None, NsysTrace | None, list[str]]:
-    """The first form of a recording that can be read, opened, and what is wrong with those before it."""
+def _prepared(
+    forms: list[ProfilerFile], folder: Path, export: Exporter | None
+) -> tuple[ProfilerFile | None, Identity, list[str]]:
+    """The first form of a recording that can be read, what it says, and what is wrong with those before it."""
+    folder.mkdir(parents=True, exist_ok=True)
     problems: list[str] = []
     for file in forms:
         with left_out(file.name, problems):
-            opened = TraceFile(file, _exported(file, folder, export), folder)
-            return opened, opened.open(), problems
-    return None, None, problems
+            ready = file.source.prepare(file, folder, export)
+            return ready, ready.source.identity(ready), problems
+    return None, Identity(), problems
 
 
-def _place(forms: list[Path], found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
-    """Open a trace and give it to the runs it watched, else make it a run.
+def _place(forms: list[ProfilerFile], found: dict[Path, Sources], scratch: Path, export: Exporter | None) -> None:
+    """Give a recording to the runs it watched; else it is an experiment of its own, whose folder is the file.
 
     What can't be read is a warning of the experiment that it lies in, else one of its own.
     """
-    file = forms[0]
-    folder = scratch / f"trace{sum(len(sources.runs) for sources in found.values())}-{file.stem[:40]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    opened, trace, problems = _open(forms, folder, export)
-    home = _around(file, found) or (file if opened is None else opened.path)
-    watched: list[RunSources] = []
-    if opened is not None and trace is not None:
-        before = len(problems)
-        with left_out(opened.path.name, problems):
-            runs_here = [run for sources in found.values() for run in sources.runs if not run.is_trace]
-            watched = [run for run in runs_here if watches(trace, run)]
-        opened = opened if len(problems) == before else None
+    file, says, problems = _prepared(forms, scratch, export)
+    path = forms[0].path if file is None else file.path
     if problems:
-        found.setdefault(home, Sources()).warnings.extend(problems)
-    if opened is None:
+        found.setdefault(_around(forms[0].path, found) or path, Sources()).warnings.extend(problems)
+    if file is None:
         return
-    for run in watched:
-        run.traces.append(opened)
+    runs = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
+    watched, why = owners(path, says, runs)
+    for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
+        run.files.append(replace(file, joined_by=why))
     if not watched:
-        found.setdefault(opened.path, Sources()).runs.append(RunSources(opened.path, [opened], is_trace=True))
+        alone = found.setdefault(path, Sources())
+        alone.warnings += [f"{path.name}: not joined to the run in whose folder it lies: {why}"] if why else []
+        alone.runs.append(RunSources(path, [file], is_trace=True))
 
 
 def _around(file: Path, found: dict[Path, Sources]) -> Path | None:
     """The folder of the experiment that a file lies in."""
     around = [home for home in found if home.resolve() in file.resolve().parents and home.is_dir()]
     return max(around, key=lambda home: len(home.parts), default=None)
-
-
-def _place_own(file: OwnFile, found: dict[Path, Sources]) -> None:
-    """Give a user's file to the runs that it watched; else it is an experiment of its own, whose folder is the file."""
-    known = {home: [run.path for run in sources.runs if not run.is_trace] for home, sources in found.items()}
-    problems: list[str] = []
-    with left_out(file.path.name, problems):
-        watched, why = owners(file, look_into(file), {home: paths for home, paths in known.items() if paths})
-    if problems:
-        found.setdefault(_around(file.path, found) or file.path, Sources()).warnings.extend(problems)
-        return
-    for run in (run for sources in found.values() for run in sources.runs if run.path in watched):
-        run.files.append(replace(file, joined_by=why))
-    if not watched:
-        mine = found.setdefault(file.path, Sources())
-        mine.warnings += [f"{file.path.name}: not joined to the run in whose folder it lies: {why}"] if why else []
-        if file.tool == TORCH:
-            mine.runs.append(RunSources(file.path, files=[file], is_trace=True))
-        else:
-            mine.files.append(file)
-
-
-def _exported(file: Path, folder: Path, export: Exporter | None) -> Path:
-    """What is read of a file: its export, where it is a report. Raises MotraceError."""
-    if file.suffix == STREAM:
-        if export is None:
-            raise MotraceError(
-                f"{file.name}: not imported; where Nsight Systems is installed, run `QdstrmImporter -i {file.name}`"
-            )
-        return export(file, folder)
-    source = open_trace(file, folder, export).source
-    return getattr(source, "path", None) or file
-
-
-def watches(trace: NsysTrace, run: RunSources) -> bool:
-    """Whether a trace recorded the process of a run."""
-    who = run_identity(run.path)
-    run_id, pids, born_ns = who.run_id, who.pids, who.born_ns
-    if not pids:
-        return False
-    marks = run_marks(trace)
-    near = born_ns is None or trace.utc_start_ns is None or _overlaps(trace, born_ns)
-    if marks:
-        return near and any(name == run_id and pid in pids for name, pid in marks)
-    return near and born_ns is not None and trace.utc_start_ns is not None and bool(pids & set(trace.profiled))
-
-
-def _overlaps(trace: NsysTrace, born_ns: int) -> bool:
-    start = trace.utc_start_ns or 0
-    return start - SAME_TIME_NS <= born_ns <= start + (trace.duration_ns or 0) + SAME_TIME_NS
-
-
-def run_marks(trace: NsysTrace) -> set[tuple[str, int]]:
-    """(run id, pid) of each run-id mark in a trace."""
-    table = nvtx_table(trace, NVTX_DOMAIN)
-    names = table.column("name").cast("string").to_pylist()
-    return {
-        (name.removeprefix(RUN_MARK), pid)
-        for name, pid in zip(names, table.column("pid").to_pylist())
-        if name.startswith(RUN_MARK)
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,12 @@ class Member:
     end_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
     cpu_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
+    def since(self, origin_ns: int) -> Member:
+        """The same, its times counted from ``origin_ns``."""
+        gone = self.gone_ns - origin_ns if self.gone_ns is not None else None
+        begin, end, seen = self.begin_ns - origin_ns, self.end_ns - origin_ns, self.first_seen_ns - origin_ns
+        return replace(self, first_seen_ns=seen, gone_ns=gone, begin_ns=begin, end_ns=end)
+
 
 @dataclass
 class CpuLogFile:
@@ -107,6 +113,16 @@ class CpuLogFile:
             members=list(parsed.members.values()),
             damaged=parsed.damaged,
             lost=lost_records(words),
+        )
+
+    def since(self, origin_ns: int) -> CpuLogFile:
+        """The same, its times counted from ``origin_ns``."""
+        return replace(
+            self,
+            created_ns=self.created_ns - origin_ns,
+            snapshots=self.snapshots - origin_ns,
+            boundaries=self.boundaries - [origin_ns, 0, 0],
+            members=[member.since(origin_ns) for member in self.members],
         )
 
 

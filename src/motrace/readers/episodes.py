@@ -29,7 +29,7 @@ class EpisodeFile:
     @classmethod
     def read(cls, path: Path) -> EpisodeFile:
         """Read and check a file. Raises MotraceError where it does not make sense."""
-        data = run_folder.read_json(path)
+        data: dict[str, Any] = run_folder.read_json(path)
         try:
             columns = {name: list(data["episodes"][name]) for name in COLUMNS}
             found = cls(int(data["steps"]), int(data["envs"]), str(data["success"]), str(data["reward"]), columns)

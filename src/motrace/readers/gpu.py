@@ -11,7 +11,7 @@ from ..dataset.tables import without_key
 from ..errors import MotraceError
 
 METRICS_SCHEMA = without_key("gpu_metrics")
-"""What the file holds: ``gpu_metrics`` without ``run``; t_ns is CLOCK_MONOTONIC."""
+"""What the file holds: ``gpu_metrics`` without its key; t_ns is CLOCK_MONOTONIC."""
 
 
 def read_gpu_metrics(path: Path) -> pa.Table:

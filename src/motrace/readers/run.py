@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TypeVar
 
 from .. import run_folder
-from ..dataset.tables import RunKey
+from ..dataset.facts import RunManifest
+from ..dataset.typed_json import convert
 from ..errors import MotraceError, left_out
+from ..escape import encodable
 from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
@@ -29,24 +30,24 @@ _NO_ROOM = {
 }
 
 
+_Log = TypeVar("_Log")
+
+
 @dataclass
-class RunRecording:
-    """What a run folder holds. ``warnings`` says what could not be read, and what is missing."""
+class RunFiles:
+    """What a run folder holds, its times those of CLOCK_MONOTONIC.
+
+    ``warnings`` says what could not be read, and what is missing.
+    """
 
     run_id: str
     path: Path
-    manifest: dict[str, Any]
+    manifest: RunManifest
     span_logs: list[SpanLogFile]
     cpu_log: CpuLogFile | None
     names: dict[tuple[int, int], str]
     warnings: list[str] = field(default_factory=list)
     episodes: EpisodeFile | None = None
-    experiment: str = ""
-
-    @property
-    def key(self) -> RunKey:
-        """What tells the run from those of all experiments."""
-        return RunKey(self.experiment, self.run_id)
 
     @property
     def loop_log(self) -> SpanLogFile | None:
@@ -54,7 +55,7 @@ class RunRecording:
         if self.cpu_log is not None:
             logs = [log for log in self.span_logs if (log.pid, log.tid) == (self.cpu_log.pid, self.cpu_log.tid)]
         else:
-            logs = [log for log in self.span_logs if log.pid == _pid(self.manifest)]
+            logs = [log for log in self.span_logs if log.pid == self.manifest.process.pid]
         return max(logs or self.span_logs, key=likely_loop, default=None)
 
     def name_of(self, pid: int, what: int) -> str:
@@ -67,7 +68,7 @@ class RunRecording:
 
         From the launcher's clock where there was one, else from the first record to the last.
         """
-        clocks = self.manifest.get("clocks") or {}
+        clocks = self.manifest.clocks
         times = [log.created_ns for log in self.span_logs]
         for log in self.span_logs:
             if len(log.records):
@@ -79,23 +80,19 @@ class RunRecording:
         if self.cpu_log is not None and len(self.cpu_log.boundaries):
             times += [int(self.cpu_log.boundaries[0, 0]), int(self.cpu_log.boundaries[-1, 0])]
         times = [time for time in times if time > 0]
-        start, end = clocks.get("spawn_monotonic_ns"), clocks.get("exit_monotonic_ns")
+        start, end = clocks.spawn_monotonic_ns, clocks.exit_monotonic_ns
         first, last = min(times), max(times)
         return (start if start and start <= first else first), (end if end and end >= last else last)
 
 
-def _pid(manifest: dict[str, Any]) -> int | None:
-    """The process that recorded a run, as its manifest says."""
-    return (manifest.get("process") or {}).get("pid")
-
-
-def load_run(path: Path) -> RunRecording:
+def load_run(path: Path) -> RunFiles:
     """Read a run folder. What can't be read becomes a warning; raises MotraceError where nothing can."""
     warnings: list[str] = []
-    manifest: dict[str, Any] = {}
+    manifest = RunManifest()
     with left_out(run_folder.RUN_FILE, warnings):
         if (path / run_folder.RUN_FILE).exists():
-            manifest = run_folder.read_json(path / run_folder.RUN_FILE)
+            told = run_folder.read_json(path / run_folder.RUN_FILE)
+            manifest = convert(RunManifest, told, run_folder.RUN_FILE, warnings)
         else:
             warnings.append(f"no {run_folder.RUN_FILE}: what the run was asked to do and how it ended is not known")
     span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
@@ -106,8 +103,10 @@ def load_run(path: Path) -> RunRecording:
     cpu_logs = _read_all(path, "cpu-*.bin", CpuLogFile.read, warnings)
     if not span_logs:
         raise MotraceError(f"{path.name}: no span was recorded" + "".join(f"; {text}" for text in warnings))
-    kept, cpu_log = one_recording(span_logs, cpu_logs, _pid(manifest))
-    left = sorted(log.path.name for log in (*span_logs, *cpu_logs) if not any(log is one for one in (*kept, cpu_log)))
+    kept, cpu_log = one_recording(span_logs, cpu_logs, manifest.process.pid)
+    used = {log.path for log in kept} | ({cpu_log.path} if cpu_log is not None else set())
+    read = [log.path for log in span_logs] + [log.path for log in cpu_logs]
+    left = sorted(path.name for path in read if path not in used)
     if left:
         warnings.append(f"left out, since another recording wrote into the same folder: {', '.join(left)}")
     span_logs = kept
@@ -115,8 +114,8 @@ def load_run(path: Path) -> RunRecording:
     with left_out(run_folder.EPISODES_FILE, warnings):
         episodes = read_episodes(path)
     names = {(log.pid, name_id): name for log in span_logs for name_id, name in log.names.items()}
-    recording = RunRecording(
-        run_id=str(manifest.get("run_id", path.name)),
+    recording = RunFiles(
+        run_id=encodable(manifest.run_id or path.name),
         path=path,
         manifest=manifest,
         span_logs=span_logs,
@@ -129,15 +128,15 @@ def load_run(path: Path) -> RunRecording:
     return recording
 
 
-def _read_all(path: Path, pattern: str, read: Any, warnings: list[str]) -> list[Any]:
-    found = []
+def _read_all(path: Path, pattern: str, read: Callable[[Path], _Log], warnings: list[str]) -> list[_Log]:
+    found: list[_Log] = []
     for file in sorted(path.glob(pattern)):
         with left_out(file.name, warnings):
             found.append(read(file))
     return found
 
 
-def _note(recording: RunRecording) -> None:
+def _note(recording: RunFiles) -> None:
     """Warn about what is missing in a recording."""
     warnings, manifest = recording.warnings, recording.manifest
     if recording.cpu_log is None or not len(recording.cpu_log.boundaries):
@@ -149,25 +148,30 @@ def _note(recording: RunRecording) -> None:
         damaged.append(recording.cpu_log.path.name)
     warnings += [f"{name} is damaged: read up to there" for name in damaged]
     warnings += _losses(recording)
-    warnings += (manifest.get("instrument") or {}).get("warnings", [])
-    status, pid = manifest.get("status"), _pid(manifest)
-    if status == run_folder.RUNNING:
+    warnings += manifest.instrument.warnings
+    pid = manifest.process.pid
+    if manifest.status == run_folder.RUNNING:
         if pid and run_folder.still_records(pid, recording.path):
             warnings.append("still running: analysed up to now")
         elif any(log.ended == STOPPED for log in recording.span_logs):
-            manifest["status"] = run_folder.COMPLETED
+            recording.manifest = replace(manifest, status=run_folder.COMPLETED)
             warnings.append(f"{run_folder.RUN_FILE} could not be written when it ended")
         else:
-            manifest["status"] = run_folder.CRASHED
-            manifest["status_reason"] = (
-                manifest.get("status_reason") or "it ended without a word, and so did its launcher"
-            )
+            why = manifest.status_reason or "it ended without a word, and so did its launcher"
+            recording.manifest = replace(manifest, status=run_folder.CRASHED, status_reason=why)
+    elif manifest != RunManifest() and manifest.status not in (
+        run_folder.COMPLETED,
+        run_folder.INTERRUPTED,
+        run_folder.CRASHED,
+    ):
+        warnings.append(f"{run_folder.RUN_FILE} tells no status: how it ended is not known")
     _note_cut(recording)
-    if manifest.get("status") in (run_folder.CRASHED, run_folder.INTERRUPTED):
-        warnings.append(f"{manifest['status']}: {manifest.get('status_reason')}; analysed up to there")
+    manifest = recording.manifest
+    if manifest.status in (run_folder.CRASHED, run_folder.INTERRUPTED):
+        warnings.append(f"{manifest.status}: {manifest.status_reason}; analysed up to there")
 
 
-def _losses(recording: RunRecording) -> list[str]:
+def _losses(recording: RunFiles) -> list[str]:
     """What could not be kept, and why."""
     lost: dict[int, int] = {}
     told = [log.lost for log in recording.span_logs]
@@ -182,14 +186,14 @@ def _losses(recording: RunRecording) -> list[str]:
     ]
 
 
-def _note_cut(recording: RunRecording) -> None:
+def _note_cut(recording: RunFiles) -> None:
     """Tell of logs that lost their end after the run: a truncated copy is no completed run."""
     log, manifest = recording.loop_log, recording.manifest
     if log is None or not len(log.records):
         return
-    if manifest.get("status") == run_folder.COMPLETED and not log.dropped and not _was_stopped(recording, log):
-        manifest["status"] = run_folder.CRASHED
-        manifest["status_reason"] = f"{log.path.name} is cut off: the run completed, the end of its log is lost"
+    if manifest.status == run_folder.COMPLETED and not log.dropped and not _was_stopped(recording, log):
+        why = f"{log.path.name} is cut off: the run completed, the end of its log is lost"
+        recording.manifest = replace(manifest, status=run_folder.CRASHED, status_reason=why)
     cpu_log = recording.cpu_log
     if cpu_log is None or not len(cpu_log.boundaries) or cpu_log.tid != log.tid:
         return
@@ -201,7 +205,7 @@ def _note_cut(recording: RunRecording) -> None:
         )
 
 
-def _was_stopped(recording: RunRecording, loop_log: SpanLogFile) -> bool:
+def _was_stopped(recording: RunFiles, loop_log: SpanLogFile) -> bool:
     """Whether a log of the process ends with the clock pair that ``stop`` writes, on whichever thread it is called."""
     return any(
         int(log.records[-1, WHAT]) & ~NAME_ID_MASK == KIND_CLOCK
@@ -210,18 +214,10 @@ def _was_stopped(recording: RunRecording, loop_log: SpanLogFile) -> bool:
     )
 
 
-def pids_of(recording: RunRecording) -> set[int]:
-    """The processes of a run: those that recorded spans, and the children that the CPU log saw."""
-    pids = {log.pid for log in recording.span_logs}
-    if recording.cpu_log is not None:
-        pids |= {member.id for member in recording.cpu_log.members if member.is_child and member.id > 0}
-    return pids
-
-
-def open_spans(recording: RunRecording) -> list[str]:
+def open_spans(recording: RunFiles) -> list[str]:
     """Names of the spans of the loop thread that were open when the recording ended."""
     log = recording.loop_log
     if log is None:
         return []
-    spans = log.records[(log.records[:, END] == 0) & ((log.records[:, WHAT] & ~np.int64(NAME_ID_MASK)) < KIND_SEGMENT)]
+    spans = log.records[(log.records[:, END] == 0) & ((log.records[:, WHAT] & ~NAME_ID_MASK) < KIND_SEGMENT)]
     return [recording.name_of(log.pid, int(what)) for what in spans[:, WHAT]]

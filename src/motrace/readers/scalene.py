@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def read_lines(path: Path) -> pa.Table:
-    """Rows of ``lines`` without ``run``, for lines about which Scalene says anything. Raises MotraceError.
+    """Rows of ``lines`` without their key, for lines about which Scalene says anything. Raises MotraceError.
 
     Percentages are of the elapsed time; copies and memory are 0 where Scalene ran without memory.
     """

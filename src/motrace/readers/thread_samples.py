@@ -85,7 +85,7 @@ class ThreadSamples:
         }
 
     def states(self) -> pa.Table:
-        """Schema ``thread_states`` without ``run``, times CLOCK_MONOTONIC.
+        """Schema ``thread_states`` without its key, times CLOCK_MONOTONIC.
 
         Between two samples a thread changed its state at an unknown moment: half of the time goes
         to either, so that neither durations nor positions are biased. Nothing is said about gaps
@@ -107,11 +107,6 @@ class ThreadSamples:
         t_ns = first[row] + (last - first)[row] * nth // np.maximum(count - 1, 1)[row]
         kept = stays.select(["pid", "tid", "state", "waits_on"]).take(pa.array(row))
         return kept.add_column(0, "t_ns", pa.array(t_ns))
-
-
-def read_thread_states(path: Path) -> pa.Table:
-    """The states in a file, see ``ThreadSamples.states``. Raises MotraceError."""
-    return read(path).states()
 
 
 def read(path: Path) -> ThreadSamples:
@@ -153,11 +148,17 @@ def _read_arrow(path: Path) -> ThreadSamples:
     return ThreadSamples(pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None), facts)
 
 
+ThreadRow = tuple[int, int, int, str]
+"""Number, process, thread, name."""
+StateRow = tuple[int, str, str, str, str]
+"""Number, letter, kernel function, system call, file."""
+
+
 def _parse(data: bytes) -> ThreadSamples:
     """The sampler's own file; see ``thread_format``."""
     facts: dict[str, Any] = {}
-    threads: list[list[Any]] = []
-    states: list[list[Any]] = []
+    threads: list[ThreadRow] = []
+    states: list[StateRow] = []
     rows: list[Array] = []
     position = len(MAGIC)
     while position + BLOCK.size <= len(data):
@@ -177,7 +178,7 @@ def _parse(data: bytes) -> ThreadSamples:
     return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts)
 
 
-def _table(stays: Array, threads: list[list[Any]], states: list[list[Any]], machine: str) -> pa.Table:
+def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machine: str) -> pa.Table:
     if len(stays) and (stays["thread"].max() >= len(threads) or stays["state"].max() >= len(states)):
         raise ValueError("it names threads or states that it does not define")
     letters = [str(state[1]) for state in states]

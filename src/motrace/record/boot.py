@@ -14,9 +14,10 @@ import signal
 import sys
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TypedDict, cast
 
 from .. import run_folder
+from ..run_folder import JsonObject
 from . import annotate, mainprogram, nvtx_ranges
 from .instrument import Instrument
 from .table import parse
@@ -27,22 +28,30 @@ EXIT_INTERRUPTED = 130  # how a program says that it took Ctrl-C for its end
 _PR_SET_PDEATHSIG = 1
 
 
+class InstrumentPlan(TypedDict):
+    """instrument.json: what the launcher wants measured, and what it knows of the run."""
+
+    table: JsonObject
+    mode: str
+    values: JsonObject
+    frames_asked: int | None
+    facts: JsonObject
+
+
 class Boot:
     """One program, run and recorded."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self.status, self.reason = run_folder.COMPLETED, ""
-        plan = run_folder.read_json(run_dir / run_folder.INSTRUMENT_FILE)
-        self.frames_asked, self.facts = plan.get("frames_asked"), plan.get("facts", {})
-        values = {**plan.get("values", {}), "run_dir": str(run_dir), "video": str(run_dir / run_folder.VIDEO_FILE)}
-        self.instrument = Instrument(
-            parse(plan["table"], run_folder.INSTRUMENT_FILE), plan.get("mode", "custom"), values
-        )
+        plan = cast(InstrumentPlan, run_folder.read_json(run_dir / run_folder.INSTRUMENT_FILE))
+        self.frames_asked, self.facts = plan["frames_asked"], plan["facts"]
+        values: JsonObject = {**plan["values"], "run_dir": str(run_dir), "video": str(run_dir / run_folder.VIDEO_FILE)}
+        self.instrument = Instrument(parse(plan["table"], run_folder.INSTRUMENT_FILE), plan["mode"], values)
 
     def run(self, words: list[str]) -> None:
         """Run the program to its end. Raises what it raises, SystemExit among that."""
-        annotate.start_in(self.run_dir, run_folder.read_json(self.run_dir / run_folder.RUN_FILE)["run_id"])
+        annotate.start_in(self.run_dir, run_folder.read_manifest(self.run_dir)["run_id"])
         run_folder.update_run(self.run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
         atexit.register(self.finish)  # the program's own exit functions are registered later, so they run earlier
         sys.modules["__main__"] = ModuleType("__main__")  # the table's names in it are the program's, not ours
@@ -129,7 +138,7 @@ def _leave_no_path() -> None:
 def _without_us(trace: TracebackType | None) -> TracebackType | None:
     """A traceback from the program's first frame on."""
     here = os.path.dirname(os.path.abspath(__file__))
-    at: Any = trace
+    at = trace
     while at is not None and os.path.abspath(at.tb_frame.f_code.co_filename).startswith(here):
         at = at.tb_next
     return at or trace

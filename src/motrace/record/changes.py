@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from .. import run_folder
-from .episodes import EpisodeLog, host
+from ..run_folder import JsonObject, JsonValue
+from .episodes import EpisodeLog
+from .opaque import HostArray, Opaque, host
 from .table import Change, Episodes, Observe
 from .wrap import Hook
 
-Call = Callable[..., Any]
+if TYPE_CHECKING:
+    import hashlib
+    from collections.abc import Awaitable
+    from inspect import Signature
+
+Call = Callable[..., Opaque]
+Getter = Callable[[tuple[Opaque, ...], Mapping[str, Opaque]], Opaque]
 
 
-def changed(call: Call, change: Change, values: dict[str, Any]) -> Call:
+def changed(call: Call, change: Change, values: Mapping[str, JsonValue]) -> Call:
     """``call`` as ``change`` wants it; ``$name`` in its arguments is taken from ``values`` (kept, if not there)."""
     arguments = {name: value_of(given, values) for name, given in change.arguments.items()}
     made = _with_arguments(call, {name: given for name, given in arguments.items() if given is not None})
@@ -24,14 +32,14 @@ def changed(call: Call, change: Change, values: dict[str, Any]) -> Call:
     wrapper: Call
     if getattr(getattr(call, "__code__", None), "co_flags", 0) & 0x80:  # a coroutine function
 
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        async def wrapper(*args: Opaque, **kwargs: Opaque) -> JsonValue:
             if change.call:
-                await made(*args, **kwargs)
+                await cast("Awaitable[Opaque]", made(*args, **kwargs))
             return change.result
 
     else:
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
+        def wrapper(*args: Opaque, **kwargs: Opaque) -> JsonValue:
             if change.call:
                 made(*args, **kwargs)
             return change.result
@@ -39,18 +47,18 @@ def changed(call: Call, change: Change, values: dict[str, Any]) -> Call:
     return wrapper
 
 
-def value_of(given: Any, values: dict[str, Any]) -> Any:
+def value_of(given: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
     """``given``, or the value that ``$name`` stands for (None where there is none)."""
     return values.get(given[1:]) if isinstance(given, str) and given.startswith("$") else given
 
 
-def _with_arguments(call: Call, arguments: dict[str, Any]) -> Call:
+def _with_arguments(call: Call, arguments: JsonObject) -> Call:
     """``call`` with some arguments given by us, however the caller passes its own."""
     if not arguments:
         return call
     signature = _signature(call)
 
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Opaque, **kwargs: Opaque) -> Opaque:
         if signature is None:
             return call(*args, **{**kwargs, **arguments})
         bound = signature.bind_partial(*args, **kwargs)
@@ -64,7 +72,7 @@ def _with_arguments(call: Call, arguments: dict[str, Any]) -> Call:
     return wrapper
 
 
-def _signature(call: Call) -> Any:
+def _signature(call: Call) -> Signature | None:
     import inspect  # takes some ms, and few tables need it
 
     try:
@@ -73,36 +81,35 @@ def _signature(call: Call) -> Any:
         return None
 
 
-def _named(signature: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _named(signature: Signature | None, args: tuple[Opaque, ...], kwargs: Mapping[str, Opaque]) -> Mapping[str, Opaque]:
     """A call's arguments by name, defaults included; those passed by name alone, where no signature is known."""
     if signature is None:
         return kwargs
     bound = signature.bind_partial(*args, **kwargs)
     bound.apply_defaults()
-    named: dict[str, Any] = bound.arguments
-    return named
+    return bound.arguments
 
 
-class Facts:
+class ObservedFacts:
     """What was observed, by name; ``problems`` says what could not be."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self._found: dict[str, Any] = {}
+        self._plain: JsonObject = {}
         self._files: dict[str, Path] = {}
-        self._digests: dict[str, Any] = {}
+        self._digests: dict[str, hashlib._Hash] = {}
 
-    def add(self, seen: Observe, value: Any) -> None:
+    def add(self, seen: Observe, value: Opaque) -> None:
         """Keep a value. Of texts and files the first counts; a digest takes in every one."""
         if seen.kind == "digest":
             import hashlib
 
             self._digests.setdefault(seen.fact, hashlib.sha256()).update(_bytes(value))
         elif seen.kind == "file":
-            self._files.setdefault(seen.fact, Path(os.fspath(value)).absolute())
+            self._files.setdefault(seen.fact, Path(os.fspath(cast(str, value))).absolute())
         else:
             plain = value if isinstance(value, (int, float, str, bool)) else str(value)
-            self._found.setdefault(seen.fact, plain)
+            self._plain.setdefault(seen.fact, plain)
 
     def fails(self, what: str, error: Exception) -> None:
         """Note once that something could not be observed."""
@@ -110,13 +117,13 @@ class Facts:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         """All facts; a file is its path (below the current folder, or its name alone) and SHA-256."""
         files = {fact: _file(path) for fact, path in self._files.items()}
-        return {**self._found, **files, **{fact: digest.hexdigest() for fact, digest in self._digests.items()}}
+        return {**self._plain, **files, **{fact: digest.hexdigest() for fact, digest in self._digests.items()}}
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file(path: Path) -> JsonObject:
     below = path.is_relative_to(Path.cwd())
     return {
         "path": str(path.relative_to(Path.cwd())) if below else path.name,
@@ -124,18 +131,17 @@ def _file(path: Path) -> dict[str, Any]:
     }
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(value: Opaque) -> bytes:
     """The bytes of an array: NumPy's, torch's, or anything with a buffer."""
     value = host(value)
-    made: bytes = value.tobytes() if hasattr(value, "tobytes") else bytes(value)
-    return made
+    return cast(HostArray, value).tobytes() if hasattr(value, "tobytes") else bytes(cast(bytes, value))
 
 
-def observer(seen: Observe, call: Call, facts: Facts) -> Hook:
+def observer(seen: Observe, call: Call, facts: ObservedFacts) -> Hook:
     """A hook that keeps a value of each call of ``call``; the program never notices that it fails."""
     value = _getter(seen.value, _signature(call))
 
-    def observe(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def observe(args: tuple[Opaque, ...], kwargs: Mapping[str, Opaque]) -> None:
         try:
             facts.add(seen, value(args, kwargs))
         except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
@@ -144,12 +150,12 @@ def observer(seen: Observe, call: Call, facts: Facts) -> Hook:
     return observe
 
 
-def step_observer(seen: Episodes, call: Call, log: EpisodeLog, facts: Facts) -> Hook:
+def step_observer(seen: Episodes, call: Call, log: EpisodeLog, facts: ObservedFacts) -> Hook:
     """A hook that tells ``log`` of each step that ``call`` made; the program never notices that it fails."""
     signature = _signature(call)
     values = [_getter(value, signature) for value in (seen.reward, seen.terminated, seen.truncated)]
 
-    def observe(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def observe(args: tuple[Opaque, ...], kwargs: Mapping[str, Opaque]) -> None:
         try:
             log.step(*(value(args, kwargs) for value in values))
         except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
@@ -158,12 +164,12 @@ def step_observer(seen: Episodes, call: Call, log: EpisodeLog, facts: Facts) -> 
     return observe
 
 
-def _getter(dotted: str, signature: Any) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+def _getter(dotted: str, signature: Signature | None) -> Getter:
     """What reads an argument of a call, or an attribute below one."""
     root, *below = dotted.split(".")
     first = next(iter(signature.parameters), None) if signature is not None else None
 
-    def get(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def get(args: tuple[Opaque, ...], kwargs: Mapping[str, Opaque]) -> Opaque:
         if root == first and args:
             value = args[0]
         else:

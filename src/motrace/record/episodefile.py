@@ -12,8 +12,9 @@ import struct
 import threading
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import cast
 
+from .opaque import HostArray
 from .wordlog import HEADER_WORDS, WordLog, encoded
 
 PATH = "episodes.bin"
@@ -25,7 +26,7 @@ RECORD_WORDS = 6
 """1 (stored last), env, first step, last step, number of the reason, bits of the return."""
 
 
-class EpisodeFile(WordLog):
+class EpisodeWriter(WordLog):
     """The file of one run."""
 
     __slots__ = ("_envs", "_pid")
@@ -43,11 +44,11 @@ class EpisodeFile(WordLog):
         self.words[ENVS] = envs
         self.pos += 2 * envs
 
-    def stepped(self, steps: int, returns: Any) -> None:
+    def stepped(self, steps: int, returns: HostArray) -> None:
         """``steps`` are complete now; ``returns`` (num_envs,) of the open episodes, float64."""
         if os.getpid() == self._pid:  # a fork's steps are not the run's
             at = BLOCKS + (steps & 1) * self._envs
-            self.words[at : at + self._envs] = memoryview(returns).cast("B").cast("q")
+            self.words[at : at + self._envs] = memoryview(cast(bytearray, returns)).cast("B").cast("q")
             self.words[STEPS] = steps
 
     def ended(self, env: int, start: int, end: int, reason: int, value: float) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from .. import run_folder
+from ..run_folder import JsonObject
 from . import annotate
-from .episodefile import EpisodeFile
+from .episodefile import EpisodeWriter
+from .opaque import HostArray, Opaque, host
 
 TERMINATED, TRUNCATED, RESET, END = "terminated", "truncated", "reset", "end"
 REASONS = (TERMINATED, TRUNCATED, RESET, END)
@@ -32,22 +34,22 @@ class EpisodeLog:
         self.success = success
         self.reward = reward
         self.steps = 0
-        self._rows: list[tuple[Any, ...]] = []
-        self._returns: Any = None  # of each environment, since its episode began
+        self._rows: list[tuple[int, int, int, int, str, float | None, bool | None]] = []
+        self._returns: HostArray | None = None  # of each environment, since its episode began
         self._begun: list[int] = []
         self._counts: list[int] = []
-        self._file: EpisodeFile | None = None
+        self._file: EpisodeWriter | None = None
 
-    def step(self, reward: Any, terminated: Any, truncated: Any) -> None:
+    def step(self, reward: Opaque, terminated: Opaque, truncated: Opaque) -> None:
         """Take the rewards (num_envs,) of a step, and which environments (num_envs,) it ended, and why."""
-        gained = host(reward).reshape(-1)
+        gained = _row(reward)
         if self._returns is None:
             self._returns = gained.astype("float64")
             self._begun, self._counts = [self.steps] * len(gained), [0] * len(gained)
             self._file = self._new_file(len(gained))
         else:
             self._returns = self._returns + gained
-        ended = [host(flags).reshape(-1).astype(bool).tobytes() for flags in (terminated, truncated)]
+        ended = [_row(flags).astype(bool).tobytes() for flags in (terminated, truncated)]
         if 1 in ended[0] or 1 in ended[1]:
             for env, (by_task, by_time) in enumerate(zip(*ended)):
                 if by_task or by_time:
@@ -57,15 +59,16 @@ class EpisodeLog:
         if self._file is not None:
             self._file.stepped(self.steps, self._returns)
 
-    def _new_file(self, envs: int) -> EpisodeFile | None:
+    def _new_file(self, envs: int) -> EpisodeWriter | None:
         """The file that survives SIGKILL; none where nothing is recorded, or the disk is full."""
         directory = annotate.recording_directory()
         try:
-            return EpisodeFile(directory, envs, self.success, self.reward) if directory is not None else None
+            return EpisodeWriter(directory, envs, self.success, self.reward) if directory is not None else None
         except OSError:  # a second log of this run, or no room: the end tells, if it comes
             return None
 
     def _close(self, env: int, step: int, reason: str) -> None:
+        assert self._returns is not None, "a step has begun it"
         value = float(self._returns[env])
         begun, count = self._begun[env], self._counts[env]
         self._rows.append(
@@ -92,22 +95,19 @@ class EpisodeLog:
             return
         self._close_all(END)
         columns = zip(COLUMNS, zip(*sorted(self._rows)))
-        data = {"schema_version": run_folder.SCHEMA_VERSION, "steps": self.steps, "envs": len(self._begun)}
-        rules = {"success": self.success, "reward": self.reward}
-        episodes = {name: list(values) for name, values in columns}
+        data: JsonObject = {"schema_version": run_folder.SCHEMA_VERSION, "steps": self.steps, "envs": len(self._begun)}
+        rules: JsonObject = {"success": self.success, "reward": self.reward}
+        episodes: JsonObject = {name: list(values) for name, values in columns}
         run_folder.write_json(run_dir / run_folder.EPISODES_FILE, {**data, **rules, "episodes": episodes})
         if self._file is not None:
             self._file.remove()
             self._file = None
 
 
+def _row(values: Opaque) -> HostArray:
+    return cast(HostArray, host(values)).reshape(-1)
+
+
 def won(reason: str, success: str) -> bool | None:
     """Whether an episode that ended for ``reason`` is a success; None where nobody knows."""
     return reason == success if success and reason in (TERMINATED, TRUNCATED) else None
-
-
-def host(value: Any) -> Any:
-    """An array in the host's memory: NumPy's, or torch's brought there."""
-    for method in ("detach", "cpu", "numpy"):
-        value = getattr(value, method)() if hasattr(value, method) else value
-    return value

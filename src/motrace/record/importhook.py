@@ -6,7 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+from .opaque import Opaque
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 
 class ImportHook:
@@ -35,7 +40,7 @@ class ImportHook:
             if finder is not self and hasattr(finder, "find_spec"):
                 spec = finder.find_spec(name, path, target)
                 if spec is not None:
-                    if hasattr(spec.loader, "exec_module"):
+                    if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                         spec.loader = _Loader(spec.loader, self._imported)  # type: ignore[assignment]
                     return spec
         return None
@@ -44,14 +49,13 @@ class ImportHook:
 class _Loader:
     """The module's own loader, but for the call at the end; the module's code sees its own loader."""
 
-    def __init__(self, loader: Any, imported: Callable[[str], None]) -> None:
+    def __init__(self, loader: Loader, imported: Callable[[str], None]) -> None:
         self._loader = loader
         self._imported = imported
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """As the module's own loader makes it."""
-        made: ModuleType | None = self._loader.create_module(spec)
-        return made
+        return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code, then tell."""
@@ -63,5 +67,6 @@ class _Loader:
         self._loader.exec_module(module)
         self._imported(name)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
+    def __getattr__(self, name: str) -> Opaque:
+        value: Opaque = getattr(self._loader, name)
+        return value

@@ -9,27 +9,30 @@ What a table says is in ``table``; ``wrap`` puts spans around functions, ``sites
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from ..run_folder import JsonObject, JsonValue
 from . import annotate
-from .changes import Facts, changed, observer, step_observer, value_of
+from .changes import Call, ObservedFacts, changed, observer, step_observer, value_of
 from .episodes import EpisodeLog
 from .importhook import ImportHook
+from .opaque import Opaque
 from .sites import MAIN, Patches, Site, find, of_constructor, replaced
 from .table import START, Table
 from .torch_hook import TorchHook
-from .wrap import Hook, Hooks, wrapped
+from .wrap import Hook, Hooks, Opened, wrapped
 
-Arguments = tuple[Any, ...]
-Named = dict[str, Any]
+if TYPE_CHECKING:
+    from types import TracebackType
+
+NO_ARGUMENTS: Mapping[str, Opaque] = {}
 
 
-class _Opened:
+class _Held:
     """A span that is opened by one call and closed by another, on the thread that made this."""
 
-    def __init__(self, span: Any) -> None:
+    def __init__(self, span: Opened) -> None:
         self._span = span
         self._thread = threading.get_ident()
         self.is_open = False
@@ -40,14 +43,14 @@ class _Opened:
         """Whether this is the thread that opens and closes it."""
         return threading.get_ident() == self._thread
 
-    def open(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+    def open(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
         """Begin the span, if it is not open; other threads' calls do nothing."""
         if not self.is_open and self.here:
             self.is_open = True
             self.times += 1
             self._span.__enter__()
 
-    def close(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+    def close(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
         """End the span, if it is open."""
         if self.is_open and self.here:
             self.is_open = False
@@ -61,23 +64,23 @@ class Instrument:
     arguments. ``warnings`` and ``facts`` are complete after ``uninstall``.
     """
 
-    def __init__(self, table: Table, mode: str = "record", values: dict[str, Any] | None = None) -> None:
+    def __init__(self, table: Table, mode: str = "record", values: JsonObject | None = None) -> None:
         self.table = table
         self.mode = mode
         self.warnings: list[str] = []
-        self.facts: dict[str, Any] = {}
-        self._seen = Facts()
+        self.facts: JsonObject = {}
+        self._seen = ObservedFacts()
         self.episodes = EpisodeLog(table.episodes.success, table.episodes.about) if table.episodes else EpisodeLog()
         self.measured: list[str] = []
         self._values = values or {}
         self._pending = list(table.names())
         self._patches = Patches()
         self._hook: ImportHook | None = None
-        self._turn = _Opened(annotate.frame())
-        self._warmup = int(value_of(table.warmup, self._values) or 0)
+        self._turn = _Held(annotate.frame())
+        self._warmup = _number(value_of(table.warmup, self._values))
         self.frame_hook: TorchHook | None = None
         """Told of every turn after the warm-up, before it begins."""
-        self._gaps = [(gap, _Opened(annotate.span(gap.phase))) for gap in table.between]
+        self._gaps = [(gap, _Held(annotate.span(gap.phase))) for gap in table.between]
 
     @property
     def turns(self) -> int:
@@ -113,7 +116,9 @@ class Instrument:
         self.install()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.uninstall()
 
     def bound(self, name: str) -> None:
@@ -150,7 +155,7 @@ class Instrument:
 
     # -- what happens around one call -----------------------------------------------------------
 
-    def _around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _around(self, name: str, call: Call) -> Call:
         """``call`` with everything that the table says about ``name``."""
         phase = next((phase.phase for phase in self.table.phases if phase.name == name), None)
         changes = [change for change in self.table.changes if change.name == name and change.applies(self.mode)]
@@ -162,7 +167,7 @@ class Instrument:
             return wrapped(made, None, hooks, like=call) if hooks else made
         return wrapped(made, annotate.span(phase), hooks, like=call)
 
-    def _hooks(self, name: str, call: Callable[..., Any], keeps_result: bool) -> Hooks:
+    def _hooks(self, name: str, call: Call, keeps_result: bool) -> Hooks:
         table, hooks = self.table, Hooks()
         until = [opened.close for gap, opened in self._gaps if gap.until == name]
         marks = [(self._mark(segment), late) for segment, at, late in table.segments if at == name]
@@ -186,7 +191,7 @@ class Instrument:
             hooks.before.append(lambda args, kwargs: self.episodes.reset())
         return hooks
 
-    def _begin_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+    def _begin_turn(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
         self._end_turn()
         if not self.table.has_segment("loop") and self.turns in (0, self._warmup):
             annotate.segment("warmup" if self.turns < self._warmup else "loop")
@@ -194,7 +199,7 @@ class Instrument:
             self.frame_hook.frame(self.turns - self._warmup)
         self._turn.open()
 
-    def _end_turn(self, args: Arguments = (), kwargs: Named | None = None) -> None:
+    def _end_turn(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
         for gap, opened in self._gaps:
             if not gap.until:
                 opened.close()
@@ -204,7 +209,7 @@ class Instrument:
         """Begins a segment, once."""
         begun = False
 
-        def mark(args: Arguments, kwargs: Named) -> None:
+        def mark(args: Sequence[Opaque], kwargs: Mapping[str, Opaque]) -> None:
             nonlocal begun
             if not begun:
                 begun = True
@@ -212,6 +217,10 @@ class Instrument:
                 annotate.segment(segment)
 
         return mark
+
+
+def _number(value: JsonValue) -> int:
+    return int(value) if isinstance(value, (int, float, str)) and value else 0
 
 
 def _version(distribution: str) -> str:

@@ -8,7 +8,6 @@ import os
 import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Any
 
 from .instrument import Instrument
 from .sites import MAIN
@@ -48,8 +47,8 @@ def _module(name: str, args: list[str], instrument: Instrument) -> tuple[ModuleT
     if spec is not None and spec.submodule_search_locations is not None:
         name += ".__main__"
         spec = importlib.util.find_spec(name)
-    loader: Any = spec.loader if spec is not None else None
-    if not isinstance(spec, ModuleSpec) or not hasattr(loader, "get_code"):
+    loader = spec.loader if spec is not None else None
+    if not isinstance(spec, ModuleSpec) or loader is None or not hasattr(loader, "get_code"):
         raise SystemExit(f"motrace: No module named {name}")
     source = loader.get_source(name) if hasattr(loader, "get_source") else None
     origin = spec.origin or name

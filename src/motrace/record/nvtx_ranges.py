@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ..vocabulary import NVTX_DOMAIN, SYNC_MARK
+from .opaque import Opaque
 from .spans import OnSpan, logs
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 DOMAIN = NVTX_DOMAIN
 SYNC_EVERY_NS = 1_000_000_000
@@ -37,11 +41,27 @@ def facts() -> dict[str, bool]:
     return {"attached": True, "dummy": domain.is_dummy, "shimmed": domain.shimmed}
 
 
-def _is_dummy(made: object) -> bool:
+class NvtxLibraryDomain(Protocol):
+    """A domain of the package ``nvtx``."""
+
+    def get_event_attributes(self, message: str, payload: int | None = None) -> Opaque:
+        """What a range or a mark bears; ``message`` is registered."""
+
+    def push_range(self, attributes: Opaque) -> None:
+        """Begin a range of this thread."""
+
+    def pop_range(self) -> None:
+        """End the innermost one."""
+
+    def mark(self, attributes: Opaque) -> None:
+        """An event without duration."""
+
+
+def _is_dummy(made: NvtxLibraryDomain) -> bool:
     return type(made).__name__ == "DummyDomain"
 
 
-def _open_domain() -> tuple[Any, bool]:
+def _open_domain() -> tuple[NvtxLibraryDomain, bool]:
     """The domain, and whether it took the shim to get it.
 
     nvtx 0.2.12 and newer ask ``nvtxDomainIsEnabled`` first, to which Nsight Systems before 2023.3
@@ -50,7 +70,7 @@ def _open_domain() -> tuple[Any, bool]:
     """
     import nvtx
 
-    made = nvtx.get_domain(DOMAIN)
+    made = cast(NvtxLibraryDomain, nvtx.get_domain(DOMAIN))
     if not _is_dummy(made) or not any(os.environ.get(name) for name in INJECTED):
         return made, False
     try:
@@ -61,10 +81,10 @@ def _open_domain() -> tuple[Any, bool]:
     return forced, not _is_dummy(forced)
 
 
-def _make_unasked() -> Any:
+def _make_unasked() -> NvtxLibraryDomain:
     import nvtx._lib.lib as lib
 
-    def make(cls: Any, name: str | None = None) -> Any:
+    def make(cls: type[lib.Domain], name: str | None = None) -> lib.Domain:
         made = object.__new__(cls)
         made.handle = lib.DomainHandle(name)
         return made
@@ -72,7 +92,7 @@ def _make_unasked() -> Any:
     asking = lib.Domain.__dict__["__new__"]
     lib.Domain.__new__ = staticmethod(make)
     try:
-        return lib.Domain(DOMAIN)
+        return cast(NvtxLibraryDomain, lib.Domain(DOMAIN))
     finally:
         lib.Domain.__new__ = asking
 
@@ -87,7 +107,7 @@ class NvtxDomain:
         self.pop = self._domain.pop_range
         self._next_sync = 0
 
-    def attributes(self, name: str) -> Any:
+    def attributes(self, name: str) -> Opaque:
         """Event attributes whose message is the registered string ``name``."""
         return self._domain.get_event_attributes(message=name)
 
@@ -152,7 +172,9 @@ class NvtxSpan(OnSpan):
             nvtx.push(self.range)
         OnSpan.__enter__(self)
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         OnSpan.__exit__(self, kind, error, trace)
         if domain is not None:
             domain.pop()

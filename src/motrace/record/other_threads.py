@@ -22,7 +22,7 @@ from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, pro
 from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
 from .procfile import ProcFile, ThreadCount
 from .startlib import start_libraries
-from .tracked_member import Member
+from .tracked_member import TrackedMember
 from .wordlog import encoded
 
 ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what was never seen alive
@@ -42,12 +42,12 @@ class Others:
     def __init__(self, log: CpuLog) -> None:
         self._log = log
         self._tid = tid = threading.get_native_id()
-        self._threads: list[Member] = []
+        self._threads: list[TrackedMember] = []
         self._clocks: list[int] = []  # of self._threads, and their last values
         self._values: list[int] = []
         self._values_at_full: list[int] = []  # at the last full reading
         self._busy: list[int] = []  # indices of those that worked before the last full reading
-        self._children: list[Member] = []
+        self._children: list[TrackedMember] = []
         self._known: set[tuple[bool, int]] = set()
         self._slots = 0
         self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
@@ -159,7 +159,7 @@ class Others:
 
     def _drop_ended(self) -> None:
         """Forget threads that ended; what they used stays in the sum."""
-        alive: list[tuple[Member, int, int]] = []
+        alive: list[tuple[TrackedMember, int, int]] = []
         for member, value, at_full in zip(self._threads, self._values, self._values_at_full):
             try:
                 clock_gettime_ns(member.clock)
@@ -191,7 +191,7 @@ class Others:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return max(0, int((usage.ru_utime + usage.ru_stime) * 1e9) - self._reaped_ns - already_ns)
 
-    def _gone(self, member: Member) -> None:
+    def _gone(self, member: TrackedMember) -> None:
         self._known.discard((member.is_child, member.id))
         self._log.put(GONE, member.slot, perf_counter_ns())
 
@@ -257,15 +257,15 @@ class Others:
                 self._unseen.cpu_ns += extra
                 entries += (self._unseen.slot, self._unseen.cpu_ns)
 
-    def _new(self, id: int, is_child: bool, now: int) -> Member:
-        member = Member(self._slots, id, is_child)
+    def _new(self, id: int, is_child: bool, now: int) -> TrackedMember:
+        member = TrackedMember(self._slots, id, is_child)
         self._slots += 1
         self._known.add((is_child, id))
         # Before anything refers to it: it may end before its name can be read.
         self._define(member, now)  # of the boundary at which it was found, whose span made it
         return member
 
-    def _describe(self, member: Member, now: int, library: str = "") -> None:
+    def _describe(self, member: TrackedMember, now: int, library: str = "") -> None:
         """Log what a member is, if that is new."""
         name = member.read_name()
         member.looked(now)
@@ -273,7 +273,7 @@ class Others:
             member.name, member.library = name, library
             self._define(member, now)
 
-    def _define(self, member: Member, now: int) -> None:
+    def _define(self, member: TrackedMember, now: int) -> None:
         library = encoded(member.library)[:LIBRARY_BYTES]
         texts = member.name.ljust(NAME_BYTES, b"\0") + library.ljust(LIBRARY_BYTES, b"\0")
         self._log.put(MEMBER, member.slot, member.id, FLAG_CHILD if member.is_child else 0, now, *array("q", texts))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from .. import run_folder
 from ..errors import MotraceError
+from ..run_folder import JsonValue
 from .cpuclock import CpuClock
 from .spans import ThreadLog
 from .wordlog import FLAGS, WordLog
@@ -29,7 +29,7 @@ class Recording:
         self.owns_manifest = not launched
         self.clock: CpuClock | None = None
 
-    def tell(self, flag: int = 0, **fields: Any) -> None:
+    def tell(self, flag: int = 0, **fields: JsonValue) -> None:
         """Write fields into the manifest, if it is ours; what goes wrong is a line on stderr, no exception.
 
         ``flag`` goes into the log's header, for which there is always room.

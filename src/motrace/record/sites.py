@@ -7,21 +7,23 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
-from .wrap import Constructor
+from .opaque import Opaque
+from .stand_ins import Constructor
 
 MAIN = "__main__"
-_MISSING: Any = object()
+_MISSING: Opaque = object()
+Call = Callable[..., Opaque]
 
 
 @dataclass(frozen=True)
 class Site:
     """An attribute: ``raw`` is what its owner's own dictionary holds, or a base class's if it is inherited."""
 
-    owner: Any
+    owner: Opaque
     attribute: str
-    raw: Any
+    raw: Opaque
     inherited: bool
 
 
@@ -32,7 +34,7 @@ def find(name: str) -> Site | str:
         module = sys.modules.get(".".join(parts[:cut]))
         if module is None:
             continue
-        owner: Any = module
+        owner: Opaque = module
         for depth in range(cut, len(parts) - 1):
             raw, _ = _own(owner, parts[depth])
             if raw is _MISSING:
@@ -45,7 +47,7 @@ def find(name: str) -> Site | str:
     return f"{'.'.join(parts[:-1])} was not imported"
 
 
-def _own(owner: Any, attribute: str) -> tuple[Any, bool]:
+def _own(owner: Opaque, attribute: str) -> tuple[Opaque, bool]:
     """An attribute as it is stored, and whether it is stored in a base class."""
     if isinstance(owner, type):
         for cls in owner.__mro__:
@@ -67,7 +69,7 @@ def of_constructor(site: Site) -> Site:
     return Site(site.raw, "__init__", raw, inherited) if isinstance(raw, types.FunctionType) else site
 
 
-def replaced(site: Site, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
+def replaced(site: Site, wrap: Callable[[Call], Call]) -> Opaque:
     """What to put at a site: the same kind of thing, with ``wrap`` around the function in it.
 
     Raises TypeError where nothing there can be called.
@@ -80,7 +82,7 @@ def replaced(site: Site, wrap: Callable[[Callable[..., Any]], Callable[..., Any]
         return property(getter, raw.fset, raw.fdel, raw.__doc__)
     if isinstance(raw, functools.cached_property):
         cached = functools.cached_property(wrap(raw.func))
-        cached.__set_name__(site.owner, site.attribute)
+        cached.__set_name__(cast(type, site.owner), site.attribute)
         return cached
     if isinstance(raw, types.GetSetDescriptorType):
         return property(wrap(_getter(raw)), raw.__set__, raw.__delete__, raw.__doc__)
@@ -91,9 +93,10 @@ def replaced(site: Site, wrap: Callable[[Callable[..., Any]], Callable[..., Any]
     return wrap(raw)
 
 
-def _getter(raw: types.GetSetDescriptorType) -> Callable[[Any], Any]:
-    def get(self: Any) -> Any:
-        return raw.__get__(self)
+def _getter(raw: types.GetSetDescriptorType) -> Call:
+    def get(self: Opaque) -> Opaque:
+        value: Opaque = raw.__get__(self)
+        return value
 
     get.__name__, get.__qualname__, get.__doc__ = raw.__name__, raw.__qualname__, raw.__doc__
     return get
@@ -103,9 +106,9 @@ class Patches:
     """What was put where, so that it can be taken back."""
 
     def __init__(self) -> None:
-        self._done: list[tuple[Site, Any]] = []
+        self._done: list[tuple[Site, Opaque]] = []
 
-    def put(self, site: Site, new: Any) -> None:
+    def put(self, site: Site, new: Opaque) -> None:
         """Put ``new`` at a site. Raises TypeError where the owner's attributes can't be set."""
         try:
             setattr(site.owner, site.attribute, new)
@@ -130,6 +133,6 @@ class Patches:
                 for name in [name for name, value in list(own.items()) if id(value) in originals]:
                     own[name] = originals[id(own[name])]
 
-    def has(self, value: object) -> bool:
+    def has(self, value: Opaque) -> bool:
         """Whether ``value`` is something that was put somewhere."""
         return any(new is value for _, new in self._done)

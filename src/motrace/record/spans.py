@@ -11,11 +11,17 @@ import os
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns  # the same clock as monotonic_ns on Linux: CLOCK_MONOTONIC
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from .opaque import Opaque
 from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, encoded, unique_path
+from .wrap import wrapped
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from types import TracebackType
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 RECORD_WORDS = 4
 WHAT, START, END, VALUE = range(RECORD_WORDS)
@@ -155,19 +161,19 @@ class Span:
     def __init__(self, name: str, what: int) -> None:
         self.name = name
         self.what = what
-        self.range: object = None  # NVTX attributes, while a profiler is attached
+        self.range: Opaque | None = None  # NVTX attributes, while a profiler is attached
 
     if TYPE_CHECKING:  # each class below has its own
 
         def __enter__(self) -> None: ...
 
-        def __exit__(self, kind: object, error: object, trace: object) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        ) -> None: ...
 
-    def __call__(self, function: Function) -> Function:
-        """Decorate a function, coroutine function or generator function."""
-        from ._decorate import decorated
-
-        return decorated(self, function)
+    def __call__(self, function: Callable[P, Result]) -> Callable[P, Result]:
+        """Decorate what can be called. A generator or coroutine is in the span only while its own body runs."""
+        return wrapped(function, self)
 
     def __repr__(self) -> str:
         return f"<motrace.span {self.name!r}>"
@@ -203,7 +209,9 @@ class OnSpan(Span):
             log.stack.append(index)
         words[index + 1] = log.begin_ns()
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             log = logs.log
         except AttributeError:

@@ -6,14 +6,18 @@ may be 3.10, which reads no TOML. Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from ..errors import UsageError
+from ..run_folder import JsonObject, JsonValue
 
 START = "start"  # the begin of the program, in the place of a name
 
-_KEYS: dict[str, tuple[type, ...]] = {
+Allowed = Mapping[str, "type | tuple[type, ...]"]
+
+_KEYS: Allowed = {
     "program": (dict,),
     "phases": (dict,),
     "frame": (str, dict),
@@ -25,7 +29,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
 }
 _PROGRAM = {"name": str, "distribution": str, "versions": str}
 _PHASE = {"phase": str, "versions": str, "optional": bool}
-_FRAME = {"begins": str, "ends": str, "warmup": (int, str)}
+_FRAME: Allowed = {"begins": str, "ends": str, "warmup": (int, str)}
 _SEGMENT = {"after": str}
 _BETWEEN = {"phase": str, "after": str, "until": str}
 _CHANGE = {"name": str, "modes": list, "call": bool, "result": object, "arguments": dict}
@@ -36,7 +40,7 @@ ENDINGS = ("terminated", "truncated")
 
 
 @dataclass(frozen=True)
-class Phase:
+class MeasuredCall:
     """A call that is a span. ``versions`` says which versions of the program have the name."""
 
     name: str
@@ -62,9 +66,9 @@ class Change:
     name: str
     modes: tuple[str, ...] = ()
     call: bool = True
-    result: Any = None
+    result: JsonValue = None
     has_result: bool = False
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: JsonObject = field(default_factory=dict)
 
     def applies(self, mode: str) -> bool:
         """Whether it is made in a mode; without ``modes`` it is in all."""
@@ -110,7 +114,7 @@ class Table:
     program: str
     distribution: str
     versions: str
-    phases: tuple[Phase, ...]
+    phases: tuple[MeasuredCall, ...]
     frame: str
     frame_begins: str
     frame_ends: str
@@ -135,28 +139,26 @@ class Table:
         return tuple(dict.fromkeys(name for name in every if name and name != START))
 
 
-def parse(data: dict[str, Any], where: str) -> Table:
+def parse(data: JsonValue, where: str) -> Table:
     """The table in ``data`` (as TOML or JSON gives it); ``where`` names it in messages. Raises UsageError."""
-    _check(data, {key: kinds for key, kinds in _KEYS.items()}, where, "")
-    program = data.get("program", {})
-    _check(program, _PROGRAM, where, "[program] ")
-    frame = data.get("frame", {})
-    if isinstance(frame, dict):
-        _check(frame, _FRAME, where, "frame: ")
+    whole = _Row(data, _KEYS, where, "")
+    program = _Row(whole.get("program", {}), _PROGRAM, where, "[program] ")
+    frame = whole.get("frame", {})
+    turn = _Row({} if isinstance(frame, str) else frame, _FRAME, where, "frame: ")
     table = Table(
-        program=program.get("name", "the program"),
-        distribution=program.get("distribution", ""),
-        versions=program.get("versions", ""),
-        phases=tuple(_phase(name, given, where) for name, given in data.get("phases", {}).items()),
+        program=program.text("name", "the program"),
+        distribution=program.text("distribution"),
+        versions=program.text("versions"),
+        phases=tuple(_phase(name, given, where) for name, given in whole.table("phases").items()),
         frame=frame if isinstance(frame, str) else "",
-        frame_begins=frame.get("begins", "") if isinstance(frame, dict) else "",
-        frame_ends=frame.get("ends", "") if isinstance(frame, dict) else "",
-        warmup=frame.get("warmup", 0) if isinstance(frame, dict) else 0,
-        segments=tuple(_segment(name, given, where) for name, given in data.get("segments", {}).items()),
-        between=tuple(_row(Between, _BETWEEN, ("phase", "after"), row, where) for row in data.get("between", [])),
-        changes=tuple(_change(row, where) for row in data.get("change", [])),
-        observe=tuple(_observe(row, where) for row in data.get("observe", [])),
-        episodes=_episodes(data["episodes"], where) if "episodes" in data else None,
+        frame_begins=turn.text("begins"),
+        frame_ends=turn.text("ends"),
+        warmup=cast("int | str", turn.get("warmup", 0)),
+        segments=tuple(_segment(name, given, where) for name, given in whole.table("segments").items()),
+        between=tuple(_between(row, where) for row in whole.rows("between")),
+        changes=tuple(_change(row, where) for row in whole.rows("change")),
+        observe=tuple(_observe(row, where) for row in whole.rows("observe")),
+        episodes=_episodes(whole.get("episodes"), where) if whole.has("episodes") else None,
     )
     for name in table.names():
         if "." not in name or not all(part.isidentifier() for part in name.split(".")):
@@ -166,63 +168,79 @@ def parse(data: dict[str, Any], where: str) -> Table:
     return table
 
 
-def _check(data: Any, allowed: dict[str, Any], where: str, inside: str) -> None:
-    if not isinstance(data, dict):
-        raise UsageError(f"{where}: {inside}must be a table, not {type(data).__name__}")
-    for key, value in data.items():
-        if key not in allowed:
-            raise UsageError(f"{where}: {inside}there is no key {key!r}; choose from {', '.join(allowed)}")
-        if not isinstance(value, allowed[key]):
-            raise UsageError(f"{where}: {inside}{key} can't be a {type(value).__name__}")
+class _Row:
+    """A table of the file whose keys and their types are checked; ``inside`` says where it stands."""
+
+    def __init__(self, data: JsonValue, allowed: Allowed, where: str, inside: str, needed: Iterable[str] = ()) -> None:
+        if not isinstance(data, Mapping):
+            raise UsageError(f"{where}: {inside}must be a table, not {type(data).__name__}")
+        for key, value in data.items():
+            if key not in allowed:
+                raise UsageError(f"{where}: {inside}there is no key {key!r}; choose from {', '.join(allowed)}")
+            if not isinstance(value, allowed[key]):
+                raise UsageError(f"{where}: {inside}{key} can't be a {type(value).__name__}")
+        for key in needed:
+            if not data.get(key):
+                raise UsageError(f"{where}: {inside}{key} is missing")
+        self._data = data
+
+    def has(self, key: str) -> bool:
+        """Whether it has a key."""
+        return key in self._data
+
+    def get(self, key: str, default: JsonValue = None) -> JsonValue:
+        """A value of any type."""
+        return self._data.get(key, default)
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text."""
+        return cast(str, self._data.get(key, default))
+
+    def flag(self, key: str, default: bool) -> bool:
+        """A truth value."""
+        return cast(bool, self._data.get(key, default))
+
+    def table(self, key: str) -> JsonObject:
+        """A table; empty where there is none."""
+        return cast(JsonObject, self._data.get(key, {}))
+
+    def rows(self, key: str) -> list[JsonValue]:
+        """A list; empty where there is none."""
+        return cast("list[JsonValue]", self._data.get(key, []))
 
 
-def _need(data: dict[str, Any], keys: tuple[str, ...], where: str, inside: str) -> None:
-    for key in keys:
-        if not data.get(key):
-            raise UsageError(f"{where}: {inside}{key} is missing")
+def _phase(name: str, given: JsonValue, where: str) -> MeasuredCall:
+    row = _Row({"phase": given} if isinstance(given, str) else given, _PHASE, where, f"[phases] {name}: ", ("phase",))
+    return MeasuredCall(name, row.text("phase"), row.text("versions"), row.flag("optional", False))
 
 
-def _phase(name: str, given: Any, where: str) -> Phase:
-    if isinstance(given, str):
-        given = {"phase": given}
-    _check(given, _PHASE, where, f"[phases] {name}: ")
-    _need(given, ("phase",), where, f"[phases] {name}: ")
-    return Phase(name, **given)
-
-
-def _segment(segment: str, given: Any, where: str) -> tuple[str, str, bool]:
+def _segment(segment: str, given: JsonValue, where: str) -> tuple[str, str, bool]:
     if isinstance(given, str):
         return segment, given, False
-    _check(given, _SEGMENT, where, f"[segments] {segment}: ")
-    _need(given, ("after",), where, f"[segments] {segment}: ")
-    return segment, given["after"], True
+    return segment, _Row(given, _SEGMENT, where, f"[segments] {segment}: ", ("after",)).text("after"), True
 
 
-def _row(kind: Any, allowed: dict[str, Any], needed: tuple[str, ...], row: Any, where: str) -> Any:
-    inside = f"[[{kind.__name__.lower()}]] "
-    _check(row, allowed, where, inside)
-    _need(row, needed, where, inside)
-    return kind(**row)
+def _between(given: JsonValue, where: str) -> Between:
+    row = _Row(given, _BETWEEN, where, "[[between]] ", ("phase", "after"))
+    return Between(row.text("phase"), row.text("after"), row.text("until"))
 
 
-def _change(row: Any, where: str) -> Change:
-    _check(row, _CHANGE, where, "[[change]] ")
-    _need(row, ("name",), where, "[[change]] ")
-    return Change(**{**row, "modes": tuple(row.get("modes", ())), "has_result": "result" in row})
+def _change(given: JsonValue, where: str) -> Change:
+    row = _Row(given, _CHANGE, where, "[[change]] ", ("name",))
+    modes, result = tuple(map(str, row.rows("modes"))), row.get("result")
+    return Change(row.text("name"), modes, row.flag("call", True), result, row.has("result"), row.table("arguments"))
 
 
-def _observe(row: Any, where: str) -> Observe:
-    _check(row, _OBSERVE, where, "[[observe]] ")
-    _need(row, ("fact", "at", "value"), where, "[[observe]] ")
-    kind, when = row.get("as", "text"), row.get("when", "call")
+def _observe(given: JsonValue, where: str) -> Observe:
+    row = _Row(given, _OBSERVE, where, "[[observe]] ", ("fact", "at", "value"))
+    fact, kind, when = row.text("fact"), row.text("as", "text"), row.text("when", "call")
     if kind not in AS or when not in ("call", "return"):
-        raise UsageError(f"{where}: [[observe]] {row['fact']}: as is one of {', '.join(AS)}, when call or return")
-    return Observe(row["fact"], row["at"], row["value"], kind, when)
+        raise UsageError(f"{where}: [[observe]] {fact}: as is one of {', '.join(AS)}, when call or return")
+    return Observe(fact, row.text("at"), row.text("value"), kind, when)
 
 
-def _episodes(given: Any, where: str) -> Episodes:
-    _check(given, _EPISODES, where, "[episodes] ")
-    _need(given, ("at", "reward", *ENDINGS), where, "[episodes] ")
-    if given.get("success", "") not in ("", *ENDINGS):
+def _episodes(given: JsonValue, where: str) -> Episodes:
+    row = _Row(given, _EPISODES, where, "[episodes] ", ("at", "reward", *ENDINGS))
+    if row.text("success") not in ("", *ENDINGS):
         raise UsageError(f"{where}: [episodes] success is one of {', '.join(ENDINGS)}")
-    return Episodes(**given)
+    return Episodes(**{key: row.text(key) for key in _EPISODES})

@@ -15,7 +15,7 @@ def process_clock(pid: int) -> int:
     return (~pid << 3) | 2
 
 
-class Member:
+class TrackedMember:
     """A thread or a child that is being followed: CPU time used up to the last reading, name, library."""
 
     __slots__ = ("slot", "id", "clock", "cpu_ns", "name", "library", "is_child", "look_again_ns", "_age_ns")

@@ -1,29 +1,45 @@
 """Functions inside a span, whatever their kind; a call's arguments, result and exceptions are left alone.
 
-A generator or a coroutine is in its span only while its own body runs: the time between two
-resumptions belongs to whoever resumes it.
+Both the decorator (``@motrace.span("step")``) and ``--instrument`` measure through ``wrapped``. A generator or a
+coroutine is in its span only while its own body runs: the time between two resumptions belongs to whoever resumes it.
 """
 
 from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ParamSpec, Protocol, TypeVar, cast
 
-Call = Callable[..., Any]
-Hook = Callable[[tuple[Any, ...], dict[str, Any]], None]
+from .opaque import Opaque
+from .stand_ins import Standing
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+Sent = TypeVar("Sent")
+Hook = Callable[[tuple[Opaque, ...], Mapping[str, Opaque]], None]
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # code flags, as in the inspect module
-
-
 _FUNCTIONS = (
     types.FunctionType,
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
     types.ClassMethodDescriptorType,
 )
+
+
+class Opened(Protocol):
+    """A span, or what stands in its place."""
+
+    def __enter__(self) -> None:
+        """Begin it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        """End it."""
 
 
 @dataclass
@@ -50,40 +66,47 @@ class _Nothing:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None: ...
 
 
-NOTHING = _Nothing()
+NO_HOOKS, NOTHING = Hooks(), _Nothing()
 
 
-def wrapped(call: Call, span: Any, hooks: Hooks, like: Any = None) -> Call:
+def wrapped(
+    call: Callable[P, Result],
+    span: Opened | None,
+    hooks: Hooks = NO_HOOKS,
+    like: Callable[P, Result] | None = None,
+) -> Callable[P, Result]:
     """``call`` inside ``span`` (None for none) with ``hooks`` around it, of the same kind as ``call``.
 
     ``like`` is what it is to look like: name, signature, documentation (default: ``call``).
     """
     flags = getattr(getattr(call, "__code__", None), "co_flags", 0)
-    if flags & (_COROUTINE | _ASYNC_GENERATOR | _GENERATOR):
-        inside = NOTHING if span is None else span
-        made = _resumed(call, flags, inside, hooks) if hooks else _sliced(call, flags, inside)
-    elif hooks:
-        made = _hooked(call, NOTHING if span is None else span, hooks)
-    else:
-        made = _plain(call, span)
+    inside = NOTHING if span is None else span
+    made: Callable[P, Result] = _hooked(call, inside, hooks) if hooks else _plain(call, inside)
+    for flag, of_kind in ((_COROUTINE, _coroutine), (_GENERATOR, _generator), (_ASYNC_GENERATOR, _async_generator)):
+        if flags & flag:
+            made = cast("Callable[[Callable[P, Result], Opened, Hooks], Callable[P, Result]]", of_kind)(
+                call, inside, hooks
+            )
     like = call if like is None else like
     made = functools.wraps(like)(made)
     return made if isinstance(like, (type, *_FUNCTIONS)) else Standing(like, made)
 
 
-def _plain(call: Call, span: Any) -> Call:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+def _plain(call: Callable[P, Result], span: Opened) -> Callable[P, Result]:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Result:
         with span:
             return call(*args, **kwargs)
 
     return wrapper
 
 
-def _hooked(call: Call, span: Any, hooks: Hooks) -> Call:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+def _hooked(call: Callable[P, Result], span: Opened, hooks: Hooks) -> Callable[P, Result]:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Result:
         for hook in hooks.before:
             hook(args, kwargs)
         try:
@@ -103,174 +126,102 @@ def _hooked(call: Call, span: Any, hooks: Hooks) -> Call:
     return wrapper
 
 
-def _sliced(call: Call, flags: int, span: Any) -> Call:
-    """Of a function whose body runs in slices, without hooks."""
-    if flags & _ASYNC_GENERATOR:
-        return _resumed(call, flags, span, Hooks())
-    wrapper: Call
-    if flags & _COROUTINE:
+# A body that runs in slices: the hooks run at the begin of its first and the end of its last one.
 
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await slices(span, call(*args, **kwargs))
 
-    else:
+def _coroutine(
+    call: Callable[P, Coroutine[Item, Sent, Result]], span: Opened, hooks: Hooks
+) -> Callable[P, Coroutine[Item, Sent, Result]]:
+    begin, end = hooks.before, [*hooks.closing, *hooks.after]
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return (yield from slices(span, call(*args, **kwargs)))
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Result:
+        for hook in begin:
+            hook(args, kwargs)
+        try:
+            result = await awaited(span, call(*args, **kwargs))
+        finally:
+            for hook in end:
+                hook(args, kwargs)
+        for hook in hooks.opening:
+            hook(args, kwargs)
+        return result
 
     return wrapper
 
 
-def _resumed(call: Call, flags: int, span: Any, hooks: Hooks) -> Call:
-    """Of a function whose body runs in slices. Its hooks run at the begin of the first and the end of the last."""
+def _generator(
+    call: Callable[P, Generator[Item, Sent, Result]], span: Opened, hooks: Hooks
+) -> Callable[P, Generator[Item, Sent, Result]]:
+    begin, end = hooks.before, [*hooks.closing, *hooks.after]
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for hook in hooks.before:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Generator[Item, Sent, Result]:
+        for hook in begin:
             hook(args, kwargs)
-
-    def end(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for hook in (*hooks.closing, *hooks.after):
+        try:
+            result = yield from sliced(span, call(*args, **kwargs))
+        finally:
+            for hook in end:
+                hook(args, kwargs)
+        for hook in hooks.opening:
             hook(args, kwargs)
-
-    wrapper: Call
-    if flags & _COROUTINE:
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            begin(args, kwargs)
-            try:
-                result = await slices(span, call(*args, **kwargs))
-            finally:
-                end(args, kwargs)
-            for hook in hooks.opening:
-                hook(args, kwargs)
-            return result
-
-    elif flags & _GENERATOR:
-
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            begin(args, kwargs)
-            try:
-                result = yield from slices(span, call(*args, **kwargs))
-            finally:
-                end(args, kwargs)
-            for hook in hooks.opening:
-                hook(args, kwargs)
-            return result
-
-    else:
-
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            begin(args, kwargs)
-            items = call(*args, **kwargs)
-            resume, value = items.asend, None
-            try:
-                while True:
-                    try:
-                        item = await slices(span, resume(value))
-                    except StopAsyncIteration:
-                        return
-                    try:
-                        resume, value = items.asend, (yield item)
-                    except GeneratorExit:
-                        await slices(span, items.aclose())
-                        raise
-                    except BaseException as error:  # noqa: BLE001  (whatever is thrown in is passed on)
-                        resume, value = items.athrow, error
-            finally:
-                end(args, kwargs)
+        return result
 
     return wrapper
 
 
-@types.coroutine
-def slices(span: Any, body: Any) -> Generator[Any, Any, Any]:
-    """Drive a generator or coroutine, each resumption inside ``span``; returns what it returns. Can be awaited."""
-    resume, value = body.send, None
+def _async_generator(
+    call: Callable[P, AsyncGenerator[Item, Sent]], span: Opened, hooks: Hooks
+) -> Callable[P, AsyncGenerator[Item, Sent]]:
+    begin, end = hooks.before, [*hooks.closing, *hooks.after]
+
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Item, Sent]:
+        for hook in begin:
+            hook(args, kwargs)
+        items = call(*args, **kwargs)
+        resumption = items.__anext__()
+        try:
+            while True:
+                try:
+                    item = await awaited(span, resumption)
+                except StopAsyncIteration:
+                    return
+                try:
+                    resumption = items.asend((yield item))
+                except GeneratorExit:
+                    await awaited(span, items.aclose())
+                    raise
+                except BaseException as error:  # noqa: BLE001  (whatever is thrown in is passed on)
+                    resumption = items.athrow(error)
+        finally:
+            for hook in end:
+                hook(args, kwargs)
+
+    return wrapper
+
+
+def sliced(
+    span: Opened, body: Generator[Item, Sent, Result] | Coroutine[Item, Sent, Result]
+) -> Generator[Item, Sent, Result]:
+    """Drive a generator or coroutine, each resumption inside ``span``; returns what it returns."""
+    send, throw = body.send, body.throw
+    resume: Callable[[Sent], Item] | Callable[[BaseException], Item] = send
+    value: Sent | BaseException | None = None
     while True:
         try:
             with span:
-                item = resume(value)
+                item = resume(value)  # type: ignore[arg-type]  # a value is sent, an error thrown
         except StopIteration as stop:
-            return stop.value
+            result: Result = stop.value
+            return result
         try:
-            resume, value = body.send, (yield item)
+            resume, value = send, (yield item)
         except GeneratorExit:
             with span:
                 body.close()
             raise
         except BaseException as error:  # noqa: BLE001  (whatever is thrown in is passed on)
-            resume, value = body.throw, error
+            resume, value = throw, error
 
 
-class Standing:
-    """Stands for an object that can be called and is more than a function: a cached function, a partial, an instance.
-
-    All else than calling goes to the object: its attributes (``cache_info``, ``register``), how it is
-    pickled, whether it is bound where a class has it.
-    """
-
-    def __init__(self, original: Any, call: Call) -> None:
-        told = {name: getattr(original, name) for name in ("__doc__", "__module__") if hasattr(original, name)}
-        self.__dict__.update(told, _original=original, _call=call, __wrapped__=original)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        bind = getattr(type(self._original), "__get__", None)
-        if instance is None or bind is None or bind(self._original, instance, owner) is self._original:
-            return self
-        return types.MethodType(self, instance)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_original"], name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._original, name, value)
-
-    def __reduce__(self) -> Any:
-        return self._original.__reduce__()
-
-    def __repr__(self) -> str:
-        return repr(self._original)
-
-
-class Constructor:
-    """Stands for a class of native code where a module has bound it by name: calling it is measured.
-
-    A native class has no ``__init__`` to patch, and patching its ``__new__`` can't be undone. All
-    else than calling goes to the class: attributes, isinstance, issubclass, subclassing.
-    """
-
-    def __init__(self, cls: type, call: Call) -> None:
-        self.__dict__.update(_cls=cls, _call=call, __wrapped__=cls, __doc__=cls.__doc__)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_cls"], name)
-
-    def __instancecheck__(self, instance: object) -> bool:
-        return isinstance(instance, self._cls)
-
-    def __subclasscheck__(self, cls: type) -> bool:
-        return issubclass(cls, self._cls)
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (self._cls,)
-
-    def __or__(self, other: Any) -> Any:
-        return self._cls | other
-
-    def __ror__(self, other: Any) -> Any:
-        return other | self._cls
-
-    def __eq__(self, other: object) -> bool:
-        return other is self or other is self._cls
-
-    def __hash__(self) -> int:
-        return hash(self._cls)
-
-    def __repr__(self) -> str:
-        return repr(self._cls)
+awaited = types.coroutine(sliced)
+"""The same, to be awaited."""

@@ -29,6 +29,9 @@ def _says(told: Json) -> Iterator[str]:
             yield "Classes count what was sampled: without --idle py-spy leaves out threads that wait."
         else:
             yield "Recorded without native stacks (--native), so running time can't be split into classes."
+    if told["tool"] == "VizTracer":
+        forgot = "; its buffer was full, so that it forgot the first ones (--tracer_entries)" if told["forgot"] else ""
+        yield f"{told['calls_seen']:,} calls of functions{forgot}. Tracing them costs time, short functions most."
     if told["tool"] == "Scalene":
         yield f"{told['lines_seen']} lines" + (f" of {number(told['seconds'])} s." if told["seconds"] else ".")
 
@@ -47,6 +50,7 @@ def _grids(told: Json) -> tuple[Grid, ...]:
         Grid("What its samples were doing", ("class", "samples", "share", "95 %"), classes),
         _hot("Hot lines: where stacks end, native code counted to the line that called it", told.get("lines", [])),
         _hot("Functions, with what they called", told.get("functions", [])),
+        _events("Functions by the time that they took themselves, without the calls inside", told.get("own_time", [])),
         Grid("Threads", ("thread", "id", "samples", "share"), threads, words=2),
         Grid("Lines (hints where to look: Scalene's split is not evidence)",
              ("line", "Python %", "native %", "system %", "copies, MB/s", "peak, MB"), tuple(

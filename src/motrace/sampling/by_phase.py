@@ -20,7 +20,7 @@ def count_by_phase(
 ) -> dict[str, Counter[str]]:
     """For each phase, samples by class (``stacks.classify``).
 
-    ``t_ns`` (absolute) and ``stack_id`` are parallel. Samples outside the pieces, or in pieces of
+    ``t_ns`` and ``stack_id`` are parallel. Samples outside the pieces, or in pieces of
     other ``segments`` (indices), are left out: start-up is made of other things than the loop.
     """
     piece = np.searchsorted(pieces.start_ns, t_ns, side="right") - 1

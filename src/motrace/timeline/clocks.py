@@ -19,7 +19,7 @@ larger error. UTC alone is worse still.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ JUMP_NS = 20_000
 
 @dataclass(frozen=True)
 class ClockFit:
-    """A map from trace times to run times: ``run = trace + offset(trace)``, in straight stretches.
+    """A map from trace times to run times: ``run = trace + offset(trace) - origin``, in straight stretches.
 
     Stretch i begins at ``knots_ns[i]`` (the first one reaches back for ever); its offset is
     ``offsets_ns[i] + slopes[i] * (trace - knots_ns[i])``. 95 % of mapped times are within
@@ -54,11 +54,13 @@ class ClockFit:
     error_ns: int
     pairs: int
     method: str
+    origin_ns: int = 0
 
     @classmethod
-    def constant(cls, offset_ns: float, error_ns: int, pairs: int, method: str) -> ClockFit:
+    def constant(cls, offset_ns: float, error_ns: int, pairs: int, method: str, origin_ns: int = 0) -> ClockFit:
         """One offset, no drift."""
-        return cls(np.zeros(1, np.int64), np.array([float(offset_ns)]), np.zeros(1), error_ns, pairs, method)
+        knots, offsets = np.zeros(1, np.int64), np.array([float(offset_ns)])
+        return cls(knots, offsets, np.zeros(1), error_ns, pairs, method, origin_ns)
 
     def offset_at(self, trace_ns: Array) -> Array:
         """The offset at trace times, float64 ns."""
@@ -66,19 +68,23 @@ class ClockFit:
         return np.asarray(self.offsets_ns[stretch] + self.slopes[stretch] * (trace_ns - self.knots_ns[stretch]))
 
     def to_run(self, trace_ns: Array) -> Array:
-        """Run times (CLOCK_MONOTONIC), int64 ns."""
+        """Run times, int64 ns."""
         trace_ns = np.asarray(trace_ns, np.int64)
-        return trace_ns + np.round(self.offset_at(trace_ns)).astype(np.int64)
+        return trace_ns + (np.round(self.offset_at(trace_ns)).astype(np.int64) - self.origin_ns)
+
+    def since(self, origin_ns: int) -> ClockFit:
+        """The same map to times that count from ``origin_ns``."""
+        return replace(self, origin_ns=self.origin_ns + origin_ns)
+
+    @property
+    def offset_ns(self) -> int:
+        """Run time minus trace time where its first stretch begins."""
+        return round(float(self.offset_at(self.knots_ns[:1])[0])) - self.origin_ns
 
     @property
     def drift_ppm(self) -> float:
         """How much faster the run's clock runs than the trace's, in the longest-lived stretch."""
         return float(self.slopes[0] * 1e6)
-
-    @property
-    def jumps(self) -> int:
-        """How often the trace's clock jumped."""
-        return len(self.knots_ns) - 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -127,8 +126,3 @@ def any_of(sets: Iterable[Intervals]) -> Intervals:
     return Intervals.union(
         np.concatenate([part.start_ns for part in parts]), np.concatenate([part.end_ns for part in parts])
     )
-
-
-def all_of(sets: Iterable[Intervals]) -> Intervals:
-    """Moments in each of several sets, of which there is at least one."""
-    return reduce(lambda one, other: one & other, sets)

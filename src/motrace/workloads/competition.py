@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 STAT = Path("/proc/stat")
 _IDLE = (3, 4)  # idle, iowait; guest times (8, 9) are in user and nice already
@@ -45,7 +44,7 @@ class Competition:
         """The process has ended."""
         self._end = self._now()
 
-    def found(self, own_cpu_ns: int) -> dict[str, Any]:
+    def found(self, own_cpu_ns: int) -> dict[str, int]:
         """``others_cpu_ns``: CPU time of all but the run, which used ``own_cpu_ns``, on its ``cores``; or nothing."""
         if self._begin is None or self._end is None:
             return {}

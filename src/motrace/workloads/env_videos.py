@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
+from motrixsim import SceneData
 
 from ..errors import MotraceError
 from ..record.annotate import span
+from ..run_folder import JsonObject
 from .motrix_camera import MotrixCamera
 
 PATTERN = "env-{:03d}.mp4"
@@ -34,7 +35,7 @@ class EnvVideos:
         self._encoders = [_encoder(path, size, fps) for path in self.paths]
         self.frames = 0
 
-    def film(self, data: Any) -> None:
+    def film(self, data: SceneData) -> None:
         """A picture of each environment of the state in ``data``, each into its video. Raises MotraceError."""
         with span("env_videos"):
             for env, encoder in enumerate(self._encoders):
@@ -50,7 +51,7 @@ class EnvVideos:
             self._camera.look_at(None)
             self.frames += 1
 
-    def close(self) -> dict[str, Any]:
+    def close(self) -> JsonObject:
         """Complete the files; what the manifest holds of them. Raises MotraceError where one could not be written."""
         with span("encode"), span("encode.finish"):
             said = [encoder.communicate()[1].decode(errors="replace") for encoder in self._encoders]

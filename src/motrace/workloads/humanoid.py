@@ -12,11 +12,12 @@ import numpy as np
 
 from ..record.annotate import segment, span
 from ..record.episodes import TRUNCATED, EpisodeLog
-from ..run_folder import CHECKPOINT_FILE, VIDEO_FILE, sha256_of
+from ..run_folder import CHECKPOINT_FILE, VIDEO_FILE, JsonObject, sha256_of
 from .env_videos import EnvVideos
 from .humanoid_env import HumanoidEnv
-from .loop import Context, run_loop, warmup_rule
+from .loop import run_loop, warmup_rule
 from .motrix_camera import MotrixCamera
+from .options import RunContext
 from .policy import MlpPolicy, load_policy, seeded_policy
 from .video import use_bundled_ffmpeg
 
@@ -24,7 +25,7 @@ from .video import use_bundled_ffmpeg
 class HumanoidWorkload:
     """Spans of the start-up: ``environment``, ``checkpoint``, ``encoder``, ``renderer``; of the end: ``close``."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: RunContext) -> None:
         self.options = context.options
         self.run_dir = context.run_dir
         self.fps = float(HumanoidEnv.fps)
@@ -32,7 +33,7 @@ class HumanoidWorkload:
         self.videos: EnvVideos | None = None
         self.episodes = EpisodeLog(success=TRUNCATED, reward="(1 + z of the up axis) / 2; 0 when it falls")
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> JsonObject:
         """The whole run; see ``Workload.run``."""
         with span("environment"):
             self.env = HumanoidEnv(self.options.num_envs, self.options.seed)
@@ -73,7 +74,7 @@ class HumanoidWorkload:
         with span("encoder"):
             return EnvVideos(self.camera, self.run_dir, (self.options.width, self.options.height), self.fps)
 
-    def _policy(self) -> tuple[MlpPolicy, dict[str, Any]]:
+    def _policy(self) -> tuple[MlpPolicy, JsonObject]:
         given = self.options.checkpoint
         path = Path(given) if given else self.run_dir / CHECKPOINT_FILE
         if given:

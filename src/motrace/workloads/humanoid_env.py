@@ -92,7 +92,6 @@ class HumanoidEnv:
         self.num_envs = num_envs
         self.seed = seed
         self.dance = Dance.for_joints([str(name) for name in self.model.joint_names])
-        self._limits = np.asarray(self.model.actuator_ctrl_limits)
         self._joint_limits = np.asarray(self.model.joint_limits)
         self._initial = np.asarray(self.model.compute_init_dof_pos())
         self.reset_all()

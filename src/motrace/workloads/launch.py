@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from .. import redaction, run_folder
 from ..collect.base import Collector
 from ..collect.team import Team
-from ..errors import MotraceError
+from ..errors import MotraceError, UsageError
 from ..readers.progress import SpanTail
 from ..record.nvtx_ranges import profiler_attached
+from ..run_folder import JsonObject, Manifest
 from ..vulkan_adapter import parse_adapter
 from .competition import Competition
-from .process import Command, worker_command
-from .video import missing_frames, probe
+from .process import Asked, ProcessCommand
+from .video import VideoFacts, missing_frames, probe
 from .watch import Interrupts, await_birth, reap, spawn, watch
 
 FULL_DISK_BYTES = 1 << 18
@@ -39,12 +39,15 @@ DUMMY = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. ``warnings``: what its collectors could not do; ``again``: those to try it again with."""
+    """How a run ended. ``wrong_usage``: the workload can't be made of what the command says.
+
+    ``warnings``: what its collectors could not do; ``again``: those to try it again with.
+    """
 
     run_id: str
     status: str
     reason: str | None
-    exit_status: int
+    wrong_usage: bool = False
     warnings: tuple[str, ...] = ()
     again: tuple[Collector, ...] | None = None
 
@@ -73,33 +76,31 @@ def profiled_by() -> str | None:
 
 def launch(
     run_dir: Path,
-    options: Any,
-    manifest: dict[str, Any],
+    options: Asked,
+    manifest: JsonObject,
     interrupts: Interrupts,
     progress: Callable[[int], None],
     stall_timeout_s: float,
     collectors: Sequence[Collector] = (),
 ) -> Ended:
-    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far.
-
-    ``options`` are ``Options`` or a ``Program``.
-    """
+    """Run one process to its end and complete its manifest; ``progress`` gets the frames so far."""
     run_dir.mkdir(parents=True)
     team = Team(collectors, run_dir)
-    asked = {"options": options.as_json(), "mode": options.mode, "status": run_folder.RUNNING}
-    outside = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
+    asked: JsonObject = {"options": options.as_json(), "mode": options.mode, "status": run_folder.RUNNING}
+    outside: JsonObject = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
     run_folder.write_manifest(run_dir / run_folder.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
-        life = _live(run_dir, worker_command(options, run_dir), team, interrupts, progress, stall_timeout_s)
+        life = _live(run_dir, options.command(run_dir), team, interrupts, progress, stall_timeout_s)
     except OSError as error:  # a tool that can't be started
         team.finish()
         life = _Life(0, stalled=f"it could not be started ({error.strerror})")
-    return _complete(run_dir, life, team)
+    ours = getattr(options, "command", None) is None
+    return _complete(run_dir, life, team, ours)
 
 
 def _live(
     run_dir: Path,
-    own: Command,
+    own: ProcessCommand,
     team: Team,
     interrupts: Interrupts,
     progress: Callable[[int], None],
@@ -148,15 +149,19 @@ def _of_measured(process: subprocess.Popen[bytes], direct: bool) -> int | None:
     return 128 - code if 128 < code <= 128 + signal.NSIG else code
 
 
-def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
-    """Fill in what only the launcher knows, and what only the ended run's files tell."""
-    manifest = run_folder.read_json(run_dir / run_folder.RUN_FILE)
+def _complete(run_dir: Path, life: _Life, team: Team, ours: bool) -> Ended:
+    """Fill in what only the launcher knows, and what only the ended run's files tell.
+
+    ``ours``: the process was our own worker, which alone can tell that the command was wrong.
+    """
+    manifest = run_folder.read_manifest(run_dir)
     status, reason = manifest["status"], manifest.get("status_reason")
+    wrong = ours and status == run_folder.CRASHED and life.returncode == UsageError.exit_status
     if life.stalled is not None:
         status, reason = run_folder.CRASHED, life.stalled
     elif status == run_folder.RUNNING:
         status, reason = run_folder.CRASHED, _why(life, run_dir)
-    nvtx = manifest.get("nvtx") or {}
+    nvtx = manifest.get("nvtx", {})
     if nvtx.get("dummy"):
         team.warnings.append(NO_NVTX if nvtx.get("missing") else DUMMY)
     log = (
@@ -173,33 +178,29 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     if status == run_folder.CRASHED and life.returncode == 0 and reason:  # the program swallowed what went wrong
         reason += _last_error(log)
     reason = reason and redaction.text(reason)
-    fields: dict[str, Any] = {
+    fields: JsonObject = {
         "status": status,
         "status_reason": reason,
         "exit_code": life.returncode,
         "clocks": {"spawn_monotonic_ns": life.spawn_ns, "exit_monotonic_ns": life.exit_ns} if life.exit_ns else {},
         "adapter": adapter,
         "adapter_unknown": None if adapter else _no_adapter(manifest),
-        "video": video,
+        "video": video.as_json() if video is not None else None,
         "video_unknown": video_unknown,
         **team.outcome(),
     }
-    fields["resources"] = _resources(life, manifest.get("resources") or {})
-    code = life.returncode or 0
-    exit_status = 0 if status == run_folder.COMPLETED else code if 0 < code < 128 else 1
+    fields["resources"] = _resources(life, manifest.get("resources", {}))
     warnings, again = tuple(team.warnings), team.calmer()
     try:
         run_folder.update_run(run_dir, **fields)
         run_folder.update_run(run_dir, artifacts=run_folder.artifacts(run_dir))
     except OSError as error:
         note = f"its manifest could not be completed: {error.strerror}; free some space, what was recorded is kept"
-        return Ended(
-            run_dir.name, run_folder.CRASHED, f"{reason}; {note}" if reason else note, exit_status or 1, warnings
-        )
-    return Ended(run_dir.name, status, reason, exit_status, warnings, again)
+        return Ended(run_dir.name, run_folder.CRASHED, f"{reason}; {note}" if reason else note, False, warnings)
+    return Ended(run_dir.name, status, reason, wrong, warnings, again)
 
 
-def _resources(life: _Life, told: dict[str, Any]) -> dict[str, Any]:
+def _resources(life: _Life, told: dict[str, int]) -> dict[str, int]:
     """CPU time and peak memory, as the kernel counted them or else as the worker told; and what others used."""
     if life.usage is not None:
         cpu_s = life.usage.ru_utime + life.usage.ru_stime
@@ -213,20 +214,20 @@ def _last_error(log: str) -> str:
     return f"; its log says: {found[-1][:200]}" if found else f"; see {run_folder.LOG_FILE}"
 
 
-def _no_adapter(manifest: dict[str, Any]) -> str:
+def _no_adapter(manifest: Manifest) -> str:
     if manifest["mode"] == "none":
         return "mode none makes no renderer"
     return "the renderer printed no AdapterInfo line"
 
 
-def _video(run_dir: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _video(run_dir: Path, manifest: Manifest) -> tuple[VideoFacts | None, str | None]:
     path = run_dir / run_folder.VIDEO_FILE
     if manifest["mode"] in ("none", "capture"):
         return None, f"mode {manifest['mode']} records nothing"
     if not path.exists():
         return None, "the run wrote no video"
     try:
-        return probe(path).as_json(), None
+        return probe(path), None
     except MotraceError as error:
         return None, str(error)
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from ..record.annotate import frame, segment, span
 from ..record.torch_hook import frame_hook
-from .options import Options
-from .video import BufferedSink, is_blank
+from ..run_folder import JsonObject
+from .options import Options, RunContext
+from .video import BufferedSink, Picture, is_blank
 
+Actions = TypeVar("Actions")
 MAX_EXTRA_WARMUP = 120
 """Warm-up ends here even if the picture is still blank."""
-
-
-class Context(Protocol):
-    """What a workload is given."""
-
-    options: Options
-    run_dir: Path
 
 
 class Workload(Protocol):
@@ -31,13 +26,13 @@ class Workload(Protocol):
     manifest: JSON values, of which ``interrupted`` (bool) says that Ctrl-C ended the loop early.
     """
 
-    def __init__(self, context: Context) -> None: ...
+    def __init__(self, context: RunContext) -> None: ...
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> JsonObject:
         """The whole run."""
 
 
-class Stage(Protocol):
+class Stage(Protocol[Actions]):
     """What the loop drives."""
 
     fps: float
@@ -45,13 +40,13 @@ class Stage(Protocol):
     def reset(self) -> None:
         """Back to the seed's state."""
 
-    def act(self) -> Any:
+    def act(self) -> Actions:
         """The policy's actions."""
 
-    def step(self, actions: Any) -> None:
+    def step(self, actions: Actions) -> None:
         """One control step."""
 
-    def capture(self) -> np.ndarray[Any, Any]:
+    def capture(self) -> Picture:
         """A picture of the state, (height, width, 4) of uint8; not called in mode none."""
 
     def film(self) -> None:
@@ -81,7 +76,7 @@ def warmup_rule(options: Options) -> str:
     )
 
 
-def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
+def run_loop(stage: Stage[Actions], options: Options, video: Path) -> LoopFacts:
     """Warm up, run the frames, encode. Segments: warmup, loop, drain.
 
     Ctrl-C ends the frames early; what was captured is encoded all the same.
@@ -108,7 +103,7 @@ def run_loop(stage: Stage, options: Options, video: Path) -> LoopFacts:
     return facts
 
 
-def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
+def _warm_up(stage: Stage[Actions], options: Options, facts: LoopFacts) -> None:
     blank = options.mode != "none"
     while facts.warmup_frames < options.warmup or (
         options.warmup and blank and facts.warmup_frames < options.warmup + MAX_EXTRA_WARMUP
@@ -122,7 +117,7 @@ def _warm_up(stage: Stage, options: Options, facts: LoopFacts) -> None:
             stage.reset()
 
 
-def _turn(stage: Stage, mode: str, sink: BufferedSink | None, film: bool = False) -> np.ndarray[Any, Any] | None:
+def _turn(stage: Stage[Actions], mode: str, sink: BufferedSink | None, film: bool = False) -> Picture | None:
     """One turn of the loop; returns the picture, if one was made."""
     with frame():
         with span("policy"):

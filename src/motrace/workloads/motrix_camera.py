@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+from motrixsim import SceneData, SceneModel
 from motrixsim.render import RenderApp, RenderSettings
 
 from ..errors import MotraceError
 from ..record.annotate import span
+from .video import Picture
 
 SPACING_M = 2.0
 
@@ -17,7 +18,7 @@ SPACING_M = 2.0
 class MotrixCamera:
     """The system camera of a headless RenderApp."""
 
-    def __init__(self, model: Any, num_envs: int, width: int, height: int) -> None:
+    def __init__(self, model: SceneModel, num_envs: int, width: int, height: int) -> None:
         """Launch the renderer. Takes a second: the constructor of RenderApp alone does."""
         model.cameras.set_system_render_target("image", width, height)
         settings = RenderSettings.performance()
@@ -48,7 +49,7 @@ class MotrixCamera:
             x, y, _ = self._offsets[env]
             self._camera.set_view([x, y, 0.6], 2.6, -20.0, 90.0)
 
-    def capture(self, data: Any) -> np.ndarray[Any, Any]:
+    def capture(self, data: SceneData) -> Picture:
         """A picture (height, width, 4) of uint8 of the state in ``data``. Blocks until it is there.
 
         Spans: ``submit``, ``wait``, ``take``.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import cast
 
 from ..errors import UsageError, close_to
+from ..run_folder import JsonObject, JsonValue
+from .process import ProcessCommand, worker
 
 MODES = ("record", "capture", "none")
 """record: everything. capture: pictures are made and dropped. none: the same steps, no renderer."""
@@ -77,21 +81,37 @@ class Options:
         """The same options in another mode."""
         return replace(self, mode=mode)
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> JsonObject:
         """What belongs to the environment's description beyond our own; nothing here."""
         return {}
 
-    def as_json(self) -> dict[str, Any]:
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before it is run; nothing here."""
+        return ()
+
+    def as_json(self) -> JsonObject:
         """The form in which manifests hold them."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Options:
+    def from_json(cls, data: Mapping[str, JsonValue]) -> Options:
         """Options as a manifest holds them; unknown keys are ignored."""
         known = {field.name for field in fields(cls)}
         values = {key: value for key, value in data.items() if key in known}
-        values["workload_args"] = tuple(values.get("workload_args", ()))
-        return cls(**values)
+        values["workload_args"] = tuple(cast("list[str]", values.get("workload_args", ())))
+        return cls(**values)  # type: ignore[arg-type]  # as ``as_json`` wrote them
+
+    def command(self, run_dir: Path) -> ProcessCommand:
+        """The process of a run: a worker of ours, in our own environment."""
+        return worker(self.as_json(), run_dir)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a workload is given."""
+
+    options: Options
+    run_dir: Path
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,17 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from .. import run_folder
 from ..record import boot
+from ..run_folder import JsonObject
 
 ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.py", "vocabulary.py", "record")
 
 
 @dataclass(frozen=True)
-class Command:
+class ProcessCommand:
     """A process to start. ``env`` is added to our own environment, ``cwd`` None is our current folder."""
 
     argv: tuple[str, ...]
@@ -34,27 +35,37 @@ class Command:
         return {**os.environ, **self.env}
 
 
-def worker_command(options: Any, run_dir: Path) -> Command:
-    """The process of a run: the command that ``options`` make, else a worker of ours in our own environment."""
-    make = getattr(options, "command", None)
-    if make is not None:
-        command: Command = make(run_dir)
-        return command
+class Asked(Protocol):
+    """What a run is asked to do: ``Options`` of a workload, or a ``Program``."""
+
+    @property
+    def mode(self) -> str:
+        """The run's mode."""
+
+    def as_json(self) -> JsonObject:
+        """The form in which the manifest holds it."""
+
+    def command(self, run_dir: Path) -> ProcessCommand:
+        """The process of a run; what it needs is written into the run's folder, which is there."""
+
+
+def worker(options: JsonObject, run_dir: Path) -> ProcessCommand:
+    """A worker of ours in our own environment."""
     descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
     with open(descriptor, "w") as file:
-        json.dump(options.as_json(), file)
-    return Command((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
+        json.dump(options, file)
+    return ProcessCommand((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
 
 
 def foreign(
     python: tuple[str, ...], words: tuple[str, ...], run_dir: Path, cwd: Path | None = None, stdin: int | None = None
-) -> Command:
+) -> ProcessCommand:
     """A program under ``record.boot``: ``python`` is its interpreter with its options, ``words`` what comes after."""
     home = _recorder_home()
     path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     env = {"PYTHONPATH": path, boot.PATH_VARIABLE: home}
     argv = (*python, "-m", boot.__name__, str(run_dir.absolute()), *words)
-    return Command(argv, env, cwd, subprocess.DEVNULL if stdin is None else stdin)
+    return ProcessCommand(argv, env, cwd, subprocess.DEVNULL if stdin is None else stdin)
 
 
 @functools.cache

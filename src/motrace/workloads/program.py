@@ -10,12 +10,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
+
+import msgspec
 
 from .. import run_folder
 from ..errors import MotraceError, UsageError
+from ..record.boot import InstrumentPlan
 from ..record.table import parse
-from .process import Command, foreign
+from ..run_folder import JsonObject
+from .process import ProcessCommand, foreign
 
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 OLDEST = (3, 10)
@@ -36,7 +40,7 @@ print(json.dumps({'version': list(sys.version_info[:3]),
 """
 
 
-def read_table(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> JsonObject:
     """The data of an instrument file, TOML or JSON, not yet checked. Raises MotraceError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -52,7 +56,7 @@ def read_table(path: Path) -> dict[str, Any]:
     return data
 
 
-def _toml(text: str) -> dict[str, Any]:
+def _toml(text: str) -> JsonObject:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -62,18 +66,18 @@ def _toml(text: str) -> dict[str, Any]:
 
 def write_plan(
     run_dir: Path,
-    table: dict[str, Any],
+    table: JsonObject,
     mode: str,
-    values: dict[str, Any],
+    values: JsonObject,
     frames: int | None = None,
-    facts: dict[str, Any] | None = None,
+    facts: JsonObject | None = None,
 ) -> None:
     """Write what ``record.boot`` reads; a run with fewer ``frames`` counts as crashed. Raises OSError.
 
     ``facts`` go into the run's manifest as they are; of these ``video_frames`` must be in the video.
     """
-    plan = {"table": table, "mode": mode, "values": values, "frames_asked": frames, "facts": facts or {}}
-    run_folder.write_json(run_dir / run_folder.INSTRUMENT_FILE, plan)
+    plan = InstrumentPlan(table=table, mode=mode, values=values, frames_asked=frames, facts=facts or {})
+    run_folder.write_json(run_dir / run_folder.INSTRUMENT_FILE, cast(JsonObject, plan))
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Program:
 
     python: tuple[str, ...]
     words: tuple[str, ...]
-    table: dict[str, Any]
+    table: JsonObject
     source: str
     workload: str = "program"
     mode: str = "custom"
@@ -95,23 +99,23 @@ class Program:
         """Itself: a program has but one mode."""
         return self
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> JsonObject:
         """The program's own Python and the package that its table names, under ``program``."""
-        distribution = (self.table.get("program") or {}).get("distribution")
+        distribution = parse(self.table, self.source).distribution
         found = ask_python(self.python, (distribution,) if distribution else ())
         return {
             "program": {
-                "python": ".".join(map(str, found["version"])),
-                "packages": found["packages"],
-                "commits": found["commits"],
+                "python": found.version_text,
+                "packages": found.packages,
+                "commits": found.commits,
             }
         }
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The form in which manifests hold it: the command as it was typed."""
         return {"workload": self.workload, "instrument": self.source, "command": [*self.python, *self.words]}
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; writes its plan into the run's folder, which is there."""
         write_plan(run_dir, self.table, self.mode, {})
         return foreign(self.python, self.words, run_dir, stdin=None if _stdin_is_terminal() else 0)
@@ -170,24 +174,37 @@ def _shebang(path: Path) -> str:
     raise UsageError(f"{path.name} is no Python program: --instrument measures Python programs alone")
 
 
-def ask_python(python: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
-    """What an interpreter is: ``version``, ``packages`` (None where not installed), ``motrixsim`` (its folders).
+@dataclass(frozen=True)
+class Interpreter:
+    """What an interpreter is: ``packages`` are None where not installed, ``motrixsim`` are its folders.
 
     ``commits`` are those of packages that were installed from a repository.
-
-    Raises MotraceError where it can't be started or is too old.
     """
+
+    version: tuple[int, ...]
+    packages: dict[str, str | None]
+    commits: dict[str, str]
+    motrixsim: tuple[str, ...]
+
+    @property
+    def version_text(self) -> str:
+        """As in ``3.11.7``."""
+        return ".".join(map(str, self.version))
+
+
+def ask_python(python: tuple[str, ...], packages: tuple[str, ...]) -> Interpreter:
+    """What an interpreter is. Raises MotraceError where it can't be started or is too old."""
     try:
         done = subprocess.run((*python, "-c", _PROBE, *packages), capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = error.strerror if isinstance(error, OSError) else "it does not answer"
         raise MotraceError(f"{python[0]} can't be started: {reason}") from error
     try:
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        found = msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Interpreter)
     except (IndexError, ValueError) as error:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         raise MotraceError(f"{python[0]} is no Python that works: {last[:200]}") from error
-    if tuple(found["version"]) < OLDEST:
-        version = ".".join(map(str, found["version"]))
-        raise MotraceError(f"{python[0]} is Python {version}: the recorder needs {'.'.join(map(str, OLDEST))} or newer")
+    if found.version < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise MotraceError(f"{python[0]} is Python {found.version_text}: the recorder needs {oldest} or newer")
     return found

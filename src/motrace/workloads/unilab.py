@@ -11,15 +11,18 @@ import argparse
 import functools
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import NoReturn, cast
+
+import msgspec
 
 from .. import environment
 from ..errors import MotraceError, UsageError, close_to
-from .options import UNILAB, Options
-from .process import Command, foreign
-from .program import ask_python, read_table, write_plan
+from ..run_folder import JsonObject
+from .options import UNILAB, Options, RunContext
+from .process import ProcessCommand, foreign
+from .program import Interpreter, ask_python, read_table, write_plan
 
 TABLES = Path(__file__).with_suffix(".toml")
 OWN_ENVIRONMENT = ".venv-unilab"
@@ -49,7 +52,7 @@ class Layout:
 
     name: str
     needs: str
-    table: dict[str, Any]
+    table: JsonObject
     tried: str = ""
     seed: str = ""
 
@@ -64,11 +67,11 @@ class Eval:
     overrides: tuple[str, ...]
     argv: tuple[str, ...]
     layout: Layout
-    found: dict[str, Any]
+    found: Interpreter
 
     def warnings(self) -> tuple[str, ...]:
         """What to know where this UniLab is not the one that was tried."""
-        version = self.found["packages"]["unilab"]
+        version = self.found.packages["unilab"]
         if self.layout.tried == version:
             return ()
         if not self.layout.tried:
@@ -82,15 +85,15 @@ class Eval:
             "and its phase is missing",
         )
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> JsonObject:
         """What of UniLab's environment a report names; no path among it."""
-        packages = {name: version for name, version in self.found["packages"].items() if version}
-        build = environment.motrixsim_build(packages.get("motrixsim-core"), self.found["motrixsim"])
+        packages = {name: version for name, version in self.found.packages.items() if version}
+        build = environment.motrixsim_build(packages.get("motrixsim-core"), self.found.motrixsim)
         return {
-            "python": ".".join(map(str, self.found["version"])),
+            "python": self.found.version_text,
             "packages": packages,
-            "commits": self.found["commits"],
-            "motrixsim_build": build,
+            "commits": self.found.commits,
+            "motrixsim_build": asdict(build) if build is not None else None,
             "layout": self.layout.name,
             "command": ["eval", *self.argv],
         }
@@ -102,12 +105,12 @@ class UniLabOptions(Options):
 
     eval: Eval | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The form in which manifests hold them, with the overrides that UniLab gets."""
-        values = {key: getattr(self, key) for key in Options.__dataclass_fields__}
-        return {**Options(**{**values, "python": None}).as_json(), "overrides": list(self.overrides())}
+        own = {key: getattr(self, key) for key in Options.__dataclass_fields__}
+        return {**own, "python": None, "overrides": list(self.overrides())}
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> JsonObject:
         """UniLab's environment, under ``unilab``."""
         assert self.eval is not None, "prepare makes the eval"
         return {UNILAB: {**self.eval.environment(), "overrides": list(self.overrides())}}
@@ -135,24 +138,30 @@ class UniLabOptions(Options):
             raise UsageError(f"{clash[0]} is set by --num-envs, --frames and --seed: leave it out after `--`")
         return (*self.eval.overrides, *(f"{key}={value}" for key, value in sizes.items()))
 
-    def command(self, run_dir: Path) -> Command:
+    def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; writes its plan into the run's folder, which is there."""
         assert self.eval is not None, "prepare makes the eval"
-        values = {"width": self.width, "height": self.height, "warmup": self.warmup}
+        values: JsonObject = {"width": self.width, "height": self.height, "warmup": self.warmup}
         asked = self.frames + self.warmup
         rule = "UniLab has no warm-up: its first frames, blank or compiling shaders, count"
         if self.warmup:
             rule = f"the first {self.warmup} turns; UniLab has no warm-up, so they are in its video"
-        facts = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
+        facts: JsonObject = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
         write_plan(run_dir, self.eval.layout.table, self.mode, values, asked, facts)
         words = (self.eval.script, *self.overrides())
         return foreign((self.eval.python,), words, run_dir, self.eval.work)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    command: tuple[str, ...]
+    layouts: tuple[str, ...]
+
+
 class UniLab:
     """In the place of a workload class: UniLab runs in an interpreter of its own, never in a worker of ours."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: RunContext) -> None:
         raise MotraceError("unilab is recorded by run_record --workload unilab alone")
 
 
@@ -160,8 +169,9 @@ class UniLab:
 def layouts() -> tuple[Layout, ...]:
     """The tables of ``unilab.toml``."""
     found = []
-    for name, table in read_table(TABLES).items():
-        own = {key: table.pop(key) for key in ("needs", "tried", "seed") if key in table}
+    for name, given in read_table(TABLES).items():
+        table = dict(cast(JsonObject, given))
+        own = {key: str(table.pop(key)) for key in ("needs", "tried", "seed") if key in table}
         found.append(Layout(name, table=table, **own))
     return tuple(found)
 
@@ -178,17 +188,17 @@ def prepare(options: Options) -> UniLabOptions:
             parser.error(f"{name} is unknown{close_to(name, parser._option_string_actions)}")
     python = str(Path(options.python).absolute()) if options.python else _own_python()
     found = ask_python((python,), PACKAGES)
-    version = found["packages"]["unilab"]
+    version = found.packages["unilab"]
     if version is None:
         raise MotraceError(f"--python {python}: UniLab is not installed there; name another or run `make unilab`")
     work = Path(args.work) if args.work else _work(Path(python))
     asked = {"algo": args.algo, "task": args.task, "sim": args.sim, "load_run": args.load_run, "profile": args.profile}
     told = _ask_unilab(python, version, {**asked, "overrides": overrides}, work)
-    layout = next((layout for layout in layouts() if layout.needs in told["layouts"]), None)
+    layout = next((layout for layout in layouts() if layout.needs in told.layouts), None)
     if layout is None:
         needs = ", ".join(f"{layout.needs} ({layout.name})" for layout in layouts())
         raise MotraceError(f"UniLab {version} has none of {needs}: no table of unilab.toml fits; use UniLab {TESTED}")
-    script, *words = told["command"]
+    script, *words = told.command
     argv = tuple(word for name, value in asked.items() if value for word in (f"--{name.replace('_', '-')}", value))
     argv = (*argv, "--render-mode", "record", *overrides)
     made = Eval(python, work, script, tuple(words), argv, layout, found)
@@ -197,7 +207,7 @@ def prepare(options: Options) -> UniLabOptions:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
+    def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage."""
         raise UsageError(f"--workload {UNILAB}: {message}; give what `eval` takes after `--`")
 
@@ -229,7 +239,7 @@ def _work(python: Path) -> Path:
     return own.absolute() if (own / "logs").is_dir() else Path.cwd()
 
 
-def _ask_unilab(python: str, version: str, given: dict[str, Any], work: Path) -> dict[str, Any]:
+def _ask_unilab(python: str, version: str, given: JsonObject, work: Path) -> _Answer:
     """The command that UniLab's eval makes of its arguments, and which layouts it may have."""
     packages = [layout.needs for layout in layouts()]
     try:
@@ -246,5 +256,4 @@ def _ask_unilab(python: str, version: str, given: dict[str, Any], work: Path) ->
         )
     if done.returncode:
         raise UsageError(f"UniLab: {last[:300]}")
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return told
+    return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=_Answer)

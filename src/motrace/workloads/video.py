@@ -6,12 +6,16 @@ import subprocess
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MotraceError, not_installed
 from ..record.annotate import span
+from ..record.spans import Span
+from ..run_folder import JsonObject, Manifest
+
+Picture = NDArray[np.uint8]
 
 BLANK_STD = 2.0
 """A picture whose channels all vary less than this (standard deviation, of 255) is blank."""
@@ -19,7 +23,7 @@ BLANK_STD = 2.0
 PROBE_WIDTH, PROBE_HEIGHT = 64, 36
 
 
-def is_blank(picture: np.ndarray[Any, Any]) -> bool:
+def is_blank(picture: Picture) -> bool:
     """Whether a picture (height, width, 3 or 4) shows nothing but one colour."""
     return bool(picture[..., :3].reshape(-1, 3).std(axis=0).max() < BLANK_STD)
 
@@ -38,9 +42,9 @@ class BufferedSink:
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
         self.fps = fps
-        self.frames: list[np.ndarray[Any, Any]] = []
+        self.frames: list[Picture] = []
 
-    def add(self, frame: np.ndarray[Any, Any]) -> None:
+    def add(self, frame: Picture) -> None:
         """Take a frame (height, width, 3) of uint8; the caller gives up its array."""
         self.frames.append(frame)
 
@@ -68,7 +72,7 @@ class BufferedSink:
         return len(self.frames)
 
 
-def _between(frames: list[np.ndarray[Any, Any]], finish: Any) -> Generator[np.ndarray[Any, Any], None, None]:
+def _between(frames: list[Picture], finish: Span) -> Generator[Picture, None, None]:
     """Hand out frames inside ``encode.write``, and begin ``finish`` when the last one is written."""
     try:
         with span("encode.write"):
@@ -102,7 +106,7 @@ class VideoFacts:
     blank_first_frames: int
     distinct_frames: int
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The form in which run.json and report.json hold it."""
         return dict(self.__dict__)
 
@@ -149,12 +153,11 @@ def probe(path: Path) -> VideoFacts:
     )
 
 
-def missing_frames(manifest: dict[str, Any], video: dict[str, Any] | None, unknown: str | None) -> str | None:
+def missing_frames(manifest: Manifest, video: VideoFacts | None, unknown: str | None) -> str | None:
     """What is missing in the video of a run that says how many frames it should hold; None if nothing is."""
     expected = (manifest.get("workload") or {}).get("video_frames")
     if not expected or manifest.get("mode") != "record":
         return None
     if video is None:
         return f"it made {expected} frames and no video: {unknown}"
-    found = video["frames"]
-    return None if found == expected else f"the video holds {found} of {expected} frames"
+    return None if video.frames == expected else f"the video holds {video.frames} of {expected} frames"

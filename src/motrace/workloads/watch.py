@@ -109,9 +109,9 @@ def await_birth(process: subprocess.Popen[bytes], run_dir: Path, timeout_s: floa
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         over = _ended(process.pid)
-        pid = (run_folder.read_json(run_dir / run_folder.RUN_FILE).get("process") or {}).get("pid")
+        pid = run_folder.read_manifest(run_dir).get("process", {}).get("pid")
         if pid is not None:
-            return int(pid)
+            return pid
         if over:
             return None
         time.sleep(BIRTH_POLL_S)

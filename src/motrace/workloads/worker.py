@@ -14,35 +14,33 @@ import resource
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .. import run_folder
 from ..errors import MotraceError, UsageError, not_installed
 from ..record import annotate, nvtx_ranges
-from .options import BUILT_IN, Options
+from ..run_folder import JsonObject
+from .options import BUILT_IN, Options, RunContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .loop import Workload
 
 EXIT_INTERRUPTED = 130
 EXIT_NOT_WRITTEN = 74  # sysexits.h: an error while doing output
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """See ``loop.Context``."""
-
-    options: Options
-    run_dir: Path
-
-
-def load_workload(name: str) -> Any:
+def load_workload(name: str) -> Callable[[RunContext], Workload]:
     """The class of a workload: a built-in name, or MODULE:CLASS (the current folder is searched too)."""
     module_name, _, class_name = BUILT_IN.get(name, name).partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        return getattr(importlib.import_module(module_name), class_name)
+        found: Callable[[RunContext], Workload] = getattr(importlib.import_module(module_name), class_name)
+        return found
     except ModuleNotFoundError as error:
         missing = not_installed(error) or f"{error}; install it or run from its folder"
         raise UsageError(f"--workload {name}: {missing}") from error
@@ -56,14 +54,14 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
     """Run it; returns the exit status. ``asked`` holds the options as they were given, and is removed."""
     _die_with_parent()
     signal.signal(signal.SIGTERM, _as_interrupt)
-    manifest = run_folder.read_json(run_dir / run_folder.RUN_FILE)
+    manifest = run_folder.read_manifest(run_dir)
     options = Options.from_json(run_folder.read_json(asked) if asked else manifest["options"])
     if asked:
         asked.unlink()
     annotate.start_in(run_dir, manifest["run_id"])
     run_folder.update_run(run_dir, process={"pid": os.getpid()}, nvtx=nvtx_ranges.facts())
     status, reason, exit_status = run_folder.COMPLETED, None, 0
-    facts: dict[str, Any] = {}
+    facts: JsonObject = {}
     try:
         with annotate.span("imports"):
             workload_class = load_workload(options.workload)
@@ -82,7 +80,7 @@ def main(run_dir: Path, asked: Path | None = None) -> int:
     return exit_status
 
 
-def _finish(run_dir: Path, status: str, reason: str | None, facts: dict[str, Any]) -> None:
+def _finish(run_dir: Path, status: str, reason: str | None, facts: JsonObject) -> None:
     try:
         run_folder.update_run(run_dir, status=status, status_reason=reason, workload=facts, resources=_used())
         dropped = annotate.end()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +10,8 @@ import pyarrow as pa
 from ...dataset.dictionary_columns import constant, encoded
 from .correlation import Pairs
 from .enums import CUDA_CLASSES, MEMCPY_KINDS, OSRT_CLASS, VULKAN_API_CLASS, api_name, waits_on
-from .placement import UNPAIRED, Context
-from .source import NULL, Batch, Query
+from .placement import UNPAIRED, Context, Keep
+from .source import NULL, Batch, Ints, Query
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ APIS = (
     Api("osrt", "OSRT_API", (OSRT_CLASS,), correlated=False),
 )
 
-Launches = tuple[Any, ...]
+Launches = tuple[Ints, Ints, Ints, Ints]
 
 
 class ApiConverter:
@@ -74,7 +73,7 @@ class ApiConverter:
 
 
 @dataclass(frozen=True)
-class Ops:
+class OpsTable:
     """Where GPU operations of a kind are, and which columns say what."""
 
     kind: str
@@ -97,15 +96,15 @@ class Ops:
 
 
 OPS = (
-    Ops("kernel", "CUPTI_ACTIVITY_KIND_KERNEL", names=("demangledName", "shortName", "mangledName")),
-    Ops("memcpy", "CUPTI_ACTIVITY_KIND_MEMCPY", names=("copyKind",), has_bytes=True),
-    Ops("memset", "CUPTI_ACTIVITY_KIND_MEMSET", has_bytes=True, text="memset"),
-    Ops("kernel", "CUPTI_ACTIVITY_KIND_GRAPH_TRACE", text="CUDA graph"),
-    Ops("graphics", "VULKAN_WORKLOAD", "globalTid", "gpu", "contextId", names=("textId", "nameId")),
+    OpsTable("kernel", "CUPTI_ACTIVITY_KIND_KERNEL", names=("demangledName", "shortName", "mangledName")),
+    OpsTable("memcpy", "CUPTI_ACTIVITY_KIND_MEMCPY", names=("copyKind",), has_bytes=True),
+    OpsTable("memset", "CUPTI_ACTIVITY_KIND_MEMSET", has_bytes=True, text="memset"),
+    OpsTable("kernel", "CUPTI_ACTIVITY_KIND_GRAPH_TRACE", text="CUDA graph"),
+    OpsTable("graphics", "VULKAN_WORKLOAD", "globalTid", "gpu", "contextId", names=("textId", "nameId")),
 )
 
 
-def op_names(context: Context, ops: Ops, batch: Batch, keep: Any) -> pa.DictionaryArray:
+def op_names(context: Context, ops: OpsTable, batch: Batch, keep: Keep) -> pa.DictionaryArray:
     """The names of those operations of a batch that ``keep`` picks."""
     if ops.text:
         return constant(ops.text, len(batch["start"][keep]))
@@ -119,7 +118,7 @@ def op_names(context: Context, ops: Ops, batch: Batch, keep: Any) -> pa.Dictiona
 class OpsConverter:
     """Turns GPU operations into rows of ``gpu_ops``; those whose call is not in the trace stay."""
 
-    def __init__(self, context: Context, ops: Ops, launches: Pairs) -> None:
+    def __init__(self, context: Context, ops: OpsTable, launches: Pairs) -> None:
         self._context = context
         self._ops = ops
         self._launches = launches
@@ -190,7 +189,7 @@ class LabelConverter:
                 self._context.count(LABEL_TABLE, UNPAIRED, 1)
         return self._table(rows)
 
-    def _kinds(self, name_ids: Any) -> tuple[list[int], list[str]]:
+    def _kinds(self, name_ids: Ints) -> tuple[list[int], list[str]]:
         distinct = np.unique(name_ids)
         return distinct.tolist(), [name or "" for name in self._context.trace.strings.texts(distinct)]
 

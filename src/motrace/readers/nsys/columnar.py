@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +20,13 @@ TABLE_NAME = b"table_name"
 _FILE_MAGIC = b"ARROW1"
 
 
-def _batches(query: Query, rows: Any) -> Iterator[Callable[[], Batch]]:
+def _batches(query: Query, rows: pa.RecordBatch) -> Iterator[Callable[[], Batch]]:
     """A record batch in chunks, filtered and, within each chunk, sorted as the query asks."""
     for offset in range(0, rows.num_rows, CHUNK_ROWS):
         yield partial(_batch, query, rows.slice(offset, CHUNK_ROWS))
 
 
-def _batch(query: Query, rows: Any) -> Batch:
+def _batch(query: Query, rows: pa.RecordBatch) -> Batch:
     wanted = query.wanted()
     rows = rows.select([name for name in rows.schema.names if name in wanted])
     rows.validate(full=True)  # a damaged mapped file has offsets that lead anywhere
@@ -40,15 +39,24 @@ def _batch(query: Query, rows: Any) -> Batch:
     for name, several in query.first.items():
         for one in reversed([one for one in several if one in names]):
             found, damaged = int_array(rows.column(rows.schema.get_field_index(one)))
-            batch.columns[name] = np.where(found == NULL, batch.columns[name], found)
+            batch.ints[name] = np.where(found == NULL, batch[name], found)
             batch.damaged += damaged
     order = [name for name in query.order if name in names]
     if order:
         places = np.lexsort([batch[name] for name in reversed(order)])
         taken = pa.array(places)
-        for name, column in batch.columns.items():
-            batch.columns[name] = column.take(taken) if isinstance(column, pa.Array) else column[places]
+        batch.ints = {name: column[places] for name, column in batch.ints.items()}
+        batch.floats = {name: column[places] for name, column in batch.floats.items()}
+        batch.texts = {name: column.take(taken) for name, column in batch.texts.items()}
     return batch
+
+
+def opened(path: Path) -> pa.NativeFile:
+    """A file, mapped; read where its path is not UTF-8, which pyarrow takes none of. Raises OSError."""
+    try:
+        return pa.memory_map(str(path))
+    except UnicodeEncodeError:
+        return pa.PythonFile(path.open("rb"), "r")
 
 
 class ParquetSource:
@@ -62,7 +70,8 @@ class ParquetSource:
         self._files: dict[str, Path] = {}
         for file in sorted(path.glob("*.parquet")):
             try:
-                columns = tuple(pq.read_schema(file).names)
+                with opened(file) as data:
+                    columns = tuple(pq.read_schema(data).names)
             except READ_ERRORS:
                 self.damaged.append(file.name)
                 continue
@@ -75,7 +84,7 @@ class ParquetSource:
         """Batches of a table's file, in its order."""
         wanted = query.wanted()
         columns = [name for name in self.tables[query.table] if name in wanted]
-        with pq.ParquetFile(self._files[query.table]) as file:
+        with opened(self._files[query.table]) as data, pq.ParquetFile(data) as file:
             for rows in file.iter_batches(CHUNK_ROWS, columns=columns, use_threads=False):
                 yield from _batches(query, rows)
 
@@ -98,7 +107,7 @@ class ArrowSource:
             raise MotraceError(f"{path.name}: no table can be read in it: export the report again (-t arrow)")
 
     def _index(self, file: Path) -> None:
-        with pa.memory_map(str(file)) as data:
+        with opened(file) as data:
             if data.read(len(_FILE_MAGIC)) == _FILE_MAGIC:
                 self._add(ipc.open_file(data).schema, file, -1)
                 return
@@ -110,7 +119,7 @@ class ArrowSource:
                 for _ in stream:  # mapped, not read
                     pass
 
-    def _add(self, schema: Any, file: Path, offset: int) -> None:
+    def _add(self, schema: pa.Schema, file: Path, offset: int) -> None:
         name = (schema.metadata or {}).get(TABLE_NAME, b"").decode(errors="replace") or file.stem
         name = RENAMED.get(name, name)
         self.tables.setdefault(name, tuple(schema.names))
@@ -119,11 +128,11 @@ class ArrowSource:
     def parts(self, query: Query) -> Iterator[Callable[[], Batch]]:
         """Batches of a table, in its order."""
         for file, offset in self._places[query.table]:
-            with pa.memory_map(str(file)) as data:
+            with opened(file) as data:
                 if offset < 0:
-                    opened = ipc.open_file(data)
-                    for index in range(opened.num_record_batches):
-                        yield from _batches(query, opened.get_batch(index))
+                    whole = ipc.open_file(data)
+                    for index in range(whole.num_record_batches):
+                        yield from _batches(query, whole.get_batch(index))
                     continue
                 data.seek(offset)
                 for rows in ipc.open_stream(data):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,11 +24,24 @@ from .nvtx import NvtxConverter, labels
 from .nvtx import query as nvtx_query
 from .placement import SAY, Context, ToRun
 from .scheduling import SAMPLED, SAMPLES, SampleConverter, SchedConverter, StackConverter
-from .source import READ_ERRORS, Batch
+from .source import READ_ERRORS, Batch, Ints, Query
 from .stream import TableWriter, results
 from .trace import NsysTrace, one_line
 
 Tables = Iterator[pa.Table | None]
+
+
+class InTurn(Protocol):
+    """A converter that carries something from one batch to the next."""
+
+    query: Query
+
+    def __call__(self, batch: Batch) -> pa.Table | None: ...
+
+    def finish(self) -> pa.Table | None:
+        """Rows that were waiting for a later batch."""
+
+
 _T = TypeVar("_T")
 
 
@@ -156,7 +169,7 @@ class _Conversion:
             if wanted is not None:
                 wanted.close()
 
-    def _wanted(self, batch: Batch) -> Any:
+    def _wanted(self, batch: Batch) -> Ints:
         placed = self._context.in_window(self._context.place(SAMPLES, batch, end="start"))
         return batch["id"][placed.keep]
 
@@ -170,7 +183,7 @@ class _Conversion:
         if METRICS in self._trace.tables:
             yield from results(self._trace, MetricsConverter.query, MetricsConverter(self._context))
 
-    def _in_turn(self, converter: Any) -> Tables:
+    def _in_turn(self, converter: InTurn) -> Tables:
         """Batches are read ahead, but converted one after the other."""
         for batch in results(self._trace, converter.query, _same):
             yield converter(batch)

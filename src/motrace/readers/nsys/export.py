@@ -9,11 +9,11 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from ...errors import MotraceError
-from .columnar import TABLE_NAME, ArrowSource, ParquetSource
+from ...escape import encodable
+from .columnar import TABLE_NAME, ArrowSource, ParquetSource, opened
 from .convert import convert, nvtx_table
 from .source import READ_ERRORS, Source
 from .sqlite import SqliteSource
@@ -51,15 +51,15 @@ def _is_nsys_sqlite(path: Path) -> bool:
         with path.open("rb") as file:
             if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
                 return True
-        tables = SqliteSource(path).tables
+        source = SqliteSource(path)
     except (MotraceError, OSError):
         return True
-    return any(mark in tables for mark in _MARKS)
+    return bool(source.damaged) or any(mark in source.tables for mark in _MARKS)
 
 
 def _is_nsys_arrow(path: Path) -> bool:
     try:
-        with pa.memory_map(str(path)) as data:
+        with opened(path) as data:
             return TABLE_NAME in (ipc.open_stream(data).schema.metadata or {})
     except READ_ERRORS:
         return False
@@ -73,11 +73,12 @@ def open_trace(path: Path, scratch: Path, export: Exporter | None = None) -> Nsy
     line that says what to do, where nothing can be read.
     """
     source = _source(_export(path, scratch, export) if path.suffix == REPORT else path)
-    trace = NsysTrace(path, path.name, source, scratch)
+    trace = NsysTrace(path, encodable(path.name), source, scratch)
     for name in getattr(source, "damaged", ()):
         trace.warn(f"{name} is damaged")
     if not any(table in source.tables for table in _MARKS) and not any("_" in table for table in source.tables):
-        raise MotraceError(f"{path.name}: not an export of Nsight Systems: it has none of its tables")
+        why = "it is cut off: export it again" if trace.warnings else "it has none of its tables"
+        raise MotraceError(f"{path.name}: not an export of Nsight Systems: {why}")
     describe(trace)
     return trace
 

@@ -29,14 +29,14 @@ class MetricsConverter:
         self._context = context
         query = Query("TARGET_INFO_GPU_METRICS", ints=("typeId", "metricId"), texts=("metricName",))
         self._names: dict[tuple[int | None, int], str] = {}
-        for kind, metric, name in rows_of(context.trace.source, query):
-            if name is not None:
+        for (kind, metric), (name,) in rows_of(context.trace.source, query):
+            if name is not None and metric is not None:
                 self._names[kind, metric] = name
                 self._names.setdefault((None, metric), name)
 
     def __call__(self, batch: Batch) -> pa.Table | None:
         """Rows of the batch that count; None if there are none."""
-        time, value = batch["timestamp"], batch["value"]
+        time, value = batch["timestamp"], batch.floats["value"]
         timed = (time > -NEVER_ENDS) & (time < NEVER_ENDS)
         self._context.count(TABLE, UNTIMED, len(time) - int(timed.sum()))
         keep = np.flatnonzero(timed & np.isfinite(value))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ...dataset.dictionary_columns import coded, encoded
 from .enums import NVTX_CATEGORY, NVTX_DOMAIN, NVTX_KINDS
-from .placement import Context
+from .placement import Column, Context, Keep
 from .source import NULL, Batch, Ints, Query, rows_of
 from .strings import Strings
 from .trace import NsysTrace, pid_of, tid_of
@@ -44,7 +44,7 @@ def labels(trace: NsysTrace) -> Labels:
     found = Labels({}, {})
     if "eventType" not in trace.tables.get(TABLE, ()):
         return found
-    for kind, owner, domain, category, text_id, text in rows_of(trace.source, query, _MOST_NAMES):
+    for (kind, owner, domain, category, text_id), (text,) in rows_of(trace.source, query, _MOST_NAMES):
         name = text if text is not None else trace.strings.texts(np.array([NULL if text_id is None else text_id]))[0]
         key = (pid_of(owner or 0), domain or 0)
         if name is not None and kind == NVTX_DOMAIN:
@@ -63,7 +63,7 @@ def query(trace: NsysTrace, known: Labels, domain: str | None = None) -> Query:
     return Query(TABLE, ints=ints, texts=("text",), first={"payload": _PAYLOADS}, among=among)
 
 
-def range_names(strings: Strings, text: pa.Array, text_id: Ints, keep: Any) -> pa.DictionaryArray:
+def range_names(strings: Strings, text: pa.Array, text_id: Ints, keep: Keep) -> pa.DictionaryArray:
     """Names of the events of a batch that ``keep`` picks: the inline text, else the registered string."""
     if not isinstance(keep, slice):
         text = text.filter(pa.array(keep))
@@ -90,24 +90,19 @@ class NvtxConverter:
         is_mark = np.isin(batch["eventType"], [kind for kind, what in NVTX_KINDS.items() if what == "mark"])
         open_at = np.maximum(self._end if self._end is not None else NULL, batch["start"])
         never = (batch["end"] == NULL) | ((batch["end"] == self._end) if self._end is not None else False)
-        batch.columns["close"] = np.where(
+        batch.ints["close"] = np.where(
             is_mark, batch["start"], np.where(batch["end"] == NULL, open_at, batch["end"])
         )  # fmt: skip
         placed = self._context.in_window(self._context.place(TABLE, batch, end="close"))
-        if self._domain is not None and len(placed):
-            columns, keep = self._columns(batch, placed.keep)
-            chosen = pc.equal(columns["domain"].cast(pa.string()), self._domain)
-        else:
-            columns, keep = self._columns(batch, placed.keep)
-            chosen = None
+        columns = self._columns(batch, placed.keep)
         columns |= {"pid": placed.pid, "tid": placed.tid, "start_ns": placed.start_ns, "end_ns": placed.end_ns}
-        columns["closed"] = pa.array((is_mark | ~never)[keep])
+        columns["closed"] = pa.array((is_mark | ~never)[placed.keep])
         table = self._context.table("nvtx", columns, len(placed))
-        if chosen is not None:
-            table = table.filter(chosen)
+        if self._domain is not None and len(placed):
+            table = table.filter(pc.equal(table.column("domain").cast(pa.string()), self._domain))
         return table if table.num_rows else None
 
-    def _columns(self, batch: Batch, keep: Any) -> tuple[dict[str, Any], Any]:
+    def _columns(self, batch: Batch, keep: Keep) -> dict[str, Column]:
         owner = batch["globalTid"][keep]
         other = batch["endGlobalTid"][keep]
         kinds = np.full(len(owner), 0)
@@ -121,12 +116,12 @@ class NvtxConverter:
             "end_tid": np.where((other == NULL) | (other == owner), NULL, tid_of(other)),
             "domain": self._named(self._known.domain_name, pid, domain),
             "category": self._named(self._category_name, pid, domain, np.where(category == NULL, 0, category)),
-            "name": range_names(self._strings, batch["text"], batch["textId"], keep),
+            "name": range_names(self._strings, batch.texts["text"], batch["textId"], keep),
             "kind": encoded(kinds, names),
             "payload": batch["payload"][keep],
-        }, keep
+        }
 
-    def _named(self, name: Any, *keys: Ints) -> pa.DictionaryArray:
+    def _named(self, name: Callable[..., str | None], *keys: Ints) -> pa.DictionaryArray:
         """A column of names of combinations of numbers, of which there are few."""
         if not len(keys[0]):
             return encoded(np.empty(0, np.int64), [])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import constant
 from ...dataset.tables import SCHEMAS, RunKey
-from .source import NULL, Batch, Ints
+from .source import NULL, Batch, Ints, Mask
 from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
 
+Column: TypeAlias = "str | NDArray[np.generic] | pa.Array | None"
+"""What a column of a table is made of: a text for every row, numbers, or an array; None is null."""
 ToRun = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-Keep = Any
+Keep = slice | Mask
 """What picks the rows that count: a mask, or a slice of all."""
 
 UNTIMED, REVERSED, MISFITS, UNPAIRED = "untimed", "reversed", "misfits", "unpaired"
@@ -62,13 +64,13 @@ class Context:
             with self._lock:
                 self.problems[table, kind] += number
 
-    def own(self, pid: Ints) -> Any:
+    def own(self, pid: Ints) -> Mask:
         """Which processes count, as a mask."""
         if self.pids is None:
             return np.ones(len(pid), bool)
         return np.isin(pid, np.fromiter(self.pids, np.int64, len(self.pids)))
 
-    def inside(self, start_ns: Ints, end_ns: Ints) -> Any:
+    def inside(self, start_ns: Ints, end_ns: Ints) -> Mask:
         """What overlaps the window, as a mask; run times."""
         if self.window_ns is None:
             return np.ones(len(start_ns), bool)
@@ -109,7 +111,7 @@ class Context:
             keep, placed.start_ns[inside], placed.end_ns[inside], placed.pid[inside], placed.tid[inside]
         )  # fmt: skip
 
-    def table(self, name: str, columns: dict[str, Any], rows: int) -> pa.Table:
+    def table(self, name: str, columns: Mapping[str, Column], rows: int) -> pa.Table:
         """A table of the declared schema; the key and ``source`` are added, texts are constant columns."""
         schema = SCHEMAS[name]
         columns = {**self.key._asdict(), "source": "nsys", **columns}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import coded, encoded
 from .correlation import Pairs
 from .enums import OFF_CPU_STATES, THREAD_STATES
-from .placement import Context
+from .placement import Column, Context
 from .source import NULL, Batch, Ints, Query, first_rows
 from .trace import pid_of, tid_of
 
@@ -25,6 +25,9 @@ NO_STACK = 0
 
 _STATES = ("running", "runnable", "blocked", "unknown")
 _DEFAULT_PERIOD_NS = 1_000_000
+
+
+Hashes = NDArray[np.uint64]
 
 
 class SchedConverter:
@@ -88,7 +91,7 @@ class SchedConverter:
         if not keep.any():
             return None
         owner = np.where(owner == NULL, 0, owner)[keep]
-        columns: dict[str, Any] = {
+        columns: dict[str, Column] = {
             "pid": pid_of(owner),
             "tid": tid_of(owner),
             "start_ns": start_ns[keep],
@@ -152,7 +155,7 @@ class StackConverter:
         ends = np.append(begins[1:], len(ids))
         return self._table([(hash, symbol[begins[at] : ends[at]], module[begins[at] : ends[at]]) for hash, at in new])
 
-    def _hash(self, string_ids: Ints) -> Any:
+    def _hash(self, string_ids: Ints) -> Hashes:
         """A hash of each string, the same in every file and process."""
         codes, distinct = coded(string_ids)
         values = []
@@ -176,7 +179,7 @@ class StackConverter:
         return self._context.table("stacks", {"stack_id": ids, "frames": lists}, len(new))
 
 
-def _mixed(values: Any) -> Any:
+def _mixed(values: Hashes) -> Hashes:
     """Well-spread 64-bit hashes of 64-bit integers (the finaliser of SplitMix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

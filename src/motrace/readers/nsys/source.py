@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,11 @@ from adbc_driver_manager import Error as AdbcError
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+Numbers = tuple[int | None, ...]
+Texts = tuple[str | None, ...]
 
 NULL = int(np.iinfo(np.int64).min)
 """Null in an array of integers."""
@@ -54,11 +59,13 @@ class Batch:
     """Some rows. Integers and floats are NumPy arrays, texts Arrow strings; ``damaged`` counts misfits."""
 
     rows: int
-    columns: dict[str, Any]
+    ints: dict[str, Ints] = field(default_factory=dict)
+    floats: dict[str, Floats] = field(default_factory=dict)
+    texts: dict[str, pa.Array] = field(default_factory=dict)
     damaged: int = 0
 
-    def __getitem__(self, name: str) -> Any:
-        return self.columns[name]
+    def __getitem__(self, name: str) -> Ints:
+        return self.ints[name]
 
 
 class Source(Protocol):
@@ -71,7 +78,7 @@ class Source(Protocol):
         """Calls that each read some rows, in order; they may be called from several threads."""
 
 
-def text_array(array: Any) -> pa.Array:
+def text_array(array: pa.Array) -> pa.Array:
     """Any Arrow array as valid UTF-8 strings, each at most TEXT_CHARS long."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
@@ -87,7 +94,7 @@ def text_array(array: Any) -> pa.Array:
     return pc.utf8_slice_codeunits(array, 0, TEXT_CHARS)
 
 
-def int_array(array: Any) -> tuple[Ints, int]:
+def int_array(array: pa.Array) -> tuple[Ints, int]:
     """An Arrow array as int64 with NULL for nulls, and how many values were no integers."""
     kind = array.type
     if pa.types.is_uint64(kind):
@@ -103,26 +110,25 @@ def int_array(array: Any) -> tuple[Ints, int]:
     return array.to_numpy(zero_copy_only=False), 0
 
 
-def make_batch(query: Query, table: Any, rows: int) -> Batch:
+def make_batch(query: Query, table: pa.Table | pa.RecordBatch, rows: int) -> Batch:
     """A batch from an Arrow table or record batch that has some of the query's columns."""
-    columns: dict[str, Any] = {}
-    damaged = 0
+    batch = Batch(rows)
     names = set(table.schema.names)
     for name in (*query.ints, *query.first):
-        columns[name], bad = int_array(_column(table, name)) if name in names else (np.full(rows, NULL), 0)
-        damaged += bad
+        batch.ints[name], bad = int_array(_column(table, name)) if name in names else (np.full(rows, NULL), 0)
+        batch.damaged += bad
     for name in query.floats:
         if name in names and (pa.types.is_floating(table.schema.field(name).type)
                               or pa.types.is_integer(table.schema.field(name).type)):  # fmt: skip
-            columns[name] = _column(table, name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            batch.floats[name] = _column(table, name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         else:
-            columns[name] = np.full(rows, np.nan)
+            batch.floats[name] = np.full(rows, np.nan)
     for name in query.texts:
-        columns[name] = text_array(_column(table, name)) if name in names else pa.nulls(rows, pa.string())
-    return Batch(rows, columns, damaged)
+        batch.texts[name] = text_array(_column(table, name)) if name in names else pa.nulls(rows, pa.string())
+    return batch
 
 
-def _column(table: Any, name: str) -> Any:
+def _column(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     column = table.column(name)
     if not isinstance(column, pa.ChunkedArray):
         return column
@@ -141,11 +147,10 @@ def first_rows(source: Source, query: Query, limit: int = CHUNK_ROWS) -> list[Ba
     return batches
 
 
-def rows_of(source: Source, query: Query, limit: int = CHUNK_ROWS) -> list[tuple[Any, ...]]:
-    """The same as tuples of ints, texts and floats in the query's order; null is None."""
-    rows: list[tuple[Any, ...]] = []
+def rows_of(source: Source, query: Query, limit: int = CHUNK_ROWS) -> Iterator[tuple[Numbers, Texts]]:
+    """The same row by row: the integers and the texts, in the query's order; null is None."""
     for batch in first_rows(source, query, limit):
         ints = [[None if v == NULL else v for v in batch[name].tolist()] for name in query.ints]
-        rest = [batch[name].to_pylist() for name in query.texts] + [batch[name].tolist() for name in query.floats]
-        rows += zip(*ints, *rest, strict=True)
-    return rows
+        texts = [batch.texts[name].to_pylist() for name in query.texts]
+        for row in range(batch.rows):
+            yield tuple(column[row] for column in ints), tuple(column[row] for column in texts)

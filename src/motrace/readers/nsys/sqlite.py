@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -15,6 +16,9 @@ import pyarrow as pa
 from ...errors import MotraceError
 from .enums import RENAMED
 from .source import CHUNK_ROWS, NULL, TEXT_CHARS, Batch, Query, make_batch
+
+if TYPE_CHECKING:
+    from adbc_driver_sqlite.dbapi import Cursor
 
 _SPARSE = 8
 _MOST_RANGES = 1 << 16
@@ -36,7 +40,7 @@ class SqliteSource:
         self.tables: dict[str, tuple[str, ...]] = {}
         self.damaged: list[str] = []
         self._names: dict[str, str] = {}
-        self._uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+        self._uri = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
         self._cut_off = False
         try:
             try:
@@ -65,7 +69,7 @@ class SqliteSource:
         return db
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def _cursor(self) -> Iterator[Cursor]:
         import adbc_driver_sqlite.dbapi as adbc  # slow to import
 
         with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import coded, encoded
 from ...dataset.tables import RunKey
-from .calls import APIS, OPS, Api, Ops, op_names
+from .calls import APIS, OPS, Api, OpsTable, op_names
 from .enums import NVTX_KINDS, NVTX_MARK, api_name
 from .nvtx import TABLE as NVTX
 from .nvtx import Labels, labels, range_names
-from .placement import REVERSED, SAY, UNTIMED, Context
+from .placement import REVERSED, SAY, UNTIMED, Context, Keep
 from .source import NULL, Batch, Ints, Query
 from .stream import results
 from .trace import NEVER_ENDS, NsysTrace, pid_of
@@ -41,6 +40,7 @@ SCHEMA = pa.schema(
 operation. ``share`` is the part of the total time of the same summary (of the same kind, on the GPU)."""
 SUMMARIES = ("nvtx", *(api.api for api in APIS), "gpu")
 
+_Sums = tuple[str, int, int, int, int, float, float, float]
 _Part = tuple[list[str], Ints, Ints]  # distinct names, and code and length of each row
 
 
@@ -51,7 +51,7 @@ def summaries(trace: NsysTrace, wanted: tuple[str, ...] = SUMMARIES) -> pa.Table
     memory a row, since medians need all lengths. What is damaged becomes one of the trace's warnings.
     """
     context = Context(trace, RunKey("", ""), lambda times: times)
-    rows: list[tuple[Any, ...]] = []
+    rows = []
     with ThreadPoolExecutor(1) as pool:  # sorts a table while the next is read
         sources = _sources(context, wanted)
         futures = [(summary, kind, pool.submit(_statistics, *_gathered(parts))) for summary, kind, parts in sources]
@@ -94,9 +94,9 @@ def _ranges(context: Context, known: Labels, kind: str) -> Iterator[_Part]:
     return results(context.trace, query, part)
 
 
-def _in_domains(context: Context, known: Labels, batch: Batch, keep: Any) -> pa.DictionaryArray:
+def _in_domains(context: Context, known: Labels, batch: Batch, keep: Keep) -> pa.DictionaryArray:
     """Names of ranges, those of a named domain as ``domain:name``."""
-    names = range_names(context.trace.strings, batch["text"], batch["textId"], keep)
+    names = range_names(context.trace.strings, batch.texts["text"], batch["textId"], keep)
     owner, domain = batch["globalTid"][keep], batch["domainId"][keep]
     pid = np.where(owner == NULL, 0, pid_of(owner))
     domain = np.where(domain == NULL, 0, domain)
@@ -128,7 +128,7 @@ def _calls(context: Context, api: Api) -> Iterator[_Part]:
     return results(context.trace, query, part)
 
 
-def _operations(context: Context, ops: Ops) -> Iterator[_Part]:
+def _operations(context: Context, ops: OpsTable) -> Iterator[_Part]:
     query = Query(ops.table, ("start", "end"), first={"name": ops.names} if ops.names else {})
 
     def part(batch: Batch) -> _Part:
@@ -140,11 +140,11 @@ def _operations(context: Context, ops: Ops) -> Iterator[_Part]:
     return results(context.trace, query, part)
 
 
-def _part(context: Context, table: str, start: Ints, end: Ints, name: Callable[[Any], pa.DictionaryArray]) -> _Part:
+def _part(context: Context, table: str, start: Ints, end: Ints, name: Callable[[Keep], pa.DictionaryArray]) -> _Part:
     """Names and lengths of a batch; rows without a usable time are counted and left out."""
     good = (start > -NEVER_ENDS) & (start < NEVER_ENDS)
     context.count(table, UNTIMED, len(good) - int(good.sum()))
-    keep: Any = slice(None) if good.all() else good
+    keep: Keep = slice(None) if good.all() else good
     start, end = start[keep], end[keep]
     wrong = (end < start) | (end > NEVER_ENDS)
     if wrong.any():
@@ -168,7 +168,7 @@ def _gathered(parts: Iterator[_Part]) -> tuple[list[str], list[NDArray[np.int32]
     return list(places), codes, lengths
 
 
-def _statistics(names: list[str], codes: list[NDArray[np.int32]], lengths: list[Ints]) -> list[tuple[Any, ...]]:
+def _statistics(names: list[str], codes: list[NDArray[np.int32]], lengths: list[Ints]) -> list[_Sums]:
     """(name, count, total, least, most, mean, median, standard deviation) of each name that occurs."""
     if not sum(map(len, lengths)):
         return []

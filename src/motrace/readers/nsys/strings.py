@@ -22,7 +22,7 @@ class Strings:
             for part in source.parts(Query("StringIds", ints=("id",), texts=("value",))):
                 batch = part()
                 ids.append(batch["id"])
-                values.append(batch["value"])
+                values.append(batch.texts["value"])
         all_ids = np.concatenate(ids) if ids else np.empty(0, np.int64)
         order = np.argsort(all_ids, kind="stable")
         self._ids = all_ids[order]

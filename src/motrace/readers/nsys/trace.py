@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from .enums import LAUNCHER, NSYS_THREAD, SEVERITIES
-from .source import NULL, READ_ERRORS, TEXT_CHARS, Ints, Query, Source, first_rows, rows_of
+from .source import NULL, READ_ERRORS, Ints, Query, Source, first_rows, rows_of
 from .strings import Strings
 
 _Number = TypeVar("_Number", int, Ints)
@@ -38,8 +38,7 @@ class NsysTrace:
     ``utc_start_ns`` is the wall clock at time 0. ``processes`` and ``threads`` are
     names by pid and by (pid, tid), of all that nsys saw on the machine but without its own threads;
     ``profiled`` are the processes that it traced. ``gpus`` are names by CUDA
-    device. ``overhead_ns`` is time that the profiler took inside the measured processes for its own
-    set-up, as a union. ``warnings`` says what is damaged, what is missing and what nsys complained of.
+    device. ``warnings`` says what is damaged, what is missing and what nsys complained of.
     """
 
     path: Path
@@ -54,7 +53,6 @@ class NsysTrace:
     threads: dict[tuple[int, int], str] = field(default_factory=dict)
     profiled: frozenset[int] = frozenset()
     gpus: dict[int, str] = field(default_factory=dict)
-    overhead_ns: int = 0
     warnings: list[str] = field(default_factory=list)
     _strings: Strings | None = None
 
@@ -79,7 +77,7 @@ class NsysTrace:
 
 def describe(trace: NsysTrace) -> None:
     """Fill in what the export says about itself. What can't be read becomes a warning."""
-    for fill in (_metadata, _clock, _strings, _names, _gpus, _diagnostics, _overhead):
+    for fill in (_metadata, _clock, _strings, _names, _gpus, _diagnostics):
         _try(trace, fill)
 
 
@@ -90,13 +88,14 @@ def _try(trace: NsysTrace, fill: Callable[[NsysTrace], None]) -> None:
         trace.warn(f"damaged: {one_line(error)}")
 
 
-def one_line(error: object) -> str:
+def one_line(error: BaseException) -> str:
     """The first line of an error's text."""
     return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST_DIAGNOSTIC]
 
 
 def _metadata(trace: NsysTrace) -> None:
-    found = dict(rows_of(trace.source, Query("META_DATA_EXPORT", texts=("name", "value"))))
+    query = Query("META_DATA_EXPORT", texts=("name", "value"))
+    found = {name: value for _, (name, value) in rows_of(trace.source, query)}
     trace.product_version = found.get("EXPORT_PRODUCT_VERSION") or ""
     trace.schema_version = found.get("EXPORT_SCHEMA_VERSION") or ""
     if not found:
@@ -108,11 +107,15 @@ def _metadata(trace: NsysTrace) -> None:
 
 
 def _clock(trace: NsysTrace) -> None:
-    for (utc,) in rows_of(trace.source, Query("TARGET_INFO_SESSION_START_TIME", ints=("utcEpochNs",)), 1)[:1]:
-        trace.utc_start_ns = utc
-    for (duration,) in rows_of(trace.source, Query("ANALYSIS_DETAILS", ints=("duration",)), 1)[:1]:
-        if duration is not None and 0 < duration < NEVER_ENDS:
-            trace.duration_ns = duration
+    trace.utc_start_ns = _first(trace, "TARGET_INFO_SESSION_START_TIME", "utcEpochNs")
+    duration = _first(trace, "ANALYSIS_DETAILS", "duration")
+    if duration is not None and 0 < duration < NEVER_ENDS:
+        trace.duration_ns = duration
+
+
+def _first(trace: NsysTrace, table: str, column: str) -> int | None:
+    (number,), _ = next(rows_of(trace.source, Query(table, ints=(column,)), 1), ((None,), ()))
+    return number
 
 
 def _strings(trace: NsysTrace) -> None:
@@ -136,7 +139,8 @@ def _names(trace: NsysTrace) -> None:
     trace.profiled = _profiled(trace) or frozenset(
         pid for (pid, _), (_, _, name) in best.items() if name.startswith(NSYS_THREAD)
     )
-    for global_pid, pid, name in rows_of(trace.source, Query("PROCESSES", ints=("globalPid", "pid"), texts=("name",))):
+    processes = Query("PROCESSES", ints=("globalPid", "pid"), texts=("name",))
+    for (global_pid, pid), (name,) in rows_of(trace.source, processes):
         number = pid if pid is not None else pid_of(global_pid) if global_pid is not None else None
         if number is not None and name:
             trace.processes[number] = name.rsplit("/", 1)[-1]
@@ -158,7 +162,8 @@ def _profiled(trace: NsysTrace) -> frozenset[int]:
 
 
 def _gpus(trace: NsysTrace) -> None:
-    for number, cuda, name in rows_of(trace.source, Query("TARGET_INFO_GPU", ints=("id", "cuDevice"), texts=("name",))):
+    query = Query("TARGET_INFO_GPU", ints=("id", "cuDevice"), texts=("name",))
+    for (number, cuda), (name,) in rows_of(trace.source, query):
         device = cuda if cuda is not None else number
         if device is not None and name:
             trace.gpus[device] = name
@@ -167,26 +172,10 @@ def _gpus(trace: NsysTrace) -> None:
 def _diagnostics(trace: NsysTrace) -> None:
     query = Query("DIAGNOSTIC_EVENT", ints=("severity",), texts=("text",), among={"severity": tuple(SEVERITIES)})
     said: dict[str, None] = {}
-    for severity, text in rows_of(trace.source, query):
+    for (severity,), (text,) in rows_of(trace.source, query):
         if severity in SEVERITIES and text:
             said[f"nsys {SEVERITIES[severity]}: {' '.join(text.split())[:_LONGEST_DIAGNOSTIC]}"] = None
     for text in list(said)[:_MOST_DIAGNOSTICS]:
         trace.warn(text)
     if len(said) > _MOST_DIAGNOSTICS:
         trace.warn(f"nsys: {len(said) - _MOST_DIAGNOSTICS} more warnings")
-
-
-def _overhead(trace: NsysTrace) -> None:
-    begins: list[Any] = []
-    ends: list[Any] = []
-    for table in OVERHEAD:
-        for batch in first_rows(trace.source, Query(table, ints=("start", "end")), 8 * TEXT_CHARS):
-            usable = (batch["start"] > -NEVER_ENDS) & (batch["end"] < NEVER_ENDS) & (batch["end"] > batch["start"])
-            begins.append(batch["start"][usable])
-            ends.append(batch["end"][usable])
-    if begins:
-        start, end = np.concatenate(begins), np.concatenate(ends)
-        order = np.argsort(start, kind="stable")
-        reach = np.maximum.accumulate(end[order]) if len(order) else end
-        before = np.concatenate(([start.min()], reach[:-1])) if len(order) else end
-        trace.overhead_ns = int(np.maximum(reach - np.maximum(start[order], before), 0).sum())

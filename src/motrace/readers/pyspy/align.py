@@ -29,7 +29,7 @@ _DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare fram
 
 
 @dataclass(frozen=True)
-class Spans:
+class NamedSpans:
     """Closed spans of one thread, nested or not, in any order: begin and end on CLOCK_MONOTONIC, and names."""
 
     start_ns: Array
@@ -131,7 +131,7 @@ class Shift:
         return self.next_best > 0.9 * self.agrees
 
 
-def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Spans, expected: int = 1) -> Shift:
+def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: NamedSpans, expected: int = 1) -> Shift:
     """The shift at which most stacks tell the span that was open; ``expected`` where several do."""
     scores: dict[int, tuple[int, int]] = {}
     for shift in SHIFTS:

@@ -8,15 +8,16 @@ flamegraph only count.
 from __future__ import annotations
 
 import html
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ...errors import MotraceError
+from .json_forms import ChromeEvent, ChromePlace, Speedscope
 
 Array = np.ndarray[Any, Any]
 Stack = tuple[str, ...]
@@ -109,31 +110,28 @@ def read_any(path: Path) -> Profile:
     begin = text[:4096].lstrip()
     try:
         if begin.startswith("{"):
-            return _speedscope(json.loads(text))
+            return _speedscope(msgspec.json.decode(text, type=Speedscope))
         if begin.startswith("["):
             return _chrometrace(_events(text))
         if begin.startswith(("<?xml", "<!DOCTYPE svg", "<svg")):
             return _flamegraph(text)
         return _raw(text)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, msgspec.DecodeError) as error:
         what = " ".join(str(error).split())[:150]
         raise MotraceError(
             f"{path.name} is no file of py-spy, or is cut off: {type(error).__name__}: {what}"
         ) from error
 
 
-def _events(text: str) -> list[dict[str, Any]]:
+def _events(text: str) -> list[ChromeEvent]:
     """Events of a chrometrace, also of one that was cut off."""
     try:
-        events = json.loads(text)
-    except ValueError:
+        return msgspec.json.decode(text, type=list[ChromeEvent])
+    except msgspec.DecodeError:
         end = text.rfind("},")
         if end < 0:
             raise
-        events = json.loads(text[: end + 1] + "]")
-    if not all(isinstance(event, dict) and event.get("ph") in ("B", "E") for event in events):
-        raise ValueError("it has other events than begin and end")
-    return list(events)
+        return msgspec.json.decode(text[: end + 1] + "]", type=list[ChromeEvent])
 
 
 def frame_text(name: str, file: str, line: int) -> str:
@@ -186,28 +184,25 @@ def _raw(text: str) -> Profile:
     return builder.profile(COUNTED)
 
 
-def _speedscope(data: dict[str, Any]) -> Profile:
-    frames = [
-        frame_text(str(frame["name"]), str(frame.get("file") or ""), int(frame.get("line") or 0))
-        for frame in data["shared"]["frames"]
-    ]
+def _speedscope(data: Speedscope) -> Profile:
+    frames = [frame_text(frame.name, frame.file or "", frame.line or 0) for frame in data.shared.frames]
     builder = _Builder()
-    for profile in data["profiles"]:
-        if profile["type"] != "sampled":
-            raise ValueError(f"a profile of type {profile['type']}, py-spy writes sampled ones")
-        factor = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}[profile["unit"]]
-        named = _PROFILE_NAME.match(str(profile["name"]))
-        pid, tid, name = (named[1] or 0, named[2], named[3]) if named else (0, "0", str(profile["name"]))
+    for profile in data.profiles:
+        if profile.type != "sampled":
+            raise ValueError(f"a profile of type {profile.type}, py-spy writes sampled ones")
+        factor = {"seconds": 1.0, "milliseconds": 1e-3, "microseconds": 1e-6, "nanoseconds": 1e-9}[profile.unit]
+        named = _PROFILE_NAME.match(profile.name)
+        pid, tid, name = (named[1] or 0, named[2], named[3]) if named else (0, "0", profile.name)
         tid_number = 0 if str(tid).startswith("0x") else int(tid)
-        if len(profile["samples"]) != len(profile["weights"]):
+        if len(profile.samples) != len(profile.weights):
             raise ValueError("samples and weights differ in number")
-        for sample, weight in zip(profile["samples"], profile["weights"]):
+        for sample, weight in zip(profile.samples, profile.weights):
             who, stack = _split([frames[index] for index in sample], int(pid), tid_number, name)
-            builder.add((who[0], who[1], name or who[2]), stack, 1, float(weight) * factor, np.nan)
+            builder.add((who[0], who[1], name or who[2]), stack, 1, weight * factor, np.nan)
     return builder.profile(ORDERED)
 
 
-def _chrometrace(events: list[dict[str, Any]]) -> Profile:
+def _chrometrace(events: list[ChromeEvent]) -> Profile:
     """A sample at each moment at which a thread's stack changed: samples like the one before are not written."""
     builder = _Builder()
     open_stacks: dict[tuple[int, int], list[str]] = {}
@@ -219,17 +214,17 @@ def _chrometrace(events: list[dict[str, Any]]) -> Profile:
             builder.add(who, stack, 1, 0.0, changed[key] / 1e6)
 
     for event in events:
-        key, t_us = (int(event["pid"]), int(event["tid"])), float(event["ts"])
+        key, t_us = (event.pid, event.tid), event.ts
         stack = open_stacks.setdefault(key, [])
         if t_us != changed.get(key, t_us):
             put(key)
         changed[key] = t_us
-        if event["ph"] == "E":
+        if event.ph == "E":
             if stack:
                 stack.pop()
             continue
-        place = event.get("args") or {}
-        stack.append(frame_text(str(event["name"]), str(place.get("filename") or ""), int(place.get("line") or 0)))
+        place = event.args or ChromePlace()
+        stack.append(frame_text(event.name, place.filename or "", place.line or 0))
     for key in open_stacks:
         put(key)
     if not builder.rows:

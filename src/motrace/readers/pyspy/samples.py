@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from ...dataset.tables import without_key
 from ...errors import MotraceError
-from .align import FEW, Spans, find_shift
+from ..clock_offset import ClockOffset
+from .align import FEW, NamedSpans, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
@@ -31,27 +32,36 @@ START_ERROR_NS = 1_000_000
 
 
 @dataclass(frozen=True)
-class PySpySamples:
-    """``samples`` and ``stacks`` without ``run``, times CLOCK_MONOTONIC; ``clock`` for the table ``clocks``.
+class PySpyFacts:
+    """What our collector wrote of it: samples per second, the process, and readings of CLOCK_MONOTONIC and UTC."""
 
-    ``clock`` has source, method, offset_ns, drift_ppm, error_ns and pairs. With method BY_FRAMES all
+    rate: float | None = None
+    pid: int = 0
+    clock: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PySpySamples:
+    """``samples`` and ``stacks`` without their key, times CLOCK_MONOTONIC.
+
+    With method BY_FRAMES all
     times are 0: the stacks and their weights are known, not when. ``native`` says whether native
     frames were recorded; without them running time can't be split.
     """
 
     samples: pa.Table
     stacks: pa.Table
-    clock: dict[str, Any]
+    clock: ClockOffset
     native: bool
     warnings: list[str] = field(default_factory=list)
 
     @property
     def timed(self) -> bool:
         """Whether the samples' times are known."""
-        return bool(self.clock["method"] != BY_FRAMES)
+        return self.clock.method != BY_FRAMES
 
 
-def read_run(run_dir: Path, spans: Mapping[int, Spans]) -> PySpySamples | None:
+def read_collected(run_dir: Path, spans: Mapping[int, NamedSpans]) -> PySpySamples | None:
     """What our own py-spy wrote into a run folder; None if it was not there. Raises MotraceError.
 
     ``spans``: by thread id, closed spans on CLOCK_MONOTONIC; those of the loop thread suffice.
@@ -66,13 +76,13 @@ def read_run(run_dir: Path, spans: Mapping[int, Spans]) -> PySpySamples | None:
         if (run_dir / name).exists():
             groups = read_log(run_dir / name)
             break
-    rate = float(facts.get("rate") or 0.0)
+    rate = facts.rate or 0.0
     if profile.kind == ORDERED and groups is not None and groups.count:
         return _by_locks(profile, groups, facts, spans)
-    if profile.kind == TIMED and groups is not None and groups.first_utc_ns and facts.get("clock"):
+    if profile.kind == TIMED and groups is not None and groups.first_utc_ns and facts.clock:
         start = int(_to_monotonic(facts, np.array([groups.first_utc_ns]))[0])
-        return _timed(profile, start, rate, int(facts.get("pid") or 0))
-    return read_profile(path, rate, int(facts.get("pid") or 0))
+        return _timed(profile, start, rate, facts.pid)
+    return read_profile(path, rate, facts.pid)
 
 
 def read_profile(path: Path, rate: float = 0.0, pid: int = 0) -> PySpySamples:
@@ -91,32 +101,29 @@ def read_profile(path: Path, rate: float = 0.0, pid: int = 0) -> PySpySamples:
     return _made(profile, parts, _clock(BY_FRAMES, 0, 0), warnings)
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(path: Path) -> PySpyFacts:
     try:
-        facts = json.loads(path.read_text())
+        return msgspec.json.decode(path.read_bytes(), type=PySpyFacts)
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        return PySpyFacts()
+    except (OSError, msgspec.DecodeError) as error:
         raise MotraceError(f"{path.name} can't be read: {error}") from error
-    if not isinstance(facts, dict):
-        raise MotraceError(f"{path.name} is damaged: it holds no object")
-    return facts
 
 
-def _to_monotonic(facts: dict[str, Any], utc_ns: Array) -> Array:
+def _to_monotonic(facts: PySpyFacts, utc_ns: Array) -> Array:
     """UTC to CLOCK_MONOTONIC, by the pairs of readings at begin and end."""
-    pairs = np.array(facts["clock"], np.int64).reshape(-1, 2)
+    pairs = np.array(facts.clock, np.int64).reshape(-1, 2)
     shift = pairs[:, 0] - pairs[:, 1]
     between = np.interp(utc_ns - pairs[0, 1], pairs[:, 1] - pairs[0, 1], shift - shift[0])
     converted: Array = utc_ns + shift[0] + between.astype(np.int64)
     return converted
 
 
-def _by_locks(profile: Profile, groups: Groups, facts: dict[str, Any], spans: Mapping[int, Spans]) -> PySpySamples:
+def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mapping[int, NamedSpans]) -> PySpySamples:
     """Times from the lock log, if the stacks agree with the spans; else stacks alone."""
-    pid, rate = int(facts.get("pid") or 0), float(facts.get("rate") or 100.0)
+    pid, rate = facts.pid, facts.rate or 100.0
     warnings: list[str] = []
-    if not facts.get("clock"):
+    if not facts.clock:
         return _without(profile, pid, f"{FACTS_FILE} is missing: the times of the samples are not known")
     stops = {
         tid: (table[:, 0], _to_monotonic(facts, table[:, 1]), table[:, 2] - table[:, 1])
@@ -172,8 +179,8 @@ def _without(profile: Profile, pid: int, why: str) -> PySpySamples:
     return _made(profile, parts, _clock(BY_FRAMES, 0, 0), [f"py-spy: {why}"])
 
 
-def _clock(method: str, error_ns: int, pairs: int) -> dict[str, Any]:
-    return {"source": SOURCE, "offset_ns": 0, "drift_ppm": 0.0, "error_ns": error_ns, "pairs": pairs, "method": method}
+def _clock(method: str, error_ns: int, pairs: int) -> ClockOffset:
+    return ClockOffset(0, error_ns, pairs, method)
 
 
 def _rows(thread: ThreadProfile, t_ns: Array, chosen: Array, weight_s: Array, pid: int) -> dict[str, Array]:
@@ -187,14 +194,14 @@ def _rows(thread: ThreadProfile, t_ns: Array, chosen: Array, weight_s: Array, pi
     }
 
 
-def _made(profile: Profile, parts: list[dict[str, Array]], clock: dict[str, Any], warnings: list[str]) -> PySpySamples:
+def _made(profile: Profile, parts: list[dict[str, Array]], clock: ClockOffset, warnings: list[str]) -> PySpySamples:
     columns = {
         name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.int64)
         for name in ("t_ns", "weight_ns", "pid", "tid", "stack_id")
     }
     order = np.lexsort((columns["tid"], columns["t_ns"]))
     words = {"state": "unknown", "source": SOURCE}
-    arrays: dict[str, Any] = {name: column[order] for name, column in columns.items()}
+    arrays: dict[str, Array | pa.Array] = {name: column[order] for name, column in columns.items()}
     arrays |= {name: pa.array([word] * len(order), pa.string()).dictionary_encode() for name, word in words.items()}
     samples = pa.table({name: arrays[name] for name in SAMPLES_SCHEMA.names}, schema=SAMPLES_SCHEMA)
     stacks = pa.table(

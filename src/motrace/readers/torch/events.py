@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from ...errors import MotraceError
+from ...output import JsonObject, JsonValue
 
 GPU_KINDS = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
 CALLS = ("cuda_runtime", "cuda_driver")
@@ -41,8 +43,8 @@ def events_by_kind(path: Path) -> dict[str, list[Event]]:
     data = _load(path)
     by_kind: dict[str, list[Event]] = {}
     try:
-        base_ns = int(data.get("baseTimeNanoseconds") or 0)
-        for event in data["traceEvents"]:
+        base_ns = int(cast("int | str", data.get("baseTimeNanoseconds") or 0))
+        for event in cast("list[JsonValue]", data["traceEvents"]):
             if isinstance(event, dict) and event.get("ph") == "X":
                 by_kind.setdefault(str(event.get("cat", "")).lower(), []).append(Event.of(event, base_ns))
     except (KeyError, TypeError, ValueError) as error:
@@ -50,7 +52,7 @@ def events_by_kind(path: Path) -> dict[str, list[Event]]:
     return by_kind
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> JsonObject:
     try:
         raw = path.read_bytes()
         data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
@@ -70,25 +72,35 @@ class Event:
     name: str
     start_ns: int
     end_ns: int
-    pid: Any
-    tid: Any
-    args: dict[str, Any]
+    pid: JsonValue
+    tid: JsonValue
+    args: Mapping[str, JsonValue]
 
     @classmethod
-    def of(cls, event: dict[str, Any], base_ns: int) -> Event:
+    def of(cls, event: Mapping[str, JsonValue], base_ns: int) -> Event:
         """From a row of the trace. Raises KeyError, TypeError or ValueError."""
-        start = base_ns + round(float(event["ts"]) * 1000)
-        end = base_ns + round((float(event["ts"]) + float(event.get("dur") or 0)) * 1000)
-        return cls(str(event["name"]), start, end, event.get("pid"), event.get("tid"), event.get("args") or {})
+        begin_us, took_us = _us(event["ts"]), _us(event.get("dur") or 0)
+        start, end = base_ns + round(begin_us * 1000), base_ns + round((begin_us + took_us) * 1000)
+        args = event.get("args")
+        return cls(
+            str(event["name"]), start, end, event.get("pid"), event.get("tid"), args if isinstance(args, dict) else {}
+        )
 
     def number(self, *names: str) -> int | None:
         """The first of these arguments that it has, as a number."""
         for name in names:
-            if isinstance(self.args.get(name), int | float):
-                return int(self.args[name])
+            value = self.args.get(name)
+            if isinstance(value, int | float):
+                return int(value)
         return None
 
 
-def whole(value: Any) -> int:
+def _us(value: JsonValue) -> float:
+    if not isinstance(value, int | float | str):
+        raise TypeError(f"a time is a {type(value).__name__}")
+    return float(value)
+
+
+def whole(value: JsonValue) -> int:
     """A process or thread id; Kineto also writes words such as `Spans`."""
-    return int(value) if str(value).lstrip("-").isdigit() else 0
+    return int(str(value)) if str(value).lstrip("-").isdigit() else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...dataset.tables import without_key
+from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
-from ..pyspy.align import Spans
+from ..pyspy.align import NamedSpans
 from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
 
 SOURCE = "torch"
@@ -31,7 +32,7 @@ TABLES = ("gpu_ops", "api_calls", "nvtx")
 
 @dataclass(frozen=True)
 class TorchTrace:
-    """Tables ``gpu_ops``, ``api_calls`` and ``nvtx`` (annotations, domain ``torch``) without ``run``.
+    """Tables ``gpu_ops``, ``api_calls`` and ``nvtx`` (annotations, domain ``torch``) without their key.
 
     Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None). ``extent_ns`` is
     from its first to its last event, on that clock too; ``pids`` are the programs that it watched. ``operators`` are
@@ -39,14 +40,14 @@ class TorchTrace:
     """
 
     tables: dict[str, pa.Table]
-    clock: dict[str, Any] | None
+    clock: ClockOffset | None
     extent_ns: tuple[int, int]
     pids: frozenset[int]
     operators: pa.Table
     warnings: list[str] = field(default_factory=list)
 
 
-def read_torch(path: Path, spans: Spans | None = None, utc_minus_monotonic_ns: int | None = None) -> TorchTrace:
+def read_torch(path: Path, spans: NamedSpans | None = None, utc_minus_monotonic_ns: int | None = None) -> TorchTrace:
     """Read a trace. Raises MotraceError.
 
     The clock: by our marks; else by annotations that are named as ``spans``, in the same order;
@@ -58,7 +59,7 @@ def read_torch(path: Path, spans: Spans | None = None, utc_minus_monotonic_ns: i
         utc_minus_monotonic_ns = None  # its times count from a start that is not told
     utc = _by_utc(utc_minus_monotonic_ns)
     clock = _by_marks(annotations) or _by_spans(annotations, spans, utc_minus_monotonic_ns) or utc
-    shift = int(clock["offset_ns"]) if clock else 0
+    shift = clock.offset_ns if clock else 0
     calls = [event for name in CALLS for event in by_kind.get(name, [])]
     tables = {
         "gpu_ops": _gpu_ops(by_kind, calls, shift),
@@ -81,14 +82,7 @@ def _operators(by_kind: dict[str, list[Event]], shift: int) -> pa.Table:
                      **{name: pa.array(values, pa.int64()) for name, values in times.items()}})  # fmt: skip
 
 
-def _clock(offset_ns: int, error_ns: int, pairs: int, method: str) -> dict[str, Any]:
-    return {
-        "source": SOURCE, "offset_ns": offset_ns, "drift_ppm": 0.0, "error_ns": error_ns, "pairs": pairs,
-        "method": method,
-    }  # fmt: skip
-
-
-def _by_marks(annotations: Sequence[Event]) -> dict[str, Any] | None:
+def _by_marks(annotations: Sequence[Event]) -> ClockOffset | None:
     """A mark begins after the time that it bears, and ends before the time that the next one bears."""
     marks = sorted((int(found[1]), event) for event in annotations if (found := MARK.match(event.name)))
     if len(marks) < 2:
@@ -96,12 +90,12 @@ def _by_marks(annotations: Sequence[Event]) -> dict[str, Any] | None:
     most = min(event.start_ns - t_ns for t_ns, event in marks)
     least = max(before.end_ns - t_ns for (_, before), (t_ns, _) in pairwise(marks))
     # If least > most the clocks drifted by so much.
-    return _clock(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), BY_MARKS)
+    return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), BY_MARKS)
 
 
 def _by_spans(
-    annotations: Sequence[Event], spans: Spans | None, utc_minus_monotonic_ns: int | None
-) -> dict[str, Any] | None:
+    annotations: Sequence[Event], spans: NamedSpans | None, utc_minus_monotonic_ns: int | None
+) -> ClockOffset | None:
     """The shift that puts most ranges upon spans of their names.
 
     Where UTC is known only shifts near to it are tried: a loop whose turns are alike fits anywhere.
@@ -129,7 +123,7 @@ def _by_spans(
             best = found
     if best is None or best[1] > UTC_ERROR_NS * 2:
         return None
-    return _clock(best[0], int(best[1]) + 1, best[2], BY_SPANS)
+    return ClockOffset(best[0], int(best[1]) + 1, best[2], BY_SPANS)
 
 
 def _nearest(times: np.ndarray[Any, Any], t_ns: int) -> int:
@@ -138,13 +132,13 @@ def _nearest(times: np.ndarray[Any, Any], t_ns: int) -> int:
     return min((int(time) - t_ns for time in times[max(0, place - 1) : place + 1]), key=abs)
 
 
-def _by_utc(utc_minus_monotonic_ns: int | None) -> dict[str, Any] | None:
+def _by_utc(utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
     if utc_minus_monotonic_ns is None:
         return None
-    return _clock(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, BY_UTC)
+    return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, BY_UTC)
 
 
-def _table(name: str, columns: dict[str, Any]) -> pa.Table:
+def _table(name: str, columns: Mapping[str, Sequence[str | int | bool | None]]) -> pa.Table:
     schema = without_key(name)
     arrays = {}
     for column in schema:

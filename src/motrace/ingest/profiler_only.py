@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,15 @@ import pyarrow.compute as pc
 
 from .. import run_folder
 from ..attribution.run import FOREIGN
+from ..dataset.facts import RunManifest
 from ..errors import UsageError
-from ..readers.nsys.export import NsysTrace, nvtx_table
-from ..readers.nsys.extent import extent
-from ..readers.run import RunRecording
-from ..readers.spans import SpanLogFile
-from ..record.spans import KIND_FRAME, KIND_SEGMENT, KIND_SPAN
+from ..escape import encodable
+from ..readers.recording import RunRecording, ThreadSpans
 from ..timeline.clocks import ClockFit
 from ..timeline.intervals import Intervals
 
 Array = np.ndarray[Any, Any]
 
-ORIGIN_NS = 10**9
-"""Where a trace's time 0 is put: logs hold no time that is 0 or less."""
 REPEATS, COVERS = 3, 0.2
 """A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""
 LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "UCX", "NVSHMEM", "OpenACC", "OpenMP")
@@ -47,11 +43,11 @@ LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """What a profiler's file tells of itself. ``ranges`` says what its ranges are called, ``maker`` who made it.
+class Watched:
+    """What a profiler's file says of itself. ``ranges`` says what its ranges are called, ``maker`` who made it.
 
     ``events_ns`` is from when to when its events last, None if it has none; ``busiest`` is the thread that
-    submits to the GPU and waits for it the longest, and by which API.
+    submits to the GPU and waits for it the longest, and by which API. ``numbered``: numbers in names only count.
     """
 
     name: str
@@ -63,93 +59,73 @@ class Foreign:
     duration_ns: int | None
     events_ns: tuple[int, int] | None = None
     busiest: tuple[int, int, str] | None = None
-
-
-def foreign_recording(trace: NsysTrace, path: Path, phases: str | None = None) -> tuple[RunRecording, ClockFit]:
-    """A recording made of a trace's NVTX ranges, and the clock that fits it. Raises UsageError for bad ``phases``."""
-    table = nvtx_table(trace)
-    found = extent(trace, table)
-    table = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
-    told = Foreign(
-        trace.name, f"Nsight Systems {trace.product_version} alone", "NVTX push/pop ranges", tuple(trace.processes),
-        trace.threads, trace.utc_start_ns, trace.duration_ns, found.events_ns, found.busiest,
-    )  # fmt: skip
-    return recording_of(told, table, path, phases)
+    numbered: bool = True
 
 
 def recording_of(
-    trace: Foreign, table: pa.Table, path: Path, phases: str | None = None
+    trace: Watched, table: pa.Table, path: Path, experiment: str, phases: str | None = None
 ) -> tuple[RunRecording, ClockFit]:
     """A recording whose phases are ranges (rows of ``nvtx``, times from the file's start), and the clock that fits it.
 
     Raises UsageError for bad ``phases``.
     """
     first, end = _extent(trace, table)
-    shift = ORIGIN_NS - first
     chosen = _choose(table, phases, trace)
     if chosen is None:
-        pid, tid, said = next(iter(trace.processes), 0), 0, f"it holds no {trace.ranges}: there are no phases"
-        records, names = np.empty((0, 4), np.int64), dict[int, str]()
+        loop = ThreadSpans.nothing(next(iter(trace.processes), 0))
+        said = f"it holds no {trace.ranges}: there are no phases"
         if trace.busiest is not None:
-            pid, tid, api = trace.busiest
-            said += f"; its loop thread is thread {tid} of process {pid}, which is the longest in calls of {api}"
-            records, names = np.array([[KIND_SPAN, shift + first, shift + end, 0]]), {0: f"program on {api}"}
+            loop = _one_span(trace.busiest, first, end)
+            said += f"; its loop thread is thread {loop.tid} of process {loop.pid}, which is the longest in calls of "
+            said += trace.busiest[2]
     else:
         (pid, tid, domain), ranges = chosen
         kind = trace.ranges.replace(" push/pop", "")
         said = f"phases are the {kind} of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
-        records, names = _records(ranges, shift)
-    has_frames = bool(len(records)) and bool((records[:, 0] >= KIND_FRAME).any())
-    log = SpanLogFile(
-        path=path,
-        pid=pid,
-        tid=tid,
-        thread_name=trace.threads.get((pid, tid), ""),
-        created_ns=shift + first,
-        created_utc_ns=trace.utc_start_ns + first if trace.utc_start_ns else 0,
-        dropped=0,
-        records=records if has_frames else _with_loop(records, names, shift + first, shift + end),
-        damaged=0,
-        names=names,
-    )
-    clocks = {"spawn_monotonic_ns": shift + first, "exit_monotonic_ns": shift + end}
-    manifest = {"run_id": path.stem, "mode": FOREIGN, "status": run_folder.COMPLETED, "clocks": clocks}
+        loop = _spans(ranges, pid, tid, trace.numbered)
+    loop = replace(
+        loop, thread_name=trace.threads.get((loop.pid, loop.tid), ""),
+        start_ns=loop.start_ns - first, end_ns=loop.end_ns - first,
+    )  # fmt: skip
+    if not loop.is_frame.any():
+        loop = replace(loop, marks=_whole_loop(loop, end - first))
     warnings = [f"recorded by {trace.maker}: {said}"]
-    if not has_frames and chosen is not None:
+    if chosen is not None and not loop.is_frame.any():
         warnings.append("no range repeats: there are no frames")
-    covered = _frames_cover(records) if has_frames else 1.0
+    covered = _frames_cover(loop)
     if covered < MOST:
         warnings.append(
             f"its frames cover {covered:.1%} of the time from the first to the last: times per frame leave out what "
             "lies between them, frames per second do not"
         )
-    recording = RunRecording(
-        path.stem, path, manifest, [log], None, {(pid, key): name for key, name in names.items()}, warnings
+    utc_ns = trace.utc_start_ns + first if trace.utc_start_ns else None
+    name = encodable(path.stem)
+    manifest = RunManifest(name, FOREIGN, run_folder.COMPLETED)
+    run = RunRecording(
+        name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings, experiment=experiment
     )
-    return recording, ClockFit.constant(shift, 0, 0, "the trace's own clock")
+    return run, ClockFit.constant(-first, 0, 0, "the trace's own clock")
 
 
-def _frames_cover(records: Array) -> float:
-    """The share of the time from the first frame to the last that is inside frames; 1 where it can't be told."""
-    frames = records[(records[:, 0] >= KIND_FRAME) & (records[:, 2] > 0)]
+def _frames_cover(loop: ThreadSpans) -> float:
+    """The share of the time from the first frame to the last that is inside frames; 1 where that is not known."""
+    frames = loop.rows(loop.is_frame & loop.closed)
     if not len(frames):
         return 1.0
-    within = Intervals.union(frames[:, 1], frames[:, 2]).total_ns
-    return float(within / max(1, int(frames[:, 2].max() - frames[:, 1].min())))
+    within = Intervals.union(frames.start_ns, frames.end_ns).total_ns
+    return float(within / max(1, int(frames.end_ns.max() - frames.start_ns.min())))
 
 
-def _with_loop(records: Array, names: dict[int, str], start_ns: int, end_ns: int) -> Array:
-    """The records with a segment ``loop`` from the first range to the last; all of it without ranges."""
-    ids = {"loop": len(names), "shutdown": len(names) + 1}
-    names.update({number: name for name, number in ids.items()})
-    if len(records):
-        start_ns, end_ns = int(records[0, 1]), max(int(records[:, 1].max()), int(records[:, 2].max()))
-    marks = [[KIND_SEGMENT | ids["loop"], start_ns, start_ns, 0], [KIND_SEGMENT | ids["shutdown"], end_ns, end_ns, 0]]
-    both = np.concatenate((np.array(marks, np.int64), records))
-    return both[np.argsort(both[:, 1], kind="stable")]
+def _whole_loop(loop: ThreadSpans, length_ns: int) -> tuple[tuple[int, str], ...]:
+    """A segment ``loop`` from the first range to the last; all of it without ranges."""
+    start, end = 0, length_ns
+    if len(loop):
+        start = int(loop.start_ns[0])
+        end = int(loop.end_ns[loop.closed].max(initial=int(loop.start_ns.max())))
+    return (start, "loop"), (end, "shutdown")
 
 
-def _extent(trace: Foreign, table: pa.Table) -> tuple[int, int]:
+def _extent(trace: Watched, table: pa.Table) -> tuple[int, int]:
     """Begin and end of all there is: events, ranges, and the time that the trace says it lasted."""
     edges = [pc.min(table.column("start_ns")).as_py(), pc.max(table.column("end_ns")).as_py(), *(trace.events_ns or ())]
     if trace.duration_ns is not None or trace.events_ns is None:
@@ -158,7 +134,7 @@ def _extent(trace: Foreign, table: pa.Table) -> tuple[int, int]:
     return min(known), min(max(*known, min(known) + 1), min(known) + LONGEST_TRACE_NS)
 
 
-def _choose(table: pa.Table, phases: str | None, trace: Foreign) -> tuple[tuple[int, int, str], pa.Table] | None:
+def _choose(table: pa.Table, phases: str | None, trace: Watched) -> tuple[tuple[int, int, str], pa.Table] | None:
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
     every = table
     if phases is not None:
@@ -203,23 +179,30 @@ def _is_library(domain: str) -> bool:
     return any(fnmatchcase(domain, pattern) for pattern in LIBRARY_DOMAINS)
 
 
-def _records(ranges: pa.Table, shift: int) -> tuple[Array, dict[int, str]]:
-    """Ranges as the records of a span log, in order of begin, the outer first; names by id."""
-    start, end = ranges.column("start_ns").to_numpy() + shift, ranges.column("end_ns").to_numpy() + shift
-    closed = ranges.column("closed").to_numpy(zero_copy_only=False).astype(bool)
+def _one_span(thread: tuple[int, int, str], start_ns: int, end_ns: int) -> ThreadSpans:
+    """A thread all of whose time is one phase, named after the API that it calls."""
+    pid, tid, api = thread
+    times = np.array([start_ns]), np.array([end_ns])
+    name, no, yes = np.array([f"program on {api}"], object), np.zeros(1, bool), np.ones(1, bool)
+    return ThreadSpans(pid, tid, "", name, no, np.zeros(1, np.int64), *times, yes)
+
+
+def _spans(ranges: pa.Table, pid: int, tid: int, numbered: bool) -> ThreadSpans:
+    """Ranges as the spans of a thread."""
+    start, end = ranges.column("start_ns").to_numpy(), ranges.column("end_ns").to_numpy()
     order = np.lexsort((-end, start))
-    start, end, closed = start[order], end[order], closed[order]
+    start, end = start[order], end[order]
+    closed = ranges.column("closed").to_numpy(zero_copy_only=False).astype(bool)[order]
     written = ranges.column("name").cast("string").combine_chunks().dictionary_encode()
-    plain = [re.sub(r"\d+", "#", str(name)) or "?" for name in written.dictionary.to_pylist()]
+    spelled = [str(name) for name in written.dictionary.to_pylist()]
+    plain = [(re.sub(r"\d+", "#", name) if numbered else name) or "?" for name in spelled]
     words = sorted(set(plain))
-    ids = {name: number for number, name in enumerate(words)}
-    to_id = np.array([ids[name] for name in plain], np.int64)
-    name = to_id[written.indices.to_numpy(zero_copy_only=False)][order]
-    frame = _frame_name(start, end, name)
-    kind = np.where(name == frame, KIND_FRAME, KIND_SPAN)
-    number = np.where(name == frame, np.cumsum(name == frame) - 1, 0)
-    records = np.column_stack((kind | name, start, np.where(closed, end, 0), number))
-    return records, dict(enumerate(words))
+    codes = {name: code for code, name in enumerate(words)}
+    to_code = np.array([codes[name] for name in plain], np.int64)
+    code = to_code[written.indices.to_numpy(zero_copy_only=False)][order]
+    is_frame = code == _frame_name(start, end, code)
+    value = np.where(is_frame, np.cumsum(is_frame) - 1, 0)
+    return ThreadSpans(pid, tid, "", np.array(words, object)[code], is_frame, value, start, end, closed)
 
 
 def _frame_name(start: Array, end: Array, name: Array) -> int:

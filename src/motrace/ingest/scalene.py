@@ -1,0 +1,59 @@
+"""Scalene's profile, ours or the user's: hints where to look, not evidence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..dataset.tables import RunKey
+from ..readers.recording import RunRecording
+from ..readers.scalene import read_lines, when
+from ..sampling.user_profiles import heaviest_lines
+from .source import Head, Identity, Part, PlainSource, ProfilerFile, write_table
+
+
+class ScaleneSource(PlainSource):
+    """Scalene."""
+
+    name = "Scalene"
+    collected = ("scalene.json",)
+
+    def recognise(self, head: Head) -> bool:
+        """A JSON object with Scalene's fields; its stacks may come before what is its own."""
+        text = head.text
+        if head.is_zipped or not text.startswith("{"):
+            return False
+        may_be = re.search(r'^\{\s*"alloc_samples"\s*:|"(elapsed_time_sec|n_cpu_percent_python)"', text)
+        return may_be is not None and all(word in head.everything for word in ('"elapsed_time_sec"', '"files"'))
+
+    def identity(self, file: ProfilerFile) -> Identity:
+        """When the program ran."""
+        return Identity(utc_ns=when(file.path), written_ns=file.path.stat().st_mtime_ns)
+
+    def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
+        """Lines, and of the user's a profile."""
+        return _lines(file, run, run.key, folder)
+
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
+        """The same."""
+        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+
+
+def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:
+    table = read_lines(file.path)
+    if table.num_rows:
+        write_table("lines", table, key, folder)
+    if file.collected:
+        return Part("lines", folder)
+    window = when(file.path)
+    says = {
+        **file.head(run),
+        "format": "json",
+        "times": "shares of the elapsed time by line; its Python/native split is a hint, not evidence",
+        "seconds": (window[1] - window[0]) / 1e9 if window is not None else None,
+        "lines_seen": table.num_rows,
+        "hints": heaviest_lines(table.to_pylist()),
+    }
+    return Part("lines", folder, profile=says)

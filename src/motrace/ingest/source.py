@@ -1,0 +1,234 @@
+"""What every file format says of itself: the protocol of sources, and what passes between them and the run.
+
+A format is one class: whether a file is of it, which process it watched, and its tables on the run's clock. A new one
+is such a class and an entry in ``registry.SOURCES``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..attribution.interval_evidence import StatesFrom
+from ..attribution.windows import LoopStacks
+from ..dataset import tables
+from ..dataset.tables import RunKey
+from ..escape import encodable
+from ..readers.nsys.export import Exporter
+from ..readers.pyspy.align import NamedSpans
+from ..readers.recording import RunRecording
+from ..timeline.clocks import ClockFit, Ranges
+
+Json = dict[str, Any]
+HEAD_BYTES = 1 << 16
+"""So much is looked at of a file whose first bytes do not rule it out."""
+_FIRST_BYTES = 256
+_GZIP = b"\x1f\x8b"
+_TIMES = ("t_ns", "start_ns", "end_ns", "launch_ns")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a regular file; empty of one that can't be read."""
+
+    path: Path
+
+    @cached_property
+    def data(self) -> bytes:
+        """Its first bytes: 64 KiB, fewer if they are binary."""
+        try:
+            if not self.path.is_file():
+                return b""
+            with self.path.open("rb") as file:
+                first = file.read(_FIRST_BYTES)
+                binary = not first.startswith(_GZIP) and b"\0" in first
+                return first if binary else first + file.read(HEAD_BYTES - len(first))
+        except OSError:
+            return b""
+
+    @cached_property
+    def text(self) -> str:
+        """The beginning as text, unzipped if it is zipped; empty of a binary file."""
+        data = self.data
+        if data.startswith(_GZIP):
+            try:
+                data = zlib.decompressobj(wbits=31).decompress(data, HEAD_BYTES)
+            except zlib.error:
+                return ""
+        return "" if b"\0" in data[:_FIRST_BYTES] else data.decode(errors="replace").lstrip("\ufeff").lstrip()
+
+    @property
+    def is_zipped(self) -> bool:
+        """Whether it is zipped."""
+        return self.data.startswith(_GZIP)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file has no more than this."""
+        return len(self.data) < HEAD_BYTES
+
+    @cached_property
+    def everything(self) -> str:
+        """The text of the whole file: for formats that name their maker at the end."""
+        return self.path.read_text(errors="replace")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a file says of the process that it watched; empty and None where it says nothing.
+
+    ``marks`` are run ids and pids that motrace wrote into it, ``ours`` whether its frames are in it. ``utc_ns`` is its
+    begin and end, ``written_ns`` when it was last written, if that counts for its time. ``by_folder``: it belongs to
+    the run in whose folder it lies, unless something speaks against it.
+    """
+
+    pids: frozenset[int] = frozenset()
+    tids: frozenset[int] = frozenset()
+    marks: frozenset[tuple[str, int]] = frozenset()
+    utc_ns: tuple[int, int] | None = None
+    written_ns: int | None = None
+    ours: bool = False
+    by_folder: bool = True
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file's tables in ``folder``, and what is known of its clock (None: no times).
+
+    ``covered_ns``: from when to when it saw thread states or GPU work; None if it saw none. ``states_from`` says what
+    the states are, ``step_ns`` how far apart samples are (0 for events). ``profile`` is what the report shows of a file
+    that the user made.
+    """
+
+    source: str
+    folder: Path
+    clock: ClockFit | None = None
+    covered_ns: tuple[int, int] | None = None
+    states_from: StatesFrom = StatesFrom.SCHEDULING
+    step_ns: int = 0
+    names: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    stacks: LoopStacks | None = None
+    profile: Json | None = None
+
+
+class Source(Protocol):
+    """A file format."""
+
+    @property
+    def name(self) -> str:
+        """What its tool is called."""
+
+    @property
+    def collected(self) -> tuple[str, ...]:
+        """The names under which a collector of ours writes it into a run's folder."""
+
+    def recognise(self, head: Head) -> bool:
+        """Whether a file, or a folder of files, is of this format; never raises."""
+
+    def prepare(self, file: ProfilerFile, scratch: Path, export: Exporter | None) -> ProfilerFile:
+        """The file as it is read: exported, where it has to be. Raises MotraceError."""
+
+    def identity(self, file: ProfilerFile) -> Identity:
+        """What it says of the process that it watched. Raises MotraceError where it can't be read."""
+
+    def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
+        """Its tables, as a file of a run, which gets its warnings; None if it holds nothing. Raises MotraceError.
+
+        ``number`` tells the files of a run apart.
+        """
+
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
+        """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
+
+
+@dataclass(frozen=True)
+class PlainSource:
+    """What most formats have in common: a file is read as it is, and says nothing of its process."""
+
+    name: ClassVar[str]
+    collected: ClassVar[tuple[str, ...]] = ()
+
+    def prepare(self, file: ProfilerFile, scratch: Path, export: Exporter | None) -> ProfilerFile:
+        """The file itself."""
+        return file
+
+    def identity(self, file: ProfilerFile) -> Identity:
+        """When it was written."""
+        return Identity(written_ns=file.path.stat().st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class ProfilerFile:
+    """A file that a profiler wrote, and its format.
+
+    ``collected``: by a collector of ours, into the run's folder. ``export`` is what is read of it, if not
+    itself, ``scratch`` a folder for what is not kept; ``joined_by`` why it belongs to its run.
+    """
+
+    path: Path
+    source: Source
+    collected: bool = False
+    export: Path | None = None
+    scratch: Path = Path()
+    joined_by: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, for tables and messages."""
+        return encodable(self.path.name)
+
+    def head(self, run: RunRecording | None) -> Json:
+        """The beginning of its profile."""
+        run_id = run.run_id if run is not None else None
+        return {"file": self.name, "tool": self.source.name, "run": run_id, "joined_by": self.joined_by}
+
+
+def write_table(name: str, columns: pa.Table | dict[str, Any], key: RunKey, folder: Path) -> None:
+    """Write a table of the declared schema; the key is added."""
+    whole = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
+    schema = tables.SCHEMAS[name]
+    whole |= key.columns(len(next(iter(whole.values()))))
+    folder.mkdir(parents=True, exist_ok=True)
+    tables.write(pa.table([whole[entry.name] for entry in schema], schema=schema), folder / f"{name}.parquet")
+
+
+def moved(table: pa.Table, by_ns: int) -> pa.Table:
+    """The table with all its times moved."""
+    for name in _TIMES:
+        if name in table.column_names:
+            at = table.schema.get_field_index(name)
+            table = table.set_column(at, table.schema.field(at), pc.add(table.column(name), by_ns))
+    return table
+
+
+def write_events(events: Mapping[str, pa.Table], key: RunKey, by_ns: int, folder: Path) -> tuple[int, int] | None:
+    """Write tables of events, their times moved; the begin of the first and the end of the last."""
+    edges: list[int] = []
+    for name, table in events.items():
+        if table.num_rows:
+            there = moved(table, by_ns)
+            edges += [int(np.min(there.column("start_ns"))), int(np.max(there.column("end_ns")))]
+            write_table(name, there, key, folder)
+    return (min(edges), max(edges)) if edges else None
+
+
+def loop_ranges(run: RunRecording) -> Ranges:
+    """NamedSpans and frames of the loop thread that had ended, on CLOCK_MONOTONIC."""
+    done = run.loop.rows(run.loop.closed)
+    return Ranges(done.name.astype(str), done.start_ns + run.origin_ns, done.end_ns + run.origin_ns)
+
+
+def loop_spans(run: RunRecording) -> NamedSpans:
+    """NamedSpans of the loop thread that had ended, frames left out, on CLOCK_MONOTONIC."""
+    done = run.loop.rows(run.loop.closed & ~run.loop.is_frame)
+    return NamedSpans(done.start_ns + run.origin_ns, done.end_ns + run.origin_ns, done.name.tolist())

@@ -1,0 +1,91 @@
+"""torch.profiler's traces, ours of a few frames or the user's: CUDA work, the calls that launched it, annotations."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import MotraceError
+from ..readers.recording import RunRecording
+from ..readers.torch.events import EARLIEST_UTC_NS, extent
+from ..readers.torch.kineto import BY_MARKS, SOURCE, TorchTrace, read_torch
+from ..sampling.user_profiles import range_rows
+from ..timeline.clocks import ClockFit
+from .profiler_only import Watched, recording_of
+from .source import Head, Identity, Json, Part, PlainSource, ProfilerFile, loop_spans, moved, write_events
+
+_KINETO = re.compile(r'"(schemaVersion|deviceProperties|baseTimeNanoseconds|distributedInfo)"\s*:')
+
+
+class TorchSource(PlainSource):
+    """torch.profiler."""
+
+    name = "torch.profiler"
+    collected = ("torch.json",)
+
+    def recognise(self, head: Head) -> bool:
+        """A JSON object, zipped or not, with Kineto's fields."""
+        text = head.text
+        return text.startswith("{") and '"traceEvents"' in text and _KINETO.search(text) is not None
+
+    def identity(self, file: ProfilerFile) -> Identity:
+        """Processes, and from when to when there are events."""
+        pids, utc_ns = extent(file.path)
+        return Identity(pids, utc_ns=utc_ns, written_ns=file.path.stat().st_mtime_ns)
+
+    def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
+        """Events where its clock can be tied to the run's, and of the user's a profile."""
+        utc = run.utc_ns - run.origin_ns if run.utc_ns is not None else None
+        found = read_torch(file.path, loop_spans(run), utc)
+        clock = found.clock
+        profile = None if file.collected else {**file.head(run), "format": "kineto", **_ranges(found)}
+        if clock is None:
+            if profile is None:
+                run.warnings += found.warnings
+                return None
+            profile["times"] = "not known: nothing ties its clock to the run's"
+            return Part(self.name, folder, profile=profile)
+        covered = write_events(found.tables, run.key, -run.origin_ns, folder)
+        fit = ClockFit.constant(0, clock.error_ns, clock.pairs, clock.method, run.origin_ns)
+        seen = covered if found.tables["gpu_ops"].num_rows else None
+        if profile is None:
+            run.warnings += found.warnings
+            return Part(SOURCE, folder, fit, seen)
+        profile["times"] = f"on the run's clock by {clock.method}, within {clock.error_ns / 1e6:.2f} ms"
+        who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
+        run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
+        return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
+
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
+        """A run whose phases are annotations."""
+        found = read_torch(file.path)
+        pids, (start, end) = found.pids, found.extent_ns
+        if not pids and not found.tables["gpu_ops"].num_rows:
+            raise MotraceError(f"{file.name} holds no event of a program: torch.profiler saw nothing")
+        events = {name: moved(table, -start) for name, table in found.tables.items()}
+        own = pc.is_in(events["nvtx"].column("pid"), value_set=pa.array(sorted(pids), pa.int64()))
+        utc_ns = start if start > EARLIEST_UTC_NS else None
+        names = file.name, f"{self.name} alone", "user annotations"
+        watched = Watched(*names, sorted(pids), {}, utc_ns, end - start)
+        run, fit = recording_of(watched, events["nvtx"].filter(own), file.path, experiment, phases)
+        run.run_id = file.name
+        run.warnings += [text for text in found.warnings if "clock" not in text]
+        covered = write_events(events, run.key, fit.offset_ns, folder)
+        seen = covered if events["gpu_ops"].num_rows else None
+        times = "the trace's own clock, from its first event"
+        profile = {**file.head(run), "format": "kineto", "times": times, **_ranges(found)}
+        return run, Part(self.name, folder, fit, seen, profile=profile)
+
+
+def _ranges(found: TorchTrace) -> Json:
+    return {
+        "ranges": range_rows(found.tables["nvtx"]),
+        "gpu_work": range_rows(found.tables["gpu_ops"]),
+        "calls": range_rows(found.tables["api_calls"]),
+        "operators": range_rows(found.operators),
+    }

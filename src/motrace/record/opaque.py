@@ -1,0 +1,41 @@
+"""Values of the measured program that the recorder passes on without knowing anything of them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Opaque(Protocol):
+    """A value of the measured program: an argument, a result, an attribute. Nothing is known of it."""
+
+
+class HostArray(Protocol):
+    """An array in the host's memory, as the recorder uses it: NumPy's."""
+
+    def reshape(self, length: int) -> HostArray:
+        """The same values in one row, for -1."""
+
+    def astype(self, kind: type | str) -> HostArray:
+        """The same values in another type."""
+
+    def tobytes(self) -> bytes:
+        """The values as they lie in memory."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __add__(self, other: HostArray) -> HostArray:
+        """Element by element."""
+
+    def __getitem__(self, index: int) -> float:
+        """One of them."""
+
+    def __setitem__(self, index: int, value: float) -> None:
+        """Set one of them."""
+
+
+def host(value: Opaque) -> Opaque:
+    """An array in the host's memory: NumPy's, or torch's brought there. What is no array stays what it is."""
+    for method in ("detach", "cpu", "numpy"):
+        value = getattr(value, method)() if hasattr(value, method) else value
+    return value
