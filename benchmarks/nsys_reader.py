@@ -29,6 +29,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from motrace.dataset.tables import RunKey
 from motrace.readers.nsys.calls import APIS, OPS
 from motrace.readers.nsys.export import convert, open_trace
 from motrace.readers.nsys.nvtx import Labels
@@ -105,7 +106,7 @@ def child(path: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         out = Path(name) / "out"
         begin, cpu = time.perf_counter(), time.process_time()
-        rows = convert(open_trace(path, Path(name)), "run", out, lambda times: times)
+        rows = convert(open_trace(path, Path(name)), RunKey("", "run"), out, lambda times: times)
         taken, cpu = time.perf_counter() - begin, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         size = sum(file.stat().st_size for file in out.iterdir())

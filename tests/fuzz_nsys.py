@@ -26,7 +26,7 @@ from motrace.dataset.tables import SCHEMAS, check
 from motrace.errors import MotraceError
 from motrace.readers.nsys.anonymize import scrub
 from motrace.readers.nsys.export import convert, is_nsys_file, nvtx_table, open_trace
-from tests.readers.exports import Export, everything
+from tests.readers.exports import KEY, Export, everything
 
 ODD = st.one_of(
     st.none(),
@@ -60,7 +60,7 @@ def read(path: Path, folder: Path) -> None:
         return
     out = folder / "out"
     for options in ({}, {"pids": [7], "window_ns": (100, 2000)}):
-        rows = convert(trace, "r", out, same, **options)  # type: ignore[arg-type]
+        rows = convert(trace, KEY, out, same, **options)  # type: ignore[arg-type]
         for name, count in rows.items():
             table = pq.read_table(out / f"{name}.parquet")
             check(table, SCHEMAS[name])

@@ -95,6 +95,34 @@ def test_analyze_imports_scipy_only_where_it_is_needed(
     assert told.stdout.split() == ["False"]
 
 
+def test_reading_and_attributing_need_no_pandas(
+    run_program: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """pyarrow would import it with its first array; where it is asked for, it works as ever."""
+    program = """
+import sys
+from pathlib import Path
+from motrace.attribution.run import analyse_run
+from motrace.attribution.tables import build_tables
+from motrace.dataset.dataset import Dataset
+from motrace.ingest.discover import find
+from motrace.ingest.load_run import read_run
+imported = {"pandas", "scipy", "pyarrow.dataset"} & set(sys.modules)
+from motrace.commands.pandas_later import pandas_later
+pandas_later()
+home, scratch = Path(sys.argv[1]), Path(sys.argv[2])
+for number, run in enumerate(find([home], scratch)[home].runs):
+    tables = build_tables(analyse_run(*read_run(run, scratch / str(number))))
+needed = {"pandas", "scipy"} & set(sys.modules)
+tables["frames"].to_pandas()
+import pandas
+import pyarrow
+print(len(imported), len(needed), pyarrow.array(pandas.Series([1.0, None])).null_count)
+"""
+    done = run_program("-c", program, ROOT / "traces/nsys-llvmpipe", tmp_path)
+    assert done.stdout.split() == ["0", "0", "1"]
+
+
 def test_every_extra_that_is_told_brings_its_packages() -> None:
     """``EXTRAS`` is pyproject.toml's, by module."""
     if sys.version_info < (3, 11):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from . import output, run_folder
 from .attribution.run import analyse_run
+from .attribution.runs_table import runs_table
 from .attribution.tables import build_tables
 from .attribution.windows import Trace
 from .cautions import Caution, CautionCode, caution
 from .collect.nsys import find_nsys
-from .dataset import tables
-from .dataset.facts import ExperimentManifest
+from .dataset.dataset import Dataset
+from .dataset.facts import Environment, ExperimentManifest
 from .dataset.profiles import UserProfile
 from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
@@ -36,19 +37,16 @@ from .redaction import redacted
 from .report.schema import encode, rewritten
 
 REPORT_FILE, BUNDLE_FILE = "report.json", "play.json"
+NOTHING = Dataset({})
 
 
 @dataclass
 class Analysis:
-    """One experiment, analysed. ``report`` is what report.json holds.
-
-    ``events`` are the files of each event table, which may be larger than memory.
-    """
+    """One experiment, analysed. ``report`` is what report.json holds."""
 
     home: Path
     report: Report
-    tables: dict[str, pa.Table] = field(repr=False)
-    events: dict[str, list[Path]] = field(default_factory=dict, repr=False)
+    dataset: Dataset
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
@@ -56,49 +54,67 @@ class Analysis:
         """The experiment's name."""
         return self.report.experiment
 
+    @property
+    def tables(self) -> Mapping[str, pa.Table]:
+        """The tables that are in memory."""
+        return self.dataset.tables
+
+    @property
+    def events(self) -> Mapping[str, tuple[Path, ...]]:
+        """The files of each event table."""
+        return self.dataset.events
+
 
 @dataclass
 class _OneRun:
     """What analysing one run gives; crosses process borders."""
 
     summary: RunSummary | None
-    tables: dict[str, pa.Table]
+    dataset: Dataset
     problem: str | None
-    events: dict[str, list[Path]] = field(default_factory=dict)
     profiles: list[UserProfile] = field(default_factory=list)
     name: str = ""
 
 
-def _one_run(source: RunSources, scratch: Path, phases: str | None) -> _OneRun:
+@dataclass(frozen=True)
+class _Home:
+    """The experiment that a run belongs to."""
+
+    path: Path
+    environment: Environment
+
+
+def _one_run(source: RunSources, scratch: Path, phases: str | None, home: _Home) -> _OneRun:
     warnings: list[str] = []
     name = source.run_id or source.path.name
     with left_out(name, warnings):
         recording, trace = read_run(source, scratch, phases)
         try:
-            return _analysed(recording, trace)
+            return _analysed(recording, trace, home)
         except Exception as error:
             if trace is None or recording is None or source.is_trace:
                 raise
             recording.warnings.append(reason("what profilers recorded of it is left out", error))
-        return _analysed(recording, None)
-    return _OneRun(None, {}, warnings[0], name=name)
+        return _analysed(recording, None, home)
+    return _OneRun(None, NOTHING, warnings[0], name=name)
 
 
-def _analysed(recording: RunRecording | None, trace: Trace | None) -> _OneRun:
+def _analysed(recording: RunRecording | None, trace: Trace | None, home: _Home) -> _OneRun:
     """Of a profile that belongs to no run no summary, but what it says and its tables."""
-    events = {} if trace is None else {name: trace.store.files(name) for name in trace.store.counts()}
+    events = {} if trace is None else trace.store.event_files()
     profiles = [] if trace is None else list(trace.profiles)
     if recording is None:
-        return _OneRun(None, {}, None, events, profiles)
+        return _OneRun(None, Dataset({}, events), None, profiles)
     analysis = analyse_run(recording, trace)
-    made = build_tables(analysis)
+    manifest = rewritten(recording.manifest, redacted, partial(shortened, experiment=home.path))
+    made = {"runs": runs_table(analysis, manifest, home.environment), **build_tables(analysis)}
     summary = summarise(analysis, made)
     if summary.residual_ns:
         raise MotraceError(
             f"{recording.run_id}: {summary.residual_ns} ns are attributed twice or not at all; "
             "no report is made of it. Please report this"
         )
-    return _OneRun(summary, made, None, events, profiles, recording.run_id)
+    return _OneRun(summary, Dataset(made, events), None, profiles, recording.run_id)
 
 
 def analyse(
@@ -108,11 +124,14 @@ def analyse(
     jobs: int = 1,
     progress: Callable[[str], None] = lambda text: None,
     phases: str | None = None,
+    name: str | None = None,
 ) -> Analysis:
     """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can.
 
-    ``scratch`` receives the event tables, see ``Analysis.events``.
+    ``scratch`` receives the event tables, see ``Analysis.events``. ``name`` is what tables call the experiment: by
+    default as its folder is called.
     """
+    name = name or name_of(home)
     warnings: list[str] = list(sources.warnings)
     experiment, cautions = ExperimentManifest(), list[Caution]()
     if (home / run_folder.EXPERIMENT_FILE).exists():
@@ -122,19 +141,18 @@ def analyse(
     elif not all(run.is_trace for run in sources.runs):
         cautions.append(caution(CautionCode.NO_EXPERIMENT_FILE))
     done: list[_OneRun] = []
-    for run, one in zip(sources.runs, _map(sources.runs, scratch, phases, jobs)):
+    environment = experiment.environment or Environment()
+    work = partial(_one_run, phases=phases, home=_Home(home, environment))
+    runs = [replace(run, experiment=name) for run in sources.runs]
+    for run, one in zip(runs, _map(runs, scratch, work, jobs)):
         done.append(one)
         progress(run.path.name)
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
-    report, joined, good = _report_of_good(home, experiment, usable, cautions, profiles)
-    events: dict[str, list[Path]] = {}
-    for one in [*good, *(one for one in done if one.summary is None)]:
-        for name, files in one.events.items():
-            events.setdefault(name, []).extend(files)
-    return Analysis(home, report, joined, events)
+    report, good = _report_of_good(home, experiment, usable, cautions, profiles)
+    return Analysis(home, report, Dataset.joined(one.dataset for one in done if one.summary is None or one in good))
 
 
 def _report_of_good(
@@ -143,13 +161,13 @@ def _report_of_good(
     usable: list[_OneRun],
     cautions: list[Caution],
     profiles: list[UserProfile],
-) -> tuple[Report, dict[str, pa.Table], list[_OneRun]]:
-    """The report, its tables and the runs in it: a run of which alone no report can be made is left out with a warning.
+) -> tuple[Report, list[_OneRun]]:
+    """The report and the runs in it: a run of which alone no report can be made is left out with a warning.
 
     Raises MotraceError where nothing is left.
     """
     try:
-        return *_combined(home, experiment, usable, cautions, profiles), usable
+        return _combined(home, experiment, usable, cautions, profiles), usable
     except Exception:  # noqa: BLE001  (one of them holds what it should not: which?)
         good: list[_OneRun] = []
         bad: list[str] = []
@@ -158,7 +176,7 @@ def _report_of_good(
                 _combined(home, ExperimentManifest(), [one], [], [])
                 good.append(one)
         cautions = [*cautions, *(caution(CautionCode.UNREADABLE, text=text) for text in bad)]
-        return *_combined(home, experiment, good, cautions, profiles), good
+        return _combined(home, experiment, good, cautions, profiles), good
 
 
 def _combined(
@@ -167,21 +185,20 @@ def _combined(
     usable: list[_OneRun],
     cautions: list[Caution],
     profiles: list[UserProfile],
-) -> tuple[Report, dict[str, pa.Table]]:
-    """The report of an experiment and its tables. Raises MotraceError where it has no run left."""
+) -> Report:
+    """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
         raise MotraceError(f"{home.name}: nothing can be analysed: {why}")
-    joined = tables.one_below_the_other([one.tables for one in usable] or [tables.no_rows()])
+    joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
     name = experiment.experiment or name_of(home)
     report = experiment_report(name, experiment, summaries, joined, cautions, profiles)
-    return rewritten(report, redacted, partial(shortened, experiment=home)), joined
+    return rewritten(report, redacted, partial(shortened, experiment=home))
 
 
-def _map(sources: list[RunSources], scratch: Path, phases: str | None, jobs: int) -> Iterator[_OneRun]:
+def _map(sources: list[RunSources], scratch: Path, work: Callable[..., _OneRun], jobs: int) -> Iterator[_OneRun]:
     folders = [scratch / f"{number:03d}" for number in range(len(sources))]
-    work = partial(_one_run, phases=phases)
     if jobs <= 1 or len(sources) <= 1:
         yield from map(work, sources, folders)
         return
@@ -199,7 +216,9 @@ def _alone(work: Callable[..., _OneRun], source: RunSources, folder: Path) -> _O
         try:
             return pool.submit(work, source, folder).result()
         except BrokenExecutor:
-            return _OneRun(None, {}, f"{source.path.name}: the process that analysed it was killed (out of memory?)")
+            return _OneRun(
+                None, NOTHING, f"{source.path.name}: the process that analysed it was killed (out of memory?)"
+            )
 
 
 def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
@@ -212,13 +231,8 @@ def write(analysis: Analysis, out: Path, named: Path | None = None) -> None:
     report, made = analysis.report, analysis.tables
     try:
         output.folder(named or out, *(out.relative_to(named).parts if named else ()))
-        for name in (*(f"{name}.parquet" for name in (*made, *tables.EVENT_TABLES)), BUNDLE_FILE):
-            (out / name).unlink(missing_ok=True)  # of an analysis before this one
-        for name, table in sorted(made.items()):
-            if table.num_rows or (report.runs and name not in tables.SPARSE_TABLES):
-                tables.write(table, out / f"{name}.parquet")
-        for name, files in sorted(analysis.events.items()):
-            tables.concatenate(files, out / f"{name}.parquet")
+        (out / BUNDLE_FILE).unlink(missing_ok=True)  # of an analysis before this one
+        analysis.dataset.write(out)
         shown = document.full(report, made["frames"], made["frame_phases"])
         for name, text in (
             (REPORT_FILE, encode(report)),

@@ -13,7 +13,7 @@ from motrace.attribution.attribute import Blind, Shares, attribute
 from motrace.attribution.evidence_from_events import Coverage, Who, evidence_from
 from motrace.attribution.interval_evidence import Evidence
 from motrace.attribution.pieces import Pieces
-from motrace.dataset.event_store import Calls, Ops, WindowEvents
+from motrace.dataset.event_store import Calls, TracedOps, WindowEvents
 from motrace.timeline.intervals import Intervals
 from motrace.vocabulary import EvidenceKind
 from tests.attribution.simulated import Machine, build, calls, machines, scheduling, true_causes
@@ -138,7 +138,7 @@ def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
         np.array(["fence", "semaphore", "device", "image"], object), np.array([True, False, False, True]),
     )  # fmt: skip
     nothing = np.empty(0, np.int64)
-    events = WindowEvents(None, calls, Ops(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    events = WindowEvents(None, calls, TracedOps(nothing, nothing.astype(bool), nothing, nothing, nothing))
     for sees_graphics, expected in ((False, [(0, 10)]), (True, None)):
         found = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 1000, 0, 0, sees_graphics, False)).gpu_waits
         assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected

@@ -51,7 +51,7 @@ def test_everything_below_a_folder_is_analysed(recorded: Path, run_program: Call
         assert report["schema_version"] == SCHEMA_VERSION and report["experiment"] == name
         assert [run["run_id"] for run in report["runs"]] == ["01-none", "02-none"]
         assert f"report: {folder / 'report.html'}" in done.stdout
-        assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 8]
+        assert sorted(path.suffix for path in folder.iterdir()) == [".html", ".json", ".md", *[".parquet"] * 9]
 
 
 def test_report_json_keeps_its_contract(recorded: Path, tmp_path: Path) -> None:

@@ -158,7 +158,9 @@ def test_what_belongs_to_no_run_is_analysed_alone(
     for page in ("report.md", "report.html"):
         text = (out / page).read_text()
         assert "py-spy file x.any" in text and "Analysed alone" in text
-    assert pd.read_parquet(out / "samples.parquet")["weight_ns"].sum() == pytest.approx(stacks.seconds * 1e9)
+    samples = pd.read_parquet(out / "samples.parquet")
+    assert samples["weight_ns"].sum() == pytest.approx(stacks.seconds * 1e9)
+    assert set(zip(samples["experiment"], samples["run"])) == {("x.any", "x.any")}
     assert not (out / "attribution.parquet").exists()
 
 

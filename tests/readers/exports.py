@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
+from motrace.dataset.tables import RunKey
+
+KEY = RunKey("e", "r")
 FORMATS = ("sqlite", "parquet", "arrow", "arrowdir")
 KERNEL, MEMCPY, MEMSET, RUNTIME = (f"CUPTI_ACTIVITY_KIND_{kind}" for kind in ("KERNEL", "MEMCPY", "MEMSET", "RUNTIME"))
 

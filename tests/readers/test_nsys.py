@@ -17,7 +17,7 @@ from motrace.readers.nsys.enums import api_name, metric_unit, waits_on
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 from tests.conftest import SHARED
 
-from .exports import FORMATS, MEMSET, Export, everything, gid
+from .exports import FORMATS, KEY, MEMSET, Export, everything, gid
 
 Rows = list[dict[str, Any]]
 Tables = dict[str, Rows]
@@ -35,7 +35,7 @@ def tables(tmp_path: Path) -> Callable[..., Tables]:
     def read(export: Export, form: str = "sqlite", to_run: Any = same, **options: Any) -> Tables:
         folder = tmp_path / str(next(count))
         trace = open_trace(export.write(folder / "in", form), tmp_path)
-        rows = convert(trace, "r", folder / "out", to_run, **options)
+        rows = convert(trace, KEY, folder / "out", to_run, **options)
         found: Tables = {}
         for path in sorted((folder / "out").iterdir()):
             table = pq.read_table(path)
@@ -110,7 +110,7 @@ def test_one_domain_alone(tmp_path: Path, form: str) -> None:
     assert names("") == ["outer", "outer"]
     assert names("absent") == []
     assert nvtx_table(trace, "absent").schema == nvtx_table(trace).schema
-    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[1:]
+    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[2:]
 
 
 def test_gpu_operations_and_their_launches(tables: Callable[..., Tables]) -> None:
@@ -340,7 +340,7 @@ def test_the_environment_goes_nowhere(tmp_path: Path) -> None:
     export.add("META_DATA_CAPTURE", name="PROCESS_0:ENVIRONMENT_VARIABLE_7", value=f"API_KEY={SECRET}")
     export.add("ProcessStreams", globalPid=gid(7), filenameId=export.id("stdout"), contentId=export.id(f"K={SECRET}"))
     trace = open_trace(export.sqlite(tmp_path / "a.sqlite"), tmp_path)
-    convert(trace, "r", tmp_path / "out", same)
+    convert(trace, KEY, tmp_path / "out", same)
     nvtx = nvtx_table(trace)
     written = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
     assert b"TOKEN" not in written + repr((nvtx.to_pylist(), trace.warnings, trace.threads, trace.processes)).encode()
@@ -379,7 +379,7 @@ def fixture(name: str) -> Path:
 
 def test_real_h100_export(tmp_path: Path) -> None:
     trace = open_trace(fixture("h100_2gpu_1s.sqlite"), tmp_path)
-    assert convert(trace, "r", tmp_path / "out", same) == {"nvtx": 16782, "api_calls": 5796, "gpu_ops": 4368}
+    assert convert(trace, KEY, tmp_path / "out", same) == {"nvtx": 16782, "api_calls": 5796, "gpu_ops": 4368}
     ops = pq.read_table(tmp_path / "out/gpu_ops.parquet").to_pandas()
     kernels = ops[ops["kind"] == "kernel"]
     assert len(kernels) == 3442
@@ -395,7 +395,7 @@ def test_real_h100_export(tmp_path: Path) -> None:
 
 def test_real_a100_export(tmp_path: Path) -> None:
     trace = open_trace(fixture("a100_saxpy.sqlite"), tmp_path)
-    rows = convert(trace, "r", tmp_path / "out", same)
+    rows = convert(trace, KEY, tmp_path / "out", same)
     assert rows == {"nvtx": 22, "api_calls": 57, "gpu_ops": 20, "thread_states": 1619, "stacks": 294, "samples": 5451}
     nvtx = nvtx_table(trace).to_pandas()
     assert set(nvtx["domain"]) == {"", "MPI"}

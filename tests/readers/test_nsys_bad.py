@@ -16,14 +16,14 @@ import pytest
 from motrace.errors import MotraceError
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 
-from .exports import Export, everything, gid
+from .exports import KEY, Export, everything, gid
 from .test_nsys import same
 
 
 def read(path: Path, scratch: Path) -> tuple[dict[str, int], list[str]]:
     """Rows by table and warnings, each of which is one line that names the file."""
     trace = open_trace(path, scratch)
-    rows = convert(trace, "r", scratch / "out", same)
+    rows = convert(trace, KEY, scratch / "out", same)
     for warning in trace.warnings:
         assert warning.startswith(path.name) and "\n" not in warning
     return rows, trace.warnings
@@ -136,7 +136,7 @@ def test_no_strings(tmp_path: Path) -> None:
     export = everything()
     del export.tables["StringIds"]
     trace = open_trace(export.sqlite(tmp_path / "a.sqlite"), tmp_path)
-    rows = convert(trace, "r", tmp_path / "out", same)
+    rows = convert(trace, KEY, tmp_path / "out", same)
     assert rows["gpu_ops"] == 5
     assert trace.warnings == ["a.sqlite: no StringIds: names are numbers"]
     names = pq.read_table(tmp_path / "out/gpu_ops.parquet").column("name").to_pylist()
@@ -183,7 +183,7 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
             [(i, i + 1, gid(7, 70)) for i in range(1000)],
         )
         db.execute("CREATE TABLE LATE (x)")
-    rows = convert(trace, "r", tmp_path / "out", same)
+    rows = convert(trace, KEY, tmp_path / "out", same)
     assert rows["api_calls"] >= 20_000
     assert trace.warnings == []
 
@@ -204,7 +204,7 @@ def test_a_file_that_is_being_written(locked: Path, tmp_path: Path) -> None:
 def test_a_file_that_vanishes(tmp_path: Path) -> None:
     trace = open_trace(large(tmp_path / "a.sqlite", 10), tmp_path)
     (tmp_path / "a.sqlite").unlink()
-    assert convert(trace, "r", tmp_path / "out", same) == {}
+    assert convert(trace, KEY, tmp_path / "out", same) == {}
     assert trace.warnings
     assert nvtx_table(trace).num_rows == 0
 
@@ -337,7 +337,7 @@ def test_a_failed_conversion_leaves_nothing(tmp_path: Path, small_disk: Path) ->
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE OSRT_API SET start = abs(random() % 1000000000000), end = 2000000000000")
     with pytest.raises(OSError):
-        convert(open_trace(path, tmp_path), "r", small_disk / "out", same)
+        convert(open_trace(path, tmp_path), KEY, small_disk / "out", same)
     assert [file.name for file in (small_disk / "out").iterdir() if file.name.startswith("api_calls")] == []
 
 
@@ -364,7 +364,7 @@ def test_arrow_offsets_that_lead_astray(tmp_path: Path) -> None:
     trace = open_trace(folder, tmp_path)
     assert trace.processes == {}
     assert [text for text in trace.warnings if "damaged" in text] == trace.warnings != []
-    assert convert(trace, "r", tmp_path / "out", same)["gpu_ops"] == 5
+    assert convert(trace, KEY, tmp_path / "out", same)["gpu_ops"] == 5
 
 
 def test_arrow_columns_whose_names_are_no_text(tmp_path: Path) -> None:

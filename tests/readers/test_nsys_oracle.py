@@ -19,6 +19,7 @@ from motrace.readers.nsys.export import convert, nvtx_table, open_trace
 from motrace.readers.nsys.stats import summaries
 
 from . import recorded
+from .exports import KEY
 from .test_nsys import fixture, same
 
 FIXTURES = ("h100_2gpu_1s.sqlite", "a100_saxpy.sqlite")
@@ -76,7 +77,7 @@ def ours(table: pd.DataFrame, by: str = "name") -> Sums:
 def read(path: Path, table: str, tmp_path: Path) -> pd.DataFrame:
     out = tmp_path / "out"
     if not out.exists():
-        convert(open_trace(path, tmp_path), "r", out, same)
+        convert(open_trace(path, tmp_path), KEY, out, same)
     file = out / f"{table}.parquet"
     return pq.read_table(file).to_pandas() if file.exists() else pd.DataFrame()
 
@@ -185,7 +186,7 @@ def test_a_report_is_exported_and_every_format_agrees(tmp_path: Path, recording:
     (tmp_path / "o").mkdir()
     tables = []
     for number, trace in enumerate([direct, *exported.values()]):
-        rows = convert(trace, "r", tmp_path / "o" / str(number), same)
+        rows = convert(trace, KEY, tmp_path / "o" / str(number), same)
         tables.append({name: pq.read_table(tmp_path / "o" / str(number) / f"{name}.parquet") for name in rows})
         assert trace.warnings == []
     assert set(tables[0]) == {"nvtx", "api_calls"}

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.nsys_reader import make_export
+from motrace.dataset.dictionary_columns import coded, encoded
 from motrace.readers.nsys.correlation import Pairs
 from motrace.readers.nsys.source import NULL
-from motrace.readers.nsys.strings import coded, encoded
 from tests.conftest import ROOT
 
 IDS = st.one_of(st.integers(0, 5), st.integers(0, 2**20), st.integers(-(2**62), 2**62))

@@ -16,7 +16,7 @@ from motrace.readers.nsys.anonymize import REMOVED, cleaner, scrub
 from motrace.readers.nsys.export import convert, open_trace
 
 from . import recorded
-from .exports import Export, everything, gid
+from .exports import KEY, Export, everything, gid
 from .test_nsys import fixture, same
 
 SECRET = "hunter2-TOKEN-9f8e7d"
@@ -82,7 +82,7 @@ def test_the_events_stay(tmp_path: Path) -> None:
     source = with_secrets().sqlite(tmp_path / "report1.sqlite")
     scrub(source, tmp_path / "shared.sqlite", [PROJECT])
     for name in ("report1", "shared"):
-        convert(open_trace(tmp_path / f"{name}.sqlite", tmp_path), "r", tmp_path / name, same)
+        convert(open_trace(tmp_path / f"{name}.sqlite", tmp_path), KEY, tmp_path / name, same)
     for path in (tmp_path / "report1").iterdir():
         before, after = pq.read_table(path), pq.read_table(tmp_path / "shared" / path.name)
         if path.stem == "nvtx":
@@ -106,7 +106,7 @@ def test_real_exports(tmp_path: Path, name: str) -> None:
         people = [value for (value,) in db.execute(query.format(table))]
     assert len(people) == 2
     assert forbidden(tmp_path / name, [*people, "/home", "/root", "/opt", "/usr", "/global", "/tmp"]) == []
-    rows = [convert(open_trace(path, tmp_path), "r", tmp_path / "out", same) for path in (source, tmp_path / name)]
+    rows = [convert(open_trace(path, tmp_path), KEY, tmp_path / "out", same) for path in (source, tmp_path / name)]
     assert rows[0] == rows[1]
 
 

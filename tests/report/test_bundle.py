@@ -131,7 +131,7 @@ def test_without_a_completed_run_of_record_there_is_none(analysis: Analysis, tmp
     cut = replace(report, runs=tuple(replace(run, status="interrupted") for run in report.runs))
     assert play_bundle(cut) is None
     write(analysis, tmp_path)
-    write(Analysis(analysis.home, cut, analysis.tables), tmp_path)
+    write(Analysis(analysis.home, cut, analysis.dataset), tmp_path)
     assert not (tmp_path / "play.json").exists(), "the one of an analysis before this one is gone"
 
 
@@ -140,7 +140,7 @@ def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: P
         return replace(pool, runtime=replace(pool.runtime, frame_s=Spread(1.0, float("nan"), 1.0, 1.0, 1)))
 
     with pytest.raises(MotraceError, match=r"the report would break its schema .*pools.*std"):
-        write(Analysis(analysis.home, with_pool(analysis.report, change), analysis.tables), tmp_path)
+        write(Analysis(analysis.home, with_pool(analysis.report, change), analysis.dataset), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def episodes_table(analysis: RunAnalysis, frames: pa.Table) -> pa.Table:
     return tables.make(
         tables.SCHEMAS["episodes"],
         {
-            "run": [analysis.run_id] * len(ends),
+            **analysis.key.columns(len(ends)),
             **{name: columns.get(name, []) for name in names},
             "length": [end - start + 1 for start, end in zip(starts, ends)],
             "warmup": [end < warmup for end in ends],

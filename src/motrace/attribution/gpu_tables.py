@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..dataset import tables
+from ..dataset.dictionary_columns import coded
 from ..dataset.event_store import codes, integers, load_ops
-from ..readers.nsys.strings import coded
+from ..dataset.in_order import in_order
 from ..timeline.intervals import Intervals, any_of
 from .evidence_from_events import Who
 from .gpu import MISSING, GpuOps, work_by_frame, work_by_phase
@@ -18,10 +20,11 @@ from .run import RunAnalysis
 from .windows import Trace
 
 Array = np.ndarray[Any, Any]
+Columns = Mapping[str, Sequence[tables.Cell]]
+CallKey = tuple[str, str, str, str, str | None]
+"""Phase, role, API, name and what it waits for."""
 
 _TOTALS = ("calls", "total_ns")
-Columns = dict[str, list[str | int | float | None]]
-"""Columns of a table, by name."""
 _TID_BITS = 32
 
 
@@ -40,7 +43,7 @@ def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]
         schema = tables.SCHEMAS[name]
         rows = len(next(iter(columns.values()), []))
         whole = {field.name: columns.get(field.name, []) for field in schema}
-        out[name] = tables.make(schema, {**whole, "run": [analysis.run_id] * rows})
+        out[name] = tables.make(schema, {**whole, **analysis.key.columns(rows)})
     return out
 
 
@@ -48,28 +51,32 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
     """Calls by phase, role and name; streamed, since there may be millions."""
     phases = list(dict.fromkeys(pieces.phase))
     phase_of = np.array([phases.index(phase) for phase in pieces.phase])
-    totals: dict[tuple[str, str, str, str, str | None], list[int]] = {}
-    for batch in trace.store.batches("api_calls", ["pid", "tid", "api", "name", "start_ns", "end_ns", "waits_on"]):
+
+    def in_batch(batch: pa.RecordBatch) -> Iterator[tuple[CallKey, int, int]]:
         rows = pa.Table.from_batches([batch])
         start = integers(rows, "start_ns")
         piece = np.searchsorted(pieces.start_ns, start, side="right") - 1
         inside = (piece >= 0) & (start < pieces.end_ns[-1])
         thread, threads = coded((integers(rows, "pid") << _TID_BITS) | integers(rows, "tid"))
-        words = {name: codes(rows, name) for name in ("api", "name", "waits_on")}
-        columns = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words.values()))
-        sizes = (len(phases), len(threads), *(len(known) for _, known in words.values()))
-        keys = np.ravel_multi_index(columns, sizes)  # one number for all: far quicker to group than five
+        words = [codes(rows, name) for name in ("api", "name", "waits_on")]
+        numbers = (phase_of[np.maximum(piece, 0)], thread, *(code for code, _ in words))
+        sizes = (len(phases), len(threads), *(len(known) for _, known in words))
+        keys = np.ravel_multi_index(numbers, sizes)  # one number for all: far quicker to group than five
         group, distinct = coded(keys[inside])
         lengths = np.zeros(len(distinct), np.int64)
         np.add.at(lengths, group, (integers(rows, "end_ns") - start)[inside])
         calls_of = np.bincount(group, minlength=len(distinct)).tolist()
-        for where, calls, ns in zip(
-            np.transpose(np.unravel_index(distinct, sizes)).tolist(), calls_of, lengths.tolist()
-        ):
-            phase, index, *rest = where
-            api, name, waits_on = (words[column][1][code] for column, code in zip(words, rest))
-            pid, tid = divmod(int(threads[index]), 1 << _TID_BITS)
-            total = totals.setdefault((phases[phase], who.role(pid, tid), str(api), str(name), waits_on), [0, 0])
+        places = np.transpose(np.unravel_index(distinct, sizes)).tolist()
+        for (phase, index, *rest), calls, ns in zip(places, calls_of, lengths.tolist()):
+            api, name, waits_on = (known[code] for (_, known), code in zip(words, rest))
+            role = who.role(*divmod(int(threads[index]), 1 << _TID_BITS))
+            yield (phases[phase], role, str(api), str(name), waits_on), calls, ns
+
+    totals: dict[CallKey, list[int]] = {}
+    batches = trace.store.batches("api_calls", ["pid", "tid", "api", "name", "start_ns", "end_ns", "waits_on"])
+    for future in in_order(lambda batch: list(in_batch(batch)), batches):
+        for key, calls, ns in future.result():
+            total = totals.setdefault(key, [0, 0])
             total[0] += calls
             total[1] += ns
     ordered = sorted(totals.items(), key=lambda item: (item[0][0], item[0][1], -item[1][1], item[0][2:4]))
@@ -95,7 +102,9 @@ def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table)
     number = frames.column("frame").to_numpy()
     adapter = analysis.recording.manifest.adapter
     software = (adapter is not None and adapter.is_software) or "raster" in who.roles.values()
-    out: Columns = {name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")}
+    out: dict[str, list[int | float | None]] = {
+        name: [] for name in ("frame", "busy_ns", "wait_ns", "gap_ns", "serialisation")
+    }
     if not trace.gpu_kinds and not (software and trace.state_source):
         return out
     for rows in trace.windows(start, end):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..readers.cpu import Member
 from ..readers.recording import RunRecording
@@ -41,6 +42,11 @@ class RunAnalysis:
     def run_id(self) -> str:
         """The run's id, unique in its experiment."""
         return self.recording.run_id
+
+    @property
+    def key(self) -> RunKey:
+        """What tells the run from those of all experiments."""
+        return self.recording.key
 
     @property
     def mode(self) -> str:

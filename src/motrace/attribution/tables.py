@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset import tables
-from ..readers.nsys.strings import constant, encoded
+from ..dataset.dictionary_columns import encoded
 from ..vocabulary import bucket_of, evidence_word
 from .aggregate import aggregate
 from .cpu_clock_bounds import loop_states, usage
@@ -42,10 +42,6 @@ def _nullable(values: Array, missing: int = -1) -> pa.Array:
     return pa.array(values, pa.int64(), mask=values == missing)
 
 
-def _words(run: str, count: int) -> pa.DictionaryArray:
-    return constant(run, count)
-
-
 def _spans_table(analysis: RunAnalysis) -> pa.Table:
     spans = analysis.spans
     states = loop_states(analysis.recording.cpu_log, spans.start_ns, spans.end_ns, analysis.recording.born_ns)
@@ -53,7 +49,7 @@ def _spans_table(analysis: RunAnalysis) -> pa.Table:
     return tables.make(
         tables.SCHEMAS["spans"],
         {
-            "run": _words(analysis.run_id, len(spans)),
+            **analysis.key.columns(len(spans)),
             "span_id": np.arange(len(spans)),
             "parent_id": _nullable(spans.parent),
             "frame": _nullable(spans.frame, NO_FRAME),
@@ -96,7 +92,7 @@ def _thread_cpu_table(analysis: RunAnalysis) -> pa.Table:
         tables.SCHEMAS["thread_cpu"],
         {
             **joined,
-            "run": _words(analysis.run_id, count),
+            **analysis.key.columns(count),
             "role": encoded(joined["role"], words),
             "runq_ns": pa.nulls(count, pa.int64()),
         },
@@ -123,7 +119,7 @@ def _threads_table(analysis: RunAnalysis) -> pa.Table:
     return tables.make(
         tables.SCHEMAS["threads"],
         {
-            "run": _words(analysis.run_id, len(keys)),
+            **analysis.key.columns(len(keys)),
             "pid": [key[0] for key in keys],
             "tid": [key[1] for key in keys],
             "name": [rows[key][0] for key in keys],
@@ -141,14 +137,14 @@ def _clocks_table(analysis: RunAnalysis) -> pa.Table:
         rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
     names = ("source", "offset_ns", "drift_ppm", "error_ns", "pairs", "method")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
-    return tables.make(tables.SCHEMAS["clocks"], {"run": _words(analysis.run_id, len(rows)), **columns})
+    return tables.make(tables.SCHEMAS["clocks"], {**analysis.key.columns(len(rows)), **columns})
 
 
 def _segments_table(analysis: RunAnalysis) -> pa.Table:
     return tables.make(
         tables.SCHEMAS["segments"],
         {
-            "run": _words(analysis.run_id, len(analysis.segments)),
+            **analysis.key.columns(len(analysis.segments)),
             "segment": [segment.name for segment in analysis.segments],
             "start_ns": [segment.start_ns for segment in analysis.segments],
             "end_ns": [segment.end_ns for segment in analysis.segments],
@@ -203,7 +199,7 @@ def _frames_table(analysis: RunAnalysis) -> pa.Table:
     return tables.make(
         tables.SCHEMAS["frames"],
         {
-            "run": _words(analysis.run_id, len(frames)),
+            **analysis.key.columns(len(frames)),
             "frame": spans.value[frames],
             "start_ns": spans.start_ns[frames],
             "end_ns": spans.end_ns[frames],
@@ -231,7 +227,7 @@ def _frame_phases_table(analysis: RunAnalysis, frames: pa.Table) -> pa.Table:
         times.append(per_frame[some])
     joined = [np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in (codes, rows, times)]
     columns = {"frame": numbers[joined[1]], "phase": encoded(joined[0], words), "ns": joined[2]}
-    return tables.make(tables.SCHEMAS["frame_phases"], {"run": _words(analysis.run_id, len(joined[0])), **columns})
+    return tables.make(tables.SCHEMAS["frame_phases"], {**analysis.key.columns(len(joined[0])), **columns})
 
 
 def _segment_at(segments: list[Segment], times: Array) -> list[int]:
@@ -259,7 +255,7 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
     segment, frame, phase = keys[key].T
     buckets = [bucket_of(share.cause, name) for share in analysis.shares for name in phases]
     columns = {
-        "run": _words(analysis.run_id, len(key)),
+        **analysis.key.columns(len(key)),
         "segment": encoded(segment, [one.name for one in segments]),
         "frame": _nullable(frame, NO_FRAME),
         "phase": encoded(phase, phases),

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.event_store import EventStore, load_window
+from ..dataset.in_order import in_order
 from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
@@ -26,7 +27,7 @@ ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
 """State, cause and evidence."""
 SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
-"""About so many events are held in memory at once."""
+"""About so many events are in a window; a few windows are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +127,24 @@ def attribute_with_trace(
     """As ``attribute``; pieces that the trace did not cover rest on CPU clocks alone, if there are any."""
     parts: dict[ShareKey, list[Array]] = {}
     covered = np.zeros(len(pieces), bool)
-    for rows in trace.windows(pieces.start_ns, pieces.end_ns):
-        covered[rows] = True
+
+    def in_window(rows: Array) -> tuple[Array, list[Shares]]:
         some = pieces.rows(rows)
         evidence = trace.evidence(who, int(some.start_ns[0]), int(some.end_ns[-1]))
-        _add(parts, rows, attribute(some, log, roles, born_ns, blind, evidence))
+        return rows, attribute(some, log, roles, born_ns, blind, evidence)
+
+    for future in in_order(in_window, trace.windows(pieces.start_ns, pieces.end_ns), ahead=1):
+        rows, shares = future.result()
+        covered[rows] = True
+        _add(parts, rows, shares)
     rest = np.flatnonzero(~covered)
     if len(rest):
         _add(parts, rest, attribute(pieces.rows(rest), log, roles, born_ns, blind))
-    shares = []
+    out = []
     for key in list(parts):
         which, ns, lo_ns, hi_ns = np.concatenate(parts.pop(key), axis=1)
-        shares.append(Shares(*key, ns, lo_ns, hi_ns, which))
-    return shares
+        out.append(Shares(*key, ns, lo_ns, hi_ns, which))
+    return out
 
 
 def _add(parts: dict[ShareKey, list[Array]], rows: Array, shares: list[Shares]) -> None:

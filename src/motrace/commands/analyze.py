@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import analysis, run_folder
+from ..dataset.dataset import told_apart
 from ..errors import MotraceError, UsageError, reason
 from ..ingest.discover import find, name_of
 from ..readers.nsys.export import is_nsys_file
 from ..report.document import short
 from . import execute, parsers, refuse
+from .pandas_later import pandas_later
 from .sums import print_sums
 from .terminal import Terminal, complain
 
 
 def run(args: argparse.Namespace) -> int:
     """Analyse every experiment; one that fails does not stop the others."""
+    pandas_later()
     if "" in args.paths:
         raise UsageError("PATH is empty: write `.` for the current folder")
     if args.jobs < 1:
@@ -58,10 +61,13 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
         complain("analyze", problem)
     console = Terminal()
     statuses = [problem.exit_status for problem in problems]
-    outputs = _outputs(sorted(found), args.out)
-    for index, home in enumerate(sorted(found)):
+    homes = sorted(found)
+    names = dict(zip(homes, told_apart(map(name_of, homes))))
+    outputs = _outputs(names, args.out)
+    for index, home in enumerate(homes):
         try:
-            one = analysis.analyse(home, found[home], scratch / f"home{index}", args.jobs, phases=args.phases)
+            work = scratch / f"home{index}"
+            one = analysis.analyse(home, found[home], work, args.jobs, phases=args.phases, name=names[home])
             analysis.write(one, outputs[home], _named(home, args.out))
             console.show(short(one.report))
             console.print(f"report: {outputs[home] / 'report.html'}")
@@ -80,20 +86,13 @@ def _named(home: Path, out: str | None) -> Path:
     return home if own_output(home).is_relative_to(home) else home.parent
 
 
-def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
-    """Where each experiment's results go: one folder each, even if two have one name."""
+def _outputs(names: dict[Path, str], out: str | None) -> dict[Path, Path]:
+    """Where each experiment's results go: one folder each."""
     if out is None:
-        return {home: own_output(home) for home in homes}
-    if len(homes) == 1:
-        return {homes[0]: Path(out)}
-    outputs: dict[Path, Path] = {}
-    for home in homes:
-        name, count = name_of(home), 1
-        while Path(out) / name in outputs.values():
-            count += 1
-            name = f"{name}-{count}"
-        outputs[home] = Path(out) / name
-    return outputs
+        return {home: own_output(home) for home in names}
+    if len(names) == 1:
+        return dict.fromkeys(names, Path(out))
+    return {home: Path(out) / name for home, name in names.items()}
 
 
 def own_output(home: Path) -> Path:

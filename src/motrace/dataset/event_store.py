@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .tables import EVENT_TABLES
+
+if TYPE_CHECKING:
+    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -38,6 +41,10 @@ class EventStore:
         """Rows of each table that there is."""
         return {table: rows for table in EVENT_TABLES if (rows := self.rows(table))}
 
+    def event_files(self) -> dict[str, tuple[Path, ...]]:
+        """The files of each table that has rows."""
+        return {table: tuple(self.files(table)) for table in self.counts()}
+
     def load(
         self,
         table: str,
@@ -46,6 +53,7 @@ class EventStore:
         where: pc.Expression | None = None,
     ) -> pa.Table:
         """Columns of the rows that overlap a window; all of them without one. Empty if there is no table."""
+
         files = self.files(table)
         if not files:
             return pa.table({name: pa.array([], pa.int64()) for name in columns})
@@ -88,7 +96,7 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
 
 
 @dataclass(frozen=True)
-class States:
+class TracedStates:
     """Rows of ``thread_states`` of one source in a window; parallel arrays."""
 
     source: str
@@ -113,7 +121,7 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Ops:
+class TracedOps:
     """Rows of ``gpu_ops`` in a window; ``graphics`` is False for CUDA work."""
 
     device: Array
@@ -127,9 +135,9 @@ class Ops:
 class WindowEvents:
     """Everything in a window that tells who worked and who waited; run times, int64 ns."""
 
-    states: States | None
+    states: TracedStates | None
     calls: Calls
-    ops: Ops
+    ops: TracedOps
 
 
 def state_source(store: EventStore) -> str | None:
@@ -151,7 +159,7 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
             "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
         )
         state, words = codes(rows, "state")
-        states = States(
+        states = TracedStates(
             source,
             integers(rows, "pid"),
             integers(rows, "tid"),
@@ -175,11 +183,11 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
     return WindowEvents(states, calls, load_ops(store, window_ns))
 
 
-def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> Ops:
+def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> TracedOps:
     """GPU operations that overlap a window of run times; all of them without one."""
     rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), window_ns)
     kind, words = codes(rows, "kind")
-    return Ops(
+    return TracedOps(
         integers(rows, "device"),
         np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
         integers(rows, "start_ns"),

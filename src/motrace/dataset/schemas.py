@@ -8,261 +8,191 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-_WORD = pa.dictionary(pa.int32(), pa.string())
-
-
-def _field(name: str, kind: pa.DataType, about: str, unit: str = "", nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable, {"about": about, "unit": unit})
-
-
-_RUN = _field("run", _WORD, "run id")
-_PID = _field("pid", pa.int64(), "process id")
-_TID = _field("tid", pa.int64(), "thread id of the kernel")
-_START = _field("start_ns", pa.int64(), "begin", "ns")
-_END = _field("end_ns", pa.int64(), "end", "ns")
-_FRAME = _field("frame", pa.int64(), "frame number from 0, warm-up included; null outside frames", nullable=True)
+from .columns import END, EXPERIMENT, FRAME, PID, RUN, START, TID, WORD, WORDS, column, known
+from .event_schemas import EVENT_SCHEMAS
 
 SCHEMAS: dict[str, pa.Schema] = {
+    "runs": pa.schema(
+        [
+            EXPERIMENT,
+            RUN,
+            column("mode", WORD, "record, none, custom (a program that is not one of our workloads), or trace"),
+            column(
+                "profilers", WORDS, "collectors that disturb a run; runs are compared within a mode and its profilers"
+            ),
+            column("collectors", WORDS, "all collectors"),
+            column("profiled", pa.bool_(), "true if a collector disturbed it: its times are not those of the program"),
+            column("profiler_attached", pa.bool_(), "true if a profiler that the user ran watched it"),
+            column("status", WORD, "completed, interrupted, crashed, running or unknown"),
+            column(
+                "status_reason", pa.string(), "why it did not complete; null if it did, or nobody says", nullable=True
+            ),
+            known("adapter", WORD, "name of the Vulkan adapter"),
+            known("adapter_type", WORD, "Cpu, DiscreteGpu, IntegratedGpu, VirtualGpu or Other"),
+            known("software_adapter", pa.bool_(), "whether the renderer drew on the CPU"),
+            known("num_envs", pa.int64(), "environments asked for"),
+            known("width", pa.int64(), "width of a picture", "px"),
+            known("height", pa.int64(), "height of a picture", "px"),
+            known("frames_asked", pa.int64(), "frames asked for, warm-up aside"),
+            column("options", pa.string(), "everything it was asked, as a JSON object"),
+            known("motrixsim", WORD, "version of motrixsim-core"),
+            known("torch", WORD, "version of torch"),
+            known("python", WORD, "version of Python"),
+            known("motrace_commit", WORD, "commit of motrace that recorded it"),
+            known("start_utc", pa.timestamp("us", "UTC"), "when it began, by the wall clock"),
+            column("origin_ns", pa.int64(), "its time 0 on CLOCK_MONOTONIC", "ns"),
+            column("run_wall_ns", pa.int64(), "wall time from its begin to its end", "ns"),
+            column(
+                "contention_ns",
+                pa.int64(),
+                "for how long at most other processes held every core; 0 where not measured",
+                "ns",
+            ),
+        ]
+    ),
     "frames": pa.schema(
         [
-            _RUN,
-            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
-            _START,
-            _END,
-            _field("warmup", pa.bool_(), "true if the frame is kept out of the statistics"),
+            EXPERIMENT,
+            RUN,
+            column("frame", pa.int64(), "frame number from 0, warm-up included"),
+            START,
+            END,
+            column("warmup", pa.bool_(), "true if the frame is kept out of the statistics"),
         ]
     ),
     "frame_phases": pa.schema(
         [
-            _RUN,
-            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
-            _field("phase", _WORD, "the phase"),
-            _field("ns", pa.int64(), "time in the phase, its children included; no row where it is 0", "ns"),
+            EXPERIMENT,
+            RUN,
+            column("frame", pa.int64(), "frame number from 0, warm-up included"),
+            column("phase", WORD, "the phase"),
+            column("ns", pa.int64(), "time in the phase, its children included; no row where it is 0", "ns"),
         ]
     ),
     "spans": pa.schema(
         [
-            _RUN,
-            _field("span_id", pa.int64(), "number of the span within the run, in order of begin"),
-            _field("parent_id", pa.int64(), "the span around it on its thread; null at the top", nullable=True),
-            _FRAME,
-            _field("depth", pa.int32(), "how many spans are around it"),
-            _field("phase", _WORD, "the phase it counts for"),
-            _field("name", _WORD, "its name"),
-            _PID,
-            _TID,
-            _START,
-            _END,
-            _field("cpu_ns", pa.int64(), "CPU time of its thread inside it; null where no clock was read", "ns", True),
-            _field(
+            EXPERIMENT,
+            RUN,
+            column("span_id", pa.int64(), "number of the span within the run, in order of begin"),
+            column("parent_id", pa.int64(), "the span around it on its thread; null at the top", nullable=True),
+            FRAME,
+            column("depth", pa.int32(), "how many spans are around it"),
+            column("phase", WORD, "the phase it counts for"),
+            column("name", WORD, "its name"),
+            PID,
+            TID,
+            START,
+            END,
+            column("cpu_ns", pa.int64(), "CPU time of its thread inside it; null where no clock was read", "ns", True),
+            column(
                 "runq_ns", pa.int64(), "time its thread waited for a core; null where no clock was read", "ns", True
             ),
-            _field("closed", pa.bool_(), "false if it was still open when the recording ended"),
+            column("closed", pa.bool_(), "false if it was still open when the recording ended"),
         ]
     ),
     "thread_cpu": pa.schema(
         [
-            _RUN,
-            _field("span_id", pa.int64(), "a span on the loop thread"),
-            _PID,
-            _field("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
-            _field("role", _WORD, "its role"),
-            _field("cpu_ns", pa.int64(), "CPU time it used inside the span", "ns"),
-            _field("runq_ns", pa.int64(), "time it waited for a core; null where not measured", "ns", True),
+            EXPERIMENT,
+            RUN,
+            column("span_id", pa.int64(), "a span on the loop thread"),
+            PID,
+            column("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
+            column("role", WORD, "its role"),
+            column("cpu_ns", pa.int64(), "CPU time it used inside the span", "ns"),
+            column("runq_ns", pa.int64(), "time it waited for a core; null where not measured", "ns", True),
         ]
     ),
     "threads": pa.schema(
         [
-            _RUN,
-            _PID,
-            _field("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
-            _field("name", _WORD, "the kernel's name of it, 15 characters at most"),
-            _field("role", _WORD, "its role"),
+            EXPERIMENT,
+            RUN,
+            PID,
+            column("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
+            column("name", WORD, "the kernel's name of it, 15 characters at most"),
+            column("role", WORD, "its role"),
         ]
     ),
     "clocks": pa.schema(
         [
-            _RUN,
-            _field("source", _WORD, "whose clock"),
-            _field("offset_ns", pa.int64(), "to add to its times to get run times", "ns"),
-            _field("drift_ppm", pa.float64(), "how much faster it runs", "ppm"),
-            _field("error_ns", pa.int64(), "95 % of aligned times are this close", "ns"),
-            _field("pairs", pa.int64(), "pairs of readings that the alignment rests on"),
-            _field("method", _WORD, "how it was aligned"),
+            EXPERIMENT,
+            RUN,
+            column("source", WORD, "whose clock"),
+            column("offset_ns", pa.int64(), "to add to its times to get run times", "ns"),
+            column("drift_ppm", pa.float64(), "how much faster it runs", "ppm"),
+            column("error_ns", pa.int64(), "95 % of aligned times are this close", "ns"),
+            column("pairs", pa.int64(), "pairs of readings that the alignment rests on"),
+            column("method", WORD, "how it was aligned"),
         ]
     ),
-    "segments": pa.schema([_RUN, _field("segment", _WORD, "startup, warmup, loop, drain or shutdown"), _START, _END]),
+    "segments": pa.schema(
+        [EXPERIMENT, RUN, column("segment", WORD, "startup, warmup, loop, drain or shutdown"), START, END]
+    ),
     "attribution": pa.schema(
         [
-            _RUN,
-            _field("segment", _WORD, "the segment of the run"),
-            _FRAME,
-            _field("phase", _WORD, "the leaf phase"),
-            _field("state", _WORD, "what the loop thread did: running, runnable, blocked, unknown"),
-            _field("cause", _WORD, "why, exclusive"),
-            _field("bucket", _WORD, "the headline bucket"),
-            _field("ns", pa.int64(), "the time; sums to the wall time exactly", "ns"),
-            _field("lo_ns", pa.int64(), "it was at least this", "ns"),
-            _field("hi_ns", pa.int64(), "it was at most this", "ns"),
-            _field("evidence", _WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
+            EXPERIMENT,
+            RUN,
+            column("segment", WORD, "the segment of the run"),
+            FRAME,
+            column("phase", WORD, "the leaf phase"),
+            column("state", WORD, "what the loop thread did: running, runnable, blocked, unknown"),
+            column("cause", WORD, "why, exclusive"),
+            column("bucket", WORD, "the headline bucket"),
+            column("ns", pa.int64(), "the time; sums to the wall time exactly", "ns"),
+            column("lo_ns", pa.int64(), "it was at least this", "ns"),
+            column("hi_ns", pa.int64(), "it was at most this", "ns"),
+            column("evidence", WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
         ]
     ),
     "episodes": pa.schema(
         [
-            _RUN,
-            _field("env", pa.int64(), "number of the environment in its batch"),
-            _field("episode", pa.int64(), "number of the episode of its environment, from 0"),
-            _field("start_step", pa.int64(), "its first step; steps are counted like frames, warm-up included"),
-            _field("end_step", pa.int64(), "its last step, in which the environment was reset if it ended"),
-            _field("length", pa.int64(), "its steps"),
-            _field("reason", _WORD, "why it ended: terminated (the task), truncated (time), reset, end (of the run)"),
-            _field("return", pa.float64(), "sum of its rewards; null if that is no number", "", True),
-            _field("success", pa.bool_(), "whether it succeeded; null if it did not end, or nobody says", "", True),
-            _field("warmup", pa.bool_(), "true if it was over before the first frame that counts"),
+            EXPERIMENT,
+            RUN,
+            column("env", pa.int64(), "number of the environment in its batch"),
+            column("episode", pa.int64(), "number of the episode of its environment, from 0"),
+            column("start_step", pa.int64(), "its first step; steps are counted like frames, warm-up included"),
+            column("end_step", pa.int64(), "its last step, in which the environment was reset if it ended"),
+            column("length", pa.int64(), "its steps"),
+            column("reason", WORD, "why it ended: terminated (the task), truncated (time), reset, end (of the run)"),
+            column("return", pa.float64(), "sum of its rewards; null if that is no number", "", True),
+            column("success", pa.bool_(), "whether it succeeded; null if it did not end, or nobody says", "", True),
+            column("warmup", pa.bool_(), "true if it was over before the first frame that counts"),
         ]
     ),
     "waits": pa.schema(
         [
-            _RUN,
-            _field("phase", _WORD, "the leaf phase of the loop thread in which the call began"),
-            _field("role", _WORD, "role of the thread that called"),
-            _field("api", _WORD, "cuda, vulkan or osrt"),
-            _field("name", _WORD, "name of the function"),
-            _field("waits_on", _WORD, "what it waits for; null if it does not wait", nullable=True),
-            _field("calls", pa.int64(), "how many calls"),
-            _field("total_ns", pa.int64(), "their sum, over all threads of the role", "ns"),
+            EXPERIMENT,
+            RUN,
+            column("phase", WORD, "the leaf phase of the loop thread in which the call began"),
+            column("role", WORD, "role of the thread that called"),
+            column("api", WORD, "cuda, vulkan or osrt"),
+            column("name", WORD, "name of the function"),
+            column("waits_on", WORD, "what it waits for; null if it does not wait", nullable=True),
+            column("calls", pa.int64(), "how many calls"),
+            column("total_ns", pa.int64(), "their sum, over all threads of the role", "ns"),
         ]
     ),
     "gpu_phases": pa.schema(
         [
-            _RUN,
-            _field("phase", _WORD, "the leaf phase; unattributed: launched by a call that is not in the trace"),
-            _field("operations", pa.int64(), "how many operations were launched in it"),
-            _field("launched_ns", pa.int64(), "busy time of the operations launched in it", "ns"),
-            _field("ran_ns", pa.int64(), "busy time of the GPUs while it lasted", "ns"),
+            EXPERIMENT,
+            RUN,
+            column("phase", WORD, "the leaf phase; unattributed: launched by a call that is not in the trace"),
+            column("operations", pa.int64(), "how many operations were launched in it"),
+            column("launched_ns", pa.int64(), "busy time of the operations launched in it", "ns"),
+            column("ran_ns", pa.int64(), "busy time of the GPUs while it lasted", "ns"),
         ]
     ),
     "gpu_frames": pa.schema(
         [
-            _RUN,
-            _field("frame", pa.int64(), "frame number from 0, warm-up included"),
-            _field("busy_ns", pa.int64(), "a GPU (or the software rasterizer) worked", "ns"),
-            _field("wait_ns", pa.int64(), "it worked while the loop thread was off its core", "ns"),
-            _field("gap_ns", pa.int64(), "from its last work to its first in the next frame", "ns", True),
-            _field("serialisation", pa.float64(), "1 if GPU and CPU took turns, 0 if they overlapped", "", True),
+            EXPERIMENT,
+            RUN,
+            column("frame", pa.int64(), "frame number from 0, warm-up included"),
+            column("busy_ns", pa.int64(), "a GPU (or the software rasterizer) worked", "ns"),
+            column("wait_ns", pa.int64(), "it worked while the loop thread was off its core", "ns"),
+            column("gap_ns", pa.int64(), "from its last work to its first in the next frame", "ns", True),
+            column("serialisation", pa.float64(), "1 if GPU and CPU took turns, 0 if they overlapped", "", True),
         ]
     ),
-    "nvtx": pa.schema(
-        [
-            _RUN,
-            _PID,
-            _TID,
-            _field("end_tid", pa.int64(), "the thread that closed it; null unless it is another one", nullable=True),
-            _field("domain", _WORD, "its domain; empty for the default one"),
-            _field("category", _WORD, "its category; null if it has none", nullable=True),
-            _field("name", _WORD, "its text"),
-            _field("kind", _WORD, "range (push and pop), start_end, or mark"),
-            _START,
-            _END,
-            _field("closed", pa.bool_(), "false if it was still open when the trace ended"),
-            _field("payload", pa.int64(), "its integer payload; null if it has none", nullable=True),
-        ]
-    ),
-    "gpu_ops": pa.schema(
-        [
-            _RUN,
-            _field("device", pa.int64(), "number of the GPU in its trace"),
-            _field("queue", pa.int64(), "CUDA stream or Vulkan context"),
-            _field("kind", _WORD, "kernel, memcpy, memset or graphics"),
-            _field("name", _WORD, "kernel name, direction of a copy, or name of the submission"),
-            _START,
-            _END,
-            _PID,
-            _field("launch_ns", pa.int64(), "begin of the call that launched it; null if not in the trace", "ns", True),
-            _field("launch_tid", pa.int64(), "the thread that launched it; null if not in the trace", nullable=True),
-            _field("correlation", pa.int64(), "number that ties it to its call, within a process", nullable=True),
-            _field("bytes", pa.int64(), "bytes copied or set; null for others", "B", True),
-            _field("source", _WORD, "which tool saw it"),
-        ]
-    ),
-    "api_calls": pa.schema(
-        [
-            _RUN,
-            _PID,
-            _TID,
-            _field("api", _WORD, "cuda, vulkan or osrt"),
-            _field("name", _WORD, "name of the function"),
-            _START,
-            _END,
-            _field("correlation", pa.int64(), "number that ties it to what it launched", nullable=True),
-            _field("waits_on", _WORD, "what it waits for, by its name; null if it does not wait", nullable=True),
-            _field("source", _WORD, "which tool saw it"),
-        ]
-    ),
-    "thread_states": pa.schema(
-        [
-            _RUN,
-            _PID,
-            _TID,
-            _START,
-            _END,
-            _field("state", _WORD, "running (on a core), runnable, blocked, or unknown"),
-            _field("waits_on", _WORD, "what a blocked thread waits on; null where not known", nullable=True),
-            _field("source", _WORD, "which tool saw it"),
-        ]
-    ),
-    "gpu_labels": pa.schema(
-        [
-            _RUN,
-            _PID,
-            _TID,
-            _field("context", pa.int64(), "command buffer"),
-            _field("name", _WORD, "the debug label"),
-            _START,
-            _END,
-        ]
-    ),
-    "samples": pa.schema(
-        [
-            _RUN,
-            _field("t_ns", pa.int64(), "when the sample was taken", "ns"),
-            _field("weight_ns", pa.int64(), "the time it stands for", "ns"),
-            _PID,
-            _TID,
-            _field("state", _WORD, "what the thread did: running, blocked, unknown"),
-            _field("stack_id", pa.int64(), "its stack"),
-            _field("source", _WORD, "which tool took it"),
-        ]
-    ),
-    "stacks": pa.schema(
-        [
-            _RUN,
-            _field("stack_id", pa.int64(), "number of the stack in its run"),
-            _field("frames", pa.list_(pa.string()), "functions, the outermost first, as `function (module)`"),
-        ]
-    ),
-    "gpu_metrics": pa.schema(
-        [
-            _RUN,
-            _field("t_ns", pa.int64(), "when it was read", "ns"),
-            _field("device", pa.int64(), "number of the GPU"),
-            _field("metric", _WORD, "its name"),
-            _field("value", pa.float64(), "its value"),
-            _field("unit", _WORD, "unit of the value"),
-        ]
-    ),
-    "lines": pa.schema(
-        [
-            _RUN,
-            _field("file", _WORD, "source file"),
-            _field("line", pa.int64(), "line number"),
-            _field("python_pct", pa.float64(), "share of the elapsed time in Python, a hint", "%"),
-            _field("native_pct", pa.float64(), "share in native code, a hint", "%"),
-            _field("system_pct", pa.float64(), "share in the system or waiting, a hint", "%"),
-            _field("copy_mb_s", pa.float64(), "bytes copied", "MB/s"),
-            _field("peak_mb", pa.float64(), "peak memory", "MB"),
-        ]
-    ),
+    **EVENT_SCHEMAS,
 }
 
 TRACE_TABLES = ("waits", "gpu_phases", "gpu_frames")
@@ -271,15 +201,5 @@ TRACE_TABLES = ("waits", "gpu_phases", "gpu_frames")
 SPARSE_TABLES = (*TRACE_TABLES, "episodes")
 """Tables that are not written where they have no rows."""
 
-EVENT_TABLES = (
-    "nvtx",
-    "gpu_ops",
-    "api_calls",
-    "thread_states",
-    "gpu_labels",
-    "samples",
-    "stacks",
-    "gpu_metrics",
-    "lines",
-)
+EVENT_TABLES = tuple(EVENT_SCHEMAS)
 """Tables that collectors fill: absent where none did, streamed, never held in memory as a whole."""

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import output
+from ..escape import encodable
+from .dictionary_columns import constant
 from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES
 
 __all__ = [
-    "EVENT_TABLES", "SCHEMAS", "SPARSE_TABLES",
-    "check", "concatenate", "make", "no_rows", "one_below_the_other", "write",
+    "EVENT_TABLES", "RunKey", "SCHEMAS", "SPARSE_TABLES",
+    "check", "concatenate", "make", "without_key", "write",
 ]  # fmt: skip
 
 
-def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+Cell = str | int | float | bool | list[str] | None
+Column: TypeAlias = pa.Array | np.ndarray[Any, Any] | Sequence[Cell]
+
+
+class RunKey(NamedTuple):
+    """What tells a run from all others; the first columns of every table."""
+
+    experiment: str
+    run: str
+
+    def columns(self, rows: int) -> dict[str, pa.DictionaryArray]:
+        """The key as columns that say the same in every row."""
+        return {name: constant(word, rows) for name, word in self._asdict().items()}
+
+
+def without_key(name: str) -> pa.Schema:
+    """The schema of a table of one run whose key is not known yet."""
+    return pa.schema([column for column in SCHEMAS[name] if column.name not in RunKey._fields])
+
+
+def make(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Table:
     """A table of ``schema`` from columns. Raises ValueError where a column is missing, extra or null."""
     if set(columns) != set(schema.names):
         raise ValueError(f"columns {sorted(columns)} do not fit the schema's {sorted(schema.names)}")
@@ -29,8 +52,13 @@ def make(schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
     return table
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array:
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+def _array(values: Column, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values.cast(kind)
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:  # a file's name in it is not text
+        return pa.array([encodable(one) if isinstance(one, str) else one for one in values], kind)
 
 
 def check(table: pa.Table, schema: pa.Schema) -> None:
@@ -48,7 +76,7 @@ def write(table: pa.Table, path: Path) -> None:
         pq.write_table(table, file, compression="zstd")
 
 
-def concatenate(files: list[Path], path: Path) -> None:
+def concatenate(files: Sequence[Path], path: Path) -> None:
     """Write the rows of several Parquet files of one schema to one, streamed, atomically. Raises OSError."""
     with output.replacing(path) as temporary:
         if len(files) == 1:
@@ -59,16 +87,3 @@ def concatenate(files: list[Path], path: Path) -> None:
             for file in files:
                 for batch in pq.ParquetFile(file).iter_batches(1 << 17):
                     writer.write_batch(batch)
-
-
-def no_rows() -> dict[str, pa.Table]:
-    """Every table that a run has, empty: for profiles that belong to no run."""
-    return {name: SCHEMAS[name].empty_table() for name in SCHEMAS if name not in EVENT_TABLES}
-
-
-def one_below_the_other(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
-    """The tables of several runs joined. Raises ValueError as ``check``."""
-    joined = {name: pa.concat_tables([part[name] for part in parts]).unify_dictionaries() for name in parts[0]}
-    for name, table in joined.items():
-        check(table, SCHEMAS[name])
-    return joined

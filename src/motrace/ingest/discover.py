@@ -21,13 +21,14 @@ from .source import Head, Identity, ProfilerFile, Source
 class RunSources:
     """A run's folder, and the files of profilers that belong to it; ``who`` is None if only such a file saw it.
 
-    ``run_id`` is what it is called where another run of its experiment has the same id.
+    ``run_id`` is what it is called where another run of its experiment has the same id; ``experiment`` is its name.
     """
 
     path: Path
     files: list[ProfilerFile] = field(default_factory=list)
     who: RunIdentity | None = None
     run_id: str | None = None
+    experiment: str = ""
 
     @property
     def is_trace(self) -> bool:

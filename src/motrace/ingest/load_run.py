@@ -28,10 +28,10 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     """
     if source.is_trace:
         (only,) = source.files
-        alone, its = only.source.alone(only, scratch / "own0", phases)
+        alone, its = only.source.alone(only, source.experiment, scratch / "own0", phases)
         return alone, _joined(alone, [its], [only.name])
     run = read_recording(source.path)
-    run.run_id = source.run_id or run.run_id
+    run.run_id, run.experiment = source.run_id or run.run_id, source.experiment
     parts: list[Part] = []
     names: list[str] = []
     for number, file in enumerate(sorted(source.files, key=_order)):

@@ -66,14 +66,16 @@ class NsysSource(Source):
         if fit is None:
             raise MotraceError(f"{trace.name}: nothing ties its clock to the run's")
         run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if fit.method == BY_UTC else []
-        convert(trace, run.run_id, folder, fit.to_run, run.pids, (-fit.error_ns, run.end_ns + fit.error_ns))
+        convert(trace, run.key, folder, fit.to_run, run.pids, (-fit.error_ns, run.end_ns + fit.error_ns))
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered = max(0, int(edges[0])), min(run.end_ns, int(edges[1]))
         names = {thread: name for thread, name in trace.threads.items() if thread[0] in run.pids}
         run.warnings += trace.warnings
         return Part(self.name, folder, fit, covered, names=names)
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are NVTX ranges; its events may go on beyond the time that it says it lasted."""
         trace = opened(file)
         table = nvtx_table(trace)
@@ -83,8 +85,8 @@ class NsysSource(Source):
             trace.threads, trace.utc_start_ns, trace.duration_ns, found.events_ns, found.busiest,
         )  # fmt: skip
         ranges = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
-        run, fit = recording_of(watched, ranges, file.path, phases)
-        convert(trace, run.run_id, folder, fit.to_run, None, (0, run.end_ns))
+        run, fit = recording_of(watched, ranges, file.path, experiment, phases)
+        convert(trace, run.key, folder, fit.to_run, None, (0, run.end_ns))
         run.warnings += trace.warnings
         return run, Part(self.name, folder, fit, (0, run.end_ns), names=trace.threads)
 

@@ -10,6 +10,7 @@ name that covers the most.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -62,7 +63,7 @@ class Watched:
 
 
 def recording_of(
-    trace: Watched, table: pa.Table, path: Path, phases: str | None = None
+    trace: Watched, table: pa.Table, path: Path, experiment: str, phases: str | None = None
 ) -> tuple[RunRecording, ClockFit]:
     """A recording whose phases are ranges (rows of ``nvtx``, times from the file's start), and the clock that fits it.
 
@@ -100,7 +101,9 @@ def recording_of(
     utc_ns = trace.utc_start_ns + first if trace.utc_start_ns else None
     name = encodable(path.stem)
     manifest = RunManifest(name, FOREIGN, run_folder.COMPLETED)
-    run = RunRecording(name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings)
+    run = RunRecording(
+        name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings, experiment=experiment
+    )
     return run, ClockFit.constant(-first, 0, 0, "the trace's own clock")
 
 
@@ -164,10 +167,10 @@ def _choose(table: pa.Table, phases: str | None, trace: Watched) -> tuple[tuple[
 
 def _what_there_is(ranges: pa.Table) -> str:
     """What ``--phases`` may be, most ranges first."""
-    counts = ranges.select(["domain", "tid"]).to_pandas().astype({"domain": str}).value_counts()
-    if counts.empty:
+    counts = Counter(zip(*(ranges.column(name).to_pylist() for name in ("domain", "tid"))))
+    if not counts:
         return "none at all"
-    choices = [f"{domain}:{tid}" for domain, tid in counts.index.tolist()]
+    choices = [f"{domain}:{tid}" for (domain, tid), _ in counts.most_common()]
     more = f" and {len(choices) - _MOST_CHOICES} more" if len(choices) > _MOST_CHOICES else ""
     return ", ".join(choices[:_MOST_CHOICES]) + more + " (no name before the colon: the default domain)"
 

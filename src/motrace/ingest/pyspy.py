@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..attribution.windows import LoopStacks
+from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import ProfileTimes
+from ..dataset.tables import RunKey
 from ..errors import MotraceError
-from ..readers.nsys.strings import constant
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.pyspy.samples import BY_FRAMES, PROFILES, SOURCE, read_collected
 from ..readers.recording import RunRecording
@@ -68,11 +69,13 @@ class PySpySource(Source):
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Of ours samples with times; of the user's a profile."""
-        return _timed(run, folder) if file.collected else _profile(file, run, folder, number)
+        return _timed(run, folder) if file.collected else _profile(file, run, run.key, folder, number)
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """A profile."""
-        return None, _profile(file, None, folder, 0)
+        return None, _profile(file, None, RunKey(experiment, file.name), folder, 0)
 
 
 def _is_raw(text: str, whole: bool) -> bool:
@@ -94,8 +97,8 @@ def _timed(run: RunRecording, folder: Path) -> Part | None:
     samples, clock = found.samples, found.clock
     timed = clock.method != BY_FRAMES
     samples = moved(samples, -run.origin_ns) if timed else samples
-    write_table("samples", samples, run.run_id, folder)
-    write_table("stacks", found.stacks, run.run_id, folder)
+    write_table("samples", samples, run.key, folder)
+    write_table("stacks", found.stacks, run.key, folder)
     mine = samples.column("tid").to_numpy() == run.loop.tid
     t_ns, stack = samples.column("t_ns").to_numpy(), samples.column("stack_id").to_numpy()
     usable = timed and found.native and mine.any()
@@ -107,7 +110,7 @@ def _timed(run: RunRecording, folder: Path) -> Part | None:
     )
 
 
-def _profile(file: ProfilerFile, run: RunRecording | None, folder: Path, number: int) -> Part:
+def _profile(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path, number: int) -> Part:
     profile = read_any(file.path)
     pids = run.pids if run is not None else set()
     if any(thread.pid in pids for thread in profile.threads):  # it watched other processes too
@@ -116,14 +119,13 @@ def _profile(file: ProfilerFile, run: RunRecording | None, folder: Path, number:
         raise MotraceError(f"{file.name} holds no samples: py-spy saw nothing; profile for longer")
     samples, t_ns = _samples(profile)
     source, base, rows = f"{PySpySource.name} ({file.name})", number * STACK_IDS, len(t_ns)
-    run_id = run.run_id if run is not None else file.name
     columns = {
         "t_ns": t_ns, "weight_ns": samples.weight_ns, "pid": samples.pid, "tid": samples.tid,
         "state": constant("unknown", rows), "stack_id": samples.stack + base, "source": constant(source, rows),
     }  # fmt: skip
-    write_table("samples", columns, run_id, folder)
+    write_table("samples", columns, key, folder)
     frames = [list(one) for one in profile.stacks]
-    write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, run_id, folder)
+    write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, key, folder)
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
     shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
     return Part(source, folder, profile=replace(shown, stacks=stack_profile(samples, profile.native)))

@@ -55,8 +55,8 @@ class ThreadStates(_Sampler):
         states = moved(samples.states(), -run.origin_ns)
         if not states.num_rows:
             return None
-        write_table("thread_states", states, run.run_id, folder)
-        seen = samples.stays.select(["pid", "tid", "name"]).to_pandas().drop_duplicates(["pid", "tid"], keep="last")
+        write_table("thread_states", states, run.key, folder)
+        pid, tid, name = (samples.stays.column(column).to_pylist() for column in ("pid", "tid", "name"))
         count, step_ns = int(pc.sum(samples.stays.column("samples")).as_py()), samples.step_ns
         return Part(
             source=thread_samples.SOURCE,
@@ -65,7 +65,7 @@ class ThreadStates(_Sampler):
             covered_ns=(pc.min(states.column("start_ns")).as_py(), pc.max(states.column("end_ns")).as_py()),
             states_from=StatesFrom.SAMPLES,
             step_ns=step_ns,
-            names={(row.pid, row.tid): row.name for row in seen.itertuples(index=False)},
+            names=dict(zip(zip(pid, tid), name)),  # a thread's last name
         )
 
 
@@ -81,5 +81,5 @@ class GpuMetrics(_Sampler):
         table = gpu.read_gpu_metrics(file.path)
         if not table.num_rows:
             return None
-        write_table("gpu_metrics", moved(table, -run.origin_ns), run.run_id, folder)
+        write_table("gpu_metrics", moved(table, -run.origin_ns), run.key, folder)
         return Part("gpu_metrics", folder)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.profiles import LineProfile, ProfileTimes
+from ..dataset.tables import RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
@@ -31,20 +32,24 @@ class ScaleneSource(Source):
         """When the program ran."""
         return Identity(utc_ns=when(file.path), written_ns=file.path.stat().st_mtime_ns)
 
-    def read(self, file: ProfilerFile, run: RunRecording | None, folder: Path, number: int) -> Part | None:
+    def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Lines, and of the user's a profile."""
-        table = read_lines(file.path)
-        if table.num_rows:
-            write_table("lines", table, run.run_id if run is not None else file.name, folder)
-        if file.collected:
-            return Part("lines", folder)
-        window = when(file.path)
-        seconds = (window[1] - window[0]) / 1e9 if window is not None else None
-        lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-        return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
+        return _lines(file, run, run.key, folder)
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """The same."""
-        part = self.read(file, None, folder, 0)
-        assert part is not None, "a file of no run has a profile"
-        return None, part
+        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+
+
+def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:
+    table = read_lines(file.path)
+    if table.num_rows:
+        write_table("lines", table, key, folder)
+    if file.collected:
+        return Part("lines", folder)
+    window = when(file.path)
+    seconds = (window[1] - window[0]) / 1e9 if window is not None else None
+    lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
+    return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))

@@ -24,6 +24,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
+from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
@@ -150,7 +151,9 @@ class Source(Protocol):
         ``number`` tells the files of a run apart.
         """
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
         raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of their run too")
 
@@ -181,17 +184,13 @@ class ProfilerFile:
         return UserProfile(self.name, self.source.name, form, run_id, self.joined_by, times)
 
 
-def write_table(name: str, columns: pa.Table | dict[str, Any], run_id: str, folder: Path) -> None:
-    """Write a table of the declared schema; ``run`` is added."""
+def write_table(name: str, columns: pa.Table | dict[str, Any], key: RunKey, folder: Path) -> None:
+    """Write a table of the declared schema; the key is added."""
     whole = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
     schema = tables.SCHEMAS[name]
-    rows = len(next(iter(whole.values())))
-    arrays = [
-        pa.array([run_id] * rows, pa.string()).dictionary_encode() if entry.name == "run" else whole[entry.name]
-        for entry in schema
-    ]
+    whole |= key.columns(len(next(iter(whole.values()))))
     folder.mkdir(parents=True, exist_ok=True)
-    tables.write(pa.table(arrays, schema=schema), folder / f"{name}.parquet")
+    tables.write(pa.table([whole[entry.name] for entry in schema], schema=schema), folder / f"{name}.parquet")
 
 
 def moved(table: pa.Table, by_ns: int) -> pa.Table:
@@ -203,14 +202,14 @@ def moved(table: pa.Table, by_ns: int) -> pa.Table:
     return table
 
 
-def write_events(events: Mapping[str, pa.Table], run_id: str, by_ns: int, folder: Path) -> tuple[int, int] | None:
+def write_events(events: Mapping[str, pa.Table], key: RunKey, by_ns: int, folder: Path) -> tuple[int, int] | None:
     """Write tables of events, their times moved; the begin of the first and the end of the last."""
     edges: list[int] = []
     for name, table in events.items():
         if table.num_rows:
             there = moved(table, by_ns)
             edges += [int(np.min(there.column("start_ns"))), int(np.max(there.column("end_ns")))]
-            write_table(name, there, run_id, folder)
+            write_table(name, there, key, folder)
     return (min(edges), max(edges)) if edges else None
 
 

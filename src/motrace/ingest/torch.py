@@ -51,7 +51,7 @@ class TorchSource(Source):
                 run.warnings += found.warnings
                 return None
             return Part(self.name, folder, profile=profile)
-        covered = write_events(found.tables, run.run_id, -run.origin_ns, folder)
+        covered = write_events(found.tables, run.key, -run.origin_ns, folder)
         fit = ClockFit.constant(0, clock.error_ns, clock.pairs, clock.method, run.origin_ns)
         seen = covered if found.tables["gpu_ops"].num_rows else None
         if profile is None:
@@ -62,7 +62,9 @@ class TorchSource(Source):
         run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
         return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are annotations."""
         found = read_torch(file.path)
         pids, (start, end) = found.pids, found.extent_ns
@@ -73,10 +75,10 @@ class TorchSource(Source):
         utc_ns = start if start > EARLIEST_UTC_NS else None
         names = file.name, f"{self.name} alone", "user annotations"
         watched = Watched(*names, sorted(pids), {}, utc_ns, end - start)
-        run, fit = recording_of(watched, events["nvtx"].filter(own), file.path, phases)
+        run, fit = recording_of(watched, events["nvtx"].filter(own), file.path, experiment, phases)
         run.run_id = file.name
         run.warnings += [text for text in found.warnings if "clock" not in text]
-        covered = write_events(events, run.run_id, fit.offset_ns, folder)
+        covered = write_events(events, run.key, fit.offset_ns, folder)
         seen = covered if events["gpu_ops"].num_rows else None
         profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
         return run, Part(self.name, folder, fit, seen, profile=profile)

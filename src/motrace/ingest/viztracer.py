@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
-from ..readers.nsys.strings import constant
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
@@ -65,11 +65,13 @@ class VizTracerSource(Source):
         if fit is None:
             return Part(self.name, folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
-        write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.run_id, folder)
+        write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.key, folder)
         profile = profile.aligned(fit.method, fit.error_ns)
         return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
 
-    def alone(self, file: ProfilerFile, folder: Path, phases: str | None) -> tuple[RunRecording | None, Part]:
+    def alone(
+        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+    ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are the functions that take the most; what they call else is their own time."""
         calls = read_viztracer(file.path)
         start, end = calls.extent_ns
@@ -79,10 +81,10 @@ class VizTracerSource(Source):
             calls.threads, start + base if base is not None else None, end - start, numbered=False,
         )  # fmt: skip
         ranges = moved(_ranges(calls, _phases(calls), lines=False), -start)
-        run, fit = recording_of(watched, ranges, file.path, phases)
+        run, fit = recording_of(watched, ranges, file.path, experiment, phases)
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
-        write_table("nvtx", every, run.run_id, folder)
+        write_table("nvtx", every, run.key, folder)
         profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
         return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
 
@@ -114,7 +116,7 @@ def _phases(calls: FunctionCalls) -> Array:
 
 
 def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
-    """FunctionCalls as rows of ``nvtx`` without ``run``; ``lines`` keeps the line in which a function begins."""
+    """Calls as rows of ``nvtx`` without their key; ``lines`` keeps the line in which a function begins."""
     names = calls.names if lines else [re.sub(r":\d+\)$", ")", name) for name in calls.names]
     chosen, count = np.flatnonzero(rows), int(np.count_nonzero(rows))
     none = pa.nulls(count)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from ..dataset.tables import SCHEMAS
+from ..dataset.tables import without_key
 from ..errors import MotraceError
 
-METRICS_SCHEMA = pa.schema([column for column in SCHEMAS["gpu_metrics"] if column.name != "run"])
-"""What the file holds: ``gpu_metrics`` without ``run``; t_ns is CLOCK_MONOTONIC."""
+METRICS_SCHEMA = without_key("gpu_metrics")
+"""What the file holds: ``gpu_metrics`` without its key; t_ns is CLOCK_MONOTONIC."""
 
 
 def read_gpu_metrics(path: Path) -> pa.Table:

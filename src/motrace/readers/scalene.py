@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..dataset.tables import SCHEMAS
+from ..dataset.tables import without_key
 from ..errors import MotraceError
 from .pyspy.formats import short_file
 
-LINES_SCHEMA = pa.schema([column for column in SCHEMAS["lines"] if column.name != "run"])
+LINES_SCHEMA = without_key("lines")
 _COLUMNS = {
     "python_pct": "n_cpu_percent_python",
     "native_pct": "n_cpu_percent_c",
@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def read_lines(path: Path) -> pa.Table:
-    """Rows of ``lines`` without ``run``, for lines about which Scalene says anything. Raises MotraceError.
+    """Rows of ``lines`` without their key, for lines about which Scalene says anything. Raises MotraceError.
 
     Percentages are of the elapsed time; copies and memory are 0 where Scalene ran without memory.
     """

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from .. import output
-from ..dataset.tables import SCHEMAS
+from ..dataset.tables import without_key
 from ..errors import MotraceError
 from .syscalls import waits_on
 from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
@@ -30,7 +30,7 @@ SLOWEST_HZ = 50.0
 _ENDED = "XZx"
 _FACTS = b"motrace"
 Array = np.ndarray[Any, Any]
-STATES_SCHEMA = pa.schema([column for column in SCHEMAS["thread_states"] if column.name != "run"])
+STATES_SCHEMA = without_key("thread_states")
 STAYS_SCHEMA = pa.schema(
     [
         ("pid", pa.int64()),
@@ -85,7 +85,7 @@ class ThreadSamples:
         }
 
     def states(self) -> pa.Table:
-        """Schema ``thread_states`` without ``run``, times CLOCK_MONOTONIC.
+        """Schema ``thread_states`` without its key, times CLOCK_MONOTONIC.
 
         Between two samples a thread changed its state at an unknown moment: half of the time goes
         to either, so that neither durations nor positions are biased. Nothing is said about gaps

@@ -7,15 +7,17 @@ from typing import TypeVar
 
 import msgspec
 
+from ..dataset.facts import RunManifest
 from ..dataset.typed_json import Json
 from ..errors import MotraceError
 from ..findings.model import SCHEMA_VERSION, Report
 from ..findings.sweep_model import Sweep
 
 Known = TypeVar("Known", Report, Sweep)
+Record = TypeVar("Record", Report, Sweep, RunManifest)
 
 
-def rewritten(document: Known, *changes: Callable[[Json], Json]) -> Known:
+def rewritten(document: Record, *changes: Callable[[Json], Json]) -> Record:
     """A document whose JSON was changed (credentials, paths), checked again. Raises ValueError."""
     data: Json = msgspec.to_builtins(document)
     for change in changes:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.dictionary_columns import constant, encoded
 from .correlation import Pairs
 from .enums import CUDA_CLASSES, MEMCPY_KINDS, OSRT_CLASS, VULKAN_API_CLASS, api_name, waits_on
 from .placement import UNPAIRED, Context, Keep
 from .source import NULL, Batch, Ints, Query
-from .strings import constant, encoded
 
 
 @dataclass(frozen=True)

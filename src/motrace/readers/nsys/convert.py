@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...dataset.tables import SCHEMAS
+from ...dataset.tables import SCHEMAS, RunKey
 from .calls import APIS, OPS, ApiConverter, LabelConverter, OpsConverter
 from .correlation import Pairs
 from .metrics import TABLE as METRICS
@@ -50,11 +50,11 @@ def _identity(times: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def nvtx_table(trace: NsysTrace, domain: str | None = None) -> pa.Table:
-    """Ranges and marks: the schema ``nvtx`` without ``run``, times in ns from the start of the session.
+    """Ranges and marks: the schema ``nvtx`` without its key, times in ns from the start of the session.
 
     ``domain`` keeps only that domain ("" is the default one), which is cheap.
     """
-    context = Context(trace, "", _identity)
+    context = Context(trace, RunKey("", ""), _identity)
     pieces: list[pa.Table] = []
     try:
         known = labels(trace)
@@ -64,12 +64,12 @@ def nvtx_table(trace: NsysTrace, domain: str | None = None) -> pa.Table:
     except READ_ERRORS as error:
         trace.warn(f"{NVTX} is damaged: {one_line(error)}")
     table = pa.concat_tables(pieces) if pieces else SCHEMAS["nvtx"].empty_table()
-    return table.drop_columns(["run"])
+    return table.drop_columns(list(RunKey._fields))
 
 
 def convert(
     trace: NsysTrace,
-    run_id: str,
+    key: RunKey,
     out: Path,
     to_run: ToRun,
     pids: Collection[int] | None = None,
@@ -82,7 +82,7 @@ def convert(
     damaged is left out with one of the trace's warnings. Raises OSError where it can't write.
     """
     out.mkdir(parents=True, exist_ok=True)
-    context = Context(trace, run_id, to_run, None if pids is None else frozenset(pids), window_ns)
+    context = Context(trace, key, to_run, None if pids is None else frozenset(pids), window_ns)
     conversion = _Conversion(context)
     done: dict[str, int] = {}
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from ...dataset.dictionary_columns import coded, encoded
 from .enums import metric_unit
 from .placement import UNTIMED, Context
 from .source import Batch, Query, rows_of
-from .strings import coded, encoded
 from .trace import NEVER_ENDS
 
 TABLE = "GPU_METRICS"

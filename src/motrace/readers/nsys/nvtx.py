@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...dataset.dictionary_columns import coded, encoded
 from .enums import NVTX_CATEGORY, NVTX_DOMAIN, NVTX_KINDS
 from .placement import Column, Context, Keep
 from .source import NULL, Batch, Ints, Query, rows_of
-from .strings import Strings, coded, encoded
+from .strings import Strings
 from .trace import NsysTrace, pid_of, tid_of
 
 TABLE = "NVTX_EVENTS"

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...dataset.tables import SCHEMAS
+from ...dataset.dictionary_columns import constant
+from ...dataset.tables import SCHEMAS, RunKey
 from .source import NULL, Batch, Ints, Mask
-from .strings import constant
 from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
 
 Column: TypeAlias = "str | NDArray[np.generic] | pa.Array | None"
@@ -51,7 +51,7 @@ class Context:
     """What a conversion is asked for. ``problems`` counts, by table and kind, what was wrong."""
 
     trace: NsysTrace
-    run: str
+    key: RunKey
     to_run: ToRun
     pids: frozenset[int] | None = None
     window_ns: tuple[int, int] | None = None
@@ -112,9 +112,9 @@ class Context:
         )  # fmt: skip
 
     def table(self, name: str, columns: Mapping[str, Column], rows: int) -> pa.Table:
-        """A table of the declared schema; ``run`` and ``source`` are added, texts are constant columns."""
+        """A table of the declared schema; the key and ``source`` are added, texts are constant columns."""
         schema = SCHEMAS[name]
-        columns = {"run": self.run, "source": "nsys", **columns}
+        columns = {**self.key._asdict(), "source": "nsys", **columns}
         arrays = []
         for entry in schema:
             value = columns[entry.name]

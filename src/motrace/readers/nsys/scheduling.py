@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ...dataset.dictionary_columns import coded, encoded
 from .correlation import Pairs
 from .enums import OFF_CPU_STATES, THREAD_STATES
 from .placement import Column, Context
 from .source import NULL, Batch, Ints, Query, first_rows
-from .strings import coded, encoded
 from .trace import pid_of, tid_of
 
 SCHED = "SCHED_EVENTS"

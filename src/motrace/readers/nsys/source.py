@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import adbc_driver_manager as adbc
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from adbc_driver_manager import Error as AdbcError
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -29,7 +29,7 @@ NULL = int(np.iinfo(np.int64).min)
 CHUNK_ROWS = 1 << 16
 TEXT_CHARS = 4096
 """Longer texts are cut: a million-character string in every row would not fit into memory."""
-READ_ERRORS = (sqlite3.Error, adbc.Error, pa.ArrowException, OSError, UnicodeDecodeError)
+READ_ERRORS = (sqlite3.Error, AdbcError, pa.ArrowException, OSError, UnicodeDecodeError)
 """What reading a damaged file raises; OSError also covers pyarrow's."""
 
 

@@ -18,7 +18,7 @@ from .enums import RENAMED
 from .source import CHUNK_ROWS, NULL, TEXT_CHARS, Batch, Query, make_batch
 
 if TYPE_CHECKING:
-    import adbc_driver_sqlite.dbapi as adbc
+    from adbc_driver_sqlite.dbapi import Cursor
 
 _SPARSE = 8
 _MOST_RANGES = 1 << 16
@@ -69,10 +69,10 @@ class SqliteSource:
         return db
 
     @contextmanager
-    def _cursor(self) -> Iterator[adbc.Cursor]:
-        from adbc_driver_sqlite import dbapi  # imports pandas, which takes longer than all else
+    def _cursor(self) -> Iterator[Cursor]:
+        import adbc_driver_sqlite.dbapi as adbc  # slow to import
 
-        with dbapi.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
+        with adbc.connect(self._uri, autocommit=True) as connection, connection.cursor() as cursor:
             if self._cut_off:
                 cursor.execute(_READ_WHAT_IS_THERE)
             yield cursor

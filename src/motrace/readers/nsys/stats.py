@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ...dataset.dictionary_columns import coded, encoded
+from ...dataset.tables import RunKey
 from .calls import APIS, OPS, Api, OpsTable, op_names
 from .enums import NVTX_KINDS, NVTX_MARK, api_name
 from .nvtx import TABLE as NVTX
@@ -21,7 +23,6 @@ from .nvtx import Labels, labels, range_names
 from .placement import REVERSED, SAY, UNTIMED, Context, Keep
 from .source import NULL, Batch, Ints, Query
 from .stream import results
-from .strings import coded, encoded
 from .trace import NEVER_ENDS, NsysTrace, pid_of
 
 SCHEMA = pa.schema(
@@ -49,7 +50,7 @@ def summaries(trace: NsysTrace, wanted: tuple[str, ...] = SUMMARIES) -> pa.Table
     Covers all processes and the whole recording, longest total first in each summary. Takes 12 to 30 bytes of
     memory a row, since medians need all lengths. What is damaged becomes one of the trace's warnings.
     """
-    context = Context(trace, "", lambda times: times)
+    context = Context(trace, RunKey("", ""), lambda times: times)
     rows = []
     with ThreadPoolExecutor(1) as pool:  # sorts a table while the next is read
         sources = _sources(context, wanted)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...dataset.in_order import in_order
 from ...dataset.tables import SCHEMAS
 from .source import READ_ERRORS, Batch, Query
 from .trace import NsysTrace, one_line
 
 _T = TypeVar("_T")
-WORKERS = 2
-_AHEAD = WORKERS + 1
 
 
 class TableWriter:
@@ -61,22 +58,6 @@ class TableWriter:
         self._temporary.unlink(missing_ok=True)
 
 
-def in_order(parts: Iterator[Callable[[], Batch]], work: Callable[[Batch], _T]) -> Iterator[Future[_T]]:
-    """``work`` on each part, a few at once, in threads; the results in order."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        waiting: deque[Future[_T]] = deque()
-        try:
-            for part in parts:
-                waiting.append(pool.submit(lambda part=part: work(part())))  # type: ignore[misc]
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 def results(trace: NsysTrace, query: Query, work: Callable[[Batch], _T]) -> Iterator[_T]:
     """What ``work`` makes of each part of a table; damaged parts are left out with a warning."""
     if query.table not in trace.tables:
@@ -84,7 +65,7 @@ def results(trace: NsysTrace, query: Query, work: Callable[[Batch], _T]) -> Iter
     lost = 0
     reason = ""
     try:
-        for future in in_order(trace.source.parts(query), work):
+        for future in in_order(lambda part: work(part()), trace.source.parts(query)):
             try:
                 result = future.result()
             except READ_ERRORS as error:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...dataset.ranges import Ranges
-from ...dataset.tables import SCHEMAS
+from ...dataset.tables import without_key
 from ...errors import MotraceError
 from ..clock_offset import ClockOffset
 from .align import FEW, find_shift
@@ -26,8 +26,8 @@ FACTS_FILE, LOG_FILE, ZIPPED_LOG_FILE = "py-spy.json", "py-spy.log", "py-spy.log
 PROFILES = {"speedscope": "py-spy.speedscope.json", "chrometrace": "py-spy.chrometrace.json"}
 
 BY_LOCKS, BY_START, BY_FRAMES = "lock log of py-spy", "start line of py-spy's log", "none: stack frames only"
-SAMPLES_SCHEMA = pa.schema([column for column in SCHEMAS["samples"] if column.name != "run"])
-STACKS_SCHEMA = pa.schema([column for column in SCHEMAS["stacks"] if column.name != "run"])
+SAMPLES_SCHEMA = without_key("samples")
+STACKS_SCHEMA = without_key("stacks")
 START_ERROR_NS = 1_000_000
 """Of method BY_START: 0.07 ms at 100 Hz in our measurements, and a margin."""
 
@@ -43,7 +43,7 @@ class PySpyFacts:
 
 @dataclass(frozen=True)
 class PySpySamples:
-    """``samples`` and ``stacks`` without ``run``, times CLOCK_MONOTONIC.
+    """``samples`` and ``stacks`` without their key, times CLOCK_MONOTONIC.
 
     With method BY_FRAMES all
     times are 0: the stacks and their weights are known, not when. ``native`` says whether native

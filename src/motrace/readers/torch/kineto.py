@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...dataset.ranges import Ranges
-from ...dataset.tables import SCHEMAS
+from ...dataset.tables import without_key
 from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
 from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
@@ -32,7 +32,7 @@ TABLES = ("gpu_ops", "api_calls", "nvtx")
 
 @dataclass(frozen=True)
 class TorchTrace:
-    """Tables ``gpu_ops``, ``api_calls`` and ``nvtx`` (annotations, domain ``torch``) without ``run``.
+    """Tables ``gpu_ops``, ``api_calls`` and ``nvtx`` (annotations, domain ``torch``) without their key.
 
     Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None). ``extent_ns`` is
     from its first to its last event, on that clock too; ``pids`` are the programs that it watched. ``operators`` are
@@ -136,7 +136,7 @@ def _by_utc(utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
 
 
 def _table(name: str, columns: Mapping[str, Sequence[str | int | bool | None]]) -> pa.Table:
-    schema = pa.schema([column for column in SCHEMAS[name] if column.name != "run"])
+    schema = without_key(name)
     arrays = {}
     for column in schema:
         dictionary = pa.types.is_dictionary(column.type)

@@ -1,0 +1,27 @@
+"""What the schemas of tables are built of: columns with their meaning and unit."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+WORD = pa.dictionary(pa.int32(), pa.string())
+WORDS = pa.list_(pa.string())
+
+
+def column(name: str, kind: pa.DataType, about: str, unit: str = "", nullable: bool = False) -> pa.Field:
+    """A column."""
+    return pa.field(name, kind, nullable, {"about": about, "unit": unit})
+
+
+def known(name: str, kind: pa.DataType, about: str, unit: str = "") -> pa.Field:
+    """A column that is null where its value is not known."""
+    return column(name, kind, f"{about}; null where not known", unit, nullable=True)
+
+
+EXPERIMENT = column("experiment", WORD, "experiment's name; `run` is unique within it")
+RUN = column("run", WORD, "run id")
+PID = column("pid", pa.int64(), "process id")
+TID = column("tid", pa.int64(), "thread id of the kernel")
+START = column("start_ns", pa.int64(), "begin", "ns")
+END = column("end_ns", pa.int64(), "end", "ns")
+FRAME = column("frame", pa.int64(), "frame number from 0, warm-up included; null outside frames", nullable=True)
