@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import command
 from ..findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
 from .sentences import Sentences
 
@@ -80,8 +81,8 @@ NOTES: Sentences = {
     Note.ENVIRONMENTS_RESET: "{count} environments were reset",
     Note.RESET_COST: "median step {with_reset_ns:ms} ms in frames with a reset, {without_reset_ns:ms} ms in the others",
     Note.SHARE: "{share:percent}",
-    Note.OWN_PROGRAM: "a program of one's own has no modes: compare two recordings of it with `python -m tools.compare "
-    "BEFORE AFTER`",
+    Note.OWN_PROGRAM: "a program of one's own has no modes: compare two recordings of it with "
+    f"`{command('compare')} BEFORE AFTER`",
     Note.MISSING_MODES: "no completed run of mode {modes}; use --mode both",
     Note.NO_CAPTURE_MODE: "no completed run of mode capture; use --mode all",
     Note.NO_INTERVAL: "one run of a mode has no spread, so there is no interval: use --repeat 2 or more",
