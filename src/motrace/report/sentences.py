@@ -10,6 +10,7 @@ from enum import Enum
 
 from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
+from ..errors import command
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
 from ..vocabulary import EvidenceKind
 
@@ -66,7 +67,7 @@ ACTIONS: Sentences = {
     Action.RECORD_BOTH_MODES: "record with --mode both",
     Action.RECORD_UNPROFILED: "record once without a profiler",
     Action.RECORD_WITH_MOTRACE: "record the program with motrace, whose clocks and spans show what the loop did "
-    "(python -m tools.run_record --instrument WHAT.toml -- python PROGRAM)",
+    f"({command('run_record')} --instrument WHAT.toml -- python PROGRAM)",
     Action.RECORD_AND_PROFILE_THAT: "record a run with motrace, run the profiler on it, and analyse both together",
     Action.RECORD_WITH_NSYS: "record once under Nsight Systems, which sees the GPU",
     Action.RECORD_ON_IDLE_MACHINE: "record again while nothing else runs, or with --collect threads, which sees "
