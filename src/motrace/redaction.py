@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar, cast
 
 from .output import JsonValue
@@ -47,6 +48,7 @@ _FORM = re.compile(
 )
 
 
+@lru_cache(4096)
 def is_credential(name: str) -> bool:
     """Whether what bears this name (of an option, a variable, a key) is a credential."""
     plain = "_".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)).lower()
