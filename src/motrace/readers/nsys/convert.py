@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from ...dataset.tables import SCHEMAS, RunKey
 from .calls import APIS, OPS, ApiConverter, LabelConverter, OpsConverter
@@ -45,7 +44,7 @@ class InTurn(Protocol):
 _T = TypeVar("_T")
 
 
-def _identity(times: NDArray[np.int64]) -> NDArray[np.int64]:
+def _identity(times: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return times
 
 

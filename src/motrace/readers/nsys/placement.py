@@ -6,20 +6,19 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import constant
 from ...dataset.tables import SCHEMAS, RunKey
 from .source import NULL, Batch, Ints, Mask
 from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
 
-Column: TypeAlias = "str | NDArray[np.generic] | pa.Array | None"
+Column: TypeAlias = "str | np.ndarray[Any, np.dtype[np.generic]] | pa.Array | None"
 """What a column of a table is made of: a text for every row, numbers, or an array; None is null."""
-ToRun = Callable[[NDArray[np.int64]], NDArray[np.int64]]
+ToRun = Callable[[np.ndarray[Any, np.dtype[np.int64]]], np.ndarray[Any, np.dtype[np.int64]]]
 Keep = slice | Mask
 """What picks the rows that count: a mask, or a slice of all."""
 

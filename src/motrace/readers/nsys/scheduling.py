@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import coded, encoded
 from .correlation import Pairs
@@ -27,7 +27,7 @@ _STATES = ("running", "runnable", "blocked", "unknown")
 _DEFAULT_PERIOD_NS = 1_000_000
 
 
-Hashes = NDArray[np.uint64]
+Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class SchedConverter:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from ...dataset.dictionary_columns import coded, encoded
 from ...dataset.tables import RunKey
@@ -156,10 +156,10 @@ def _part(context: Context, table: str, start: Ints, end: Ints, name: Callable[[
     return [*words, ""], np.asarray(indices.to_numpy(zero_copy_only=False), np.int64), end - start
 
 
-def _gathered(parts: Iterator[_Part]) -> tuple[list[str], list[NDArray[np.int32]], list[Ints]]:
+def _gathered(parts: Iterator[_Part]) -> tuple[list[str], list[np.ndarray[Any, np.dtype[np.int32]]], list[Ints]]:
     """All names, and code and length of each row, in batches."""
     places: dict[str, int] = {}
-    codes: list[NDArray[np.int32]] = []
+    codes: list[np.ndarray[Any, np.dtype[np.int32]]] = []
     lengths: list[Ints] = []
     for words, local, length in parts:
         place = np.array([places.setdefault(word, len(places)) for word in words], np.int32)
@@ -168,7 +168,7 @@ def _gathered(parts: Iterator[_Part]) -> tuple[list[str], list[NDArray[np.int32]
     return list(places), codes, lengths
 
 
-def _statistics(names: list[str], codes: list[NDArray[np.int32]], lengths: list[Ints]) -> list[_Sums]:
+def _statistics(names: list[str], codes: list[np.ndarray[Any, np.dtype[np.int32]]], lengths: list[Ints]) -> list[_Sums]:
     """(name, count, total, least, most, mean, median, standard deviation) of each name that occurs."""
     if not sum(map(len, lengths)):
         return []
@@ -186,7 +186,7 @@ def _statistics(names: list[str], codes: list[NDArray[np.int32]], lengths: list[
     ]
 
 
-def _sorted(codes: list[NDArray[np.int32]], lengths: list[Ints], names: int) -> tuple[Ints, Ints]:
+def _sorted(codes: list[np.ndarray[Any, np.dtype[np.int32]]], lengths: list[Ints], names: int) -> tuple[Ints, Ints]:
     """Codes and lengths of all rows in order of both; the lists are emptied."""
     bits = max(int(length.max(initial=0)) for length in lengths).bit_length()
     if bits + names.bit_length() < 63:  # one number for both sorts several times as quickly
