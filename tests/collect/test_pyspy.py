@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from motrace.attribution.aggregate import aggregate_causes
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables
 from motrace.collect.pyspy import FACTS_FILE, PROFILES, PySpyCollector, _program, _Standstill, plan
@@ -80,7 +81,7 @@ def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
 def against_truth(folder: Path, confidence: float) -> Iterator[tuple[str, shares.Share, float, float]]:
     """Span kind, what py-spy says of a class in it, what is true, and what share of it was spent in the run queue."""
     _, counts = counts_of(folder)
-    queued = shares.queued_shares(build_tables(analyse_run(read_recording(folder)))["attribution"].to_pylist())
+    queued = shares.queued_shares(aggregate_causes(build_tables(analyse_run(read_recording(folder)))["attribution"]))
     truth = json.loads((folder / "truth.json").read_text())
     for kind in KINDS:
         own = {name: cpu for name, (cpu, _) in truth[kind].items()}

@@ -12,7 +12,7 @@ import pytest
 from motrace.collect.pyspy import PySpyCollector
 from motrace.collect.threads import FILE, ThreadsCollector
 from motrace.readers import thread_samples
-from motrace.readers.pyspy import samples
+from motrace.readers.pyspy.samples import read_collected
 from motrace.sampling import shares
 from motrace.sampling.classify import classify, coarse
 from tests.collect.observed import spans_of
@@ -47,7 +47,7 @@ def test_what_a_loop_does_is_told_under_every_python(tmp_path: Path, version: st
     warnings = [text for collector in collectors for text in collector.finish(folder)]
     assert [text for text in warnings if "waited for a core" not in text] == []
     spans = spans_of(folder)
-    seen = samples.read_run(folder, spans)
+    seen = read_collected(folder, spans)
     assert seen is not None and seen.timed and seen.native, seen and seen.warnings
     ((tid, own),) = spans.items()
     samples = seen.samples.to_pandas()

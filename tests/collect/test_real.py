@@ -15,7 +15,7 @@ from motrace.collect.threads import ThreadsCollector
 from motrace.collect.torchprof import FILE as TORCH_FILE
 from motrace.collect.torchprof import TorchCollector
 from motrace.readers import thread_samples
-from motrace.readers.pyspy import samples
+from motrace.readers.pyspy.samples import read_collected
 from motrace.readers.torch.kineto import BY_MARKS, read_torch
 from motrace.sampling import shares
 from motrace.sampling.classify import classify
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_py_spy_tells_the_simulation_step_from_the_renderer(run: Path) -> None:
     spans = spans_of(run)
     ((tid, own),) = spans.items()
-    seen = samples.read_run(run, spans)
+    seen = read_collected(run, spans)
     assert seen is not None and seen.native and seen.timed, seen
     samples = seen.samples.to_pandas()
     samples = samples[samples["tid"] == tid]
