@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from motrace.commands import parsers
+from motrace.cli import COMMANDS
 from motrace.dataset import tables
 from motrace.errors import MotraceError
 from tests.conftest import ROOT
 from tools import make_docs
 
-PARSERS = {
-    "run_record": parsers.record,
-    "analyze": parsers.analyze,
-    "compare": parsers.compare,
-    "sweep": parsers.sweep,
-}
+PARSERS = {make().prog: make for make in COMMANDS.values()}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 

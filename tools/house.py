@@ -80,8 +80,9 @@ def _function(made: Count, module: str, node: Function, aliases: set[str]) -> No
         made.untyped.append(where)
         if not node.name.startswith("_"):
             made.across.append(where)
-    if node.end_lineno is not None and node.end_lineno - node.lineno > 60:
-        made.long_functions.append(f"{where}: {node.end_lineno - node.lineno} lines")
+    lines = (node.end_lineno or node.lineno) - node.lineno + 1
+    if lines > 60:
+        made.long_functions.append(f"{where}: {lines} lines")
 
 
 def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The ``motrace`` command: ``motrace record|analyze|compare|sweep``, the same as ``python -m tools.*``."""
+"""The ``motrace`` command and its commands, the same as ``python -m tools.*``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from . import __version__
-from .commands import execute, parsers
+from .commands import Parser, execute, parsers
 from .errors import close_to
 
-COMMANDS = ("record", "analyze", "compare", "sweep")
+COMMANDS: dict[str, Callable[[], Parser]] = {
+    "record": parsers.record,
+    "analyze": parsers.analyze,
+    "compare": parsers.compare,
+    "sweep": parsers.sweep,
+}
+"""Each command is the module ``commands.NAME`` with ``run(args)``, and its parser here."""
 USAGE = f"usage: motrace {{{','.join(COMMANDS)}}} ...  (motrace COMMAND --help says more; --version)"
 INTERRUPTED = 130
 
 
 def command(name: str, words: Sequence[str] | None = None) -> int:
     """Run one of ``COMMANDS``; returns its exit status. ``words`` are the process's own if not given."""
-    return execute(getattr(parsers, name)(), partial(_run, name), words)
+    return execute(COMMANDS[name](), partial(_run, name), words)
 
 
 def _run(name: str, args: argparse.Namespace) -> int:

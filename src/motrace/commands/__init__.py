@@ -1,4 +1,4 @@
-"""The commands. Each module has ``parser() -> ArgumentParser`` and ``run(args) -> int``."""
+"""The commands. Each is a module with ``run(args) -> int``; its parser is in ``parsers``, its entry in ``cli``."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from rich.console import Console
+from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
+from rich.style import Style
 from rich.text import Text
 
 from ..escape import visible
@@ -22,9 +22,13 @@ class Terminal(Console):
     def __init__(self) -> None:
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
-        """As Console's, with control characters made visible; whatever is printed as a string comes by here."""
-        return super().render_str(visible(text), **options)
+    def render_str(
+        self, text: str, *, style: str | Style = "", justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None, emoji: bool | None = None, markup: bool | None = None,
+        highlight: bool | None = None, highlighter: HighlighterType | None = None,
+    ) -> Text:  # fmt: skip
+        """As it is, with control characters made visible; whatever is printed as a string comes by here."""
+        return Text(visible(text), style=style, justify=justify, overflow=overflow)
 
     def show(self, document: Document) -> None:
         """A document, no wider than the terminal; what goes into a pipe or a file is not wrapped."""

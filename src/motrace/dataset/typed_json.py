@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from ..output import JsonValue
+from ..output import JsonValue as JsonValue
 
 Scalar = str | int | float | bool | None
 Json = Scalar | list["Json"] | dict[str, "Json"]

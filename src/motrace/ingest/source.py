@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
-from ..dataset.tables import RunKey
+from ..dataset.tables import Column, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
@@ -184,11 +184,11 @@ class ProfilerFile:
         return UserProfile(self.name, self.source.name, form, run_id, self.joined_by, times)
 
 
-def write_table(name: str, columns: pa.Table | dict[str, Any], key: RunKey, folder: Path) -> None:
+def write_table(name: str, columns: pa.Table | Mapping[str, Column], key: RunKey, folder: Path) -> None:
     """Write a table of the declared schema; the key is added."""
-    whole = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
+    given = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
     schema = tables.SCHEMAS[name]
-    whole |= key.columns(len(next(iter(whole.values()))))
+    whole = {**given, **key.columns(len(next(iter(given.values()))))}
     folder.mkdir(parents=True, exist_ok=True)
     tables.write(pa.table([whole[entry.name] for entry in schema], schema=schema), folder / f"{name}.parquet")
 

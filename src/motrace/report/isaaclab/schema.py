@@ -8,28 +8,60 @@ bundle is made and when it is read.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from ...dataset.checked import Checked, made
+import msgspec
+from msgspec import Meta
+
+from ...dataset.typed_json import Json, JsonValue
 
 SCHEMA_VERSION = "1.2"
-Scalar = float | int | str | bool
+LARGEST = sys.float_info.max
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+"""A finite number."""
+Amount = Annotated[float, Meta(ge=0, le=LARGEST)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Scalar = Number | int | str | bool
+
+
+class Checked:
+    """Fields are of the types that they are annotated with, and ``rules`` hold."""
+
+    def __post_init__(self) -> None:
+        name, hints = type(self).__name__, typing.get_type_hints(type(self), include_extras=True)
+        for one in fields(self):  # type: ignore[arg-type]
+            try:
+                msgspec.convert(msgspec.to_builtins(getattr(self, one.name)), hints[one.name])
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{name}.{one.name}: {error}") from error
+        for broken, what in self.rules():
+            if broken:
+                raise ValueError(f"{name}: {what}")
+
+    def rules(self) -> list[tuple[bool, str]]:
+        """Whether each rule between fields is broken, and what it says."""
+        return []
 
 
 @dataclass(frozen=True)
 class MeanStd(Checked):
     """``mean`` (for throughputs an aggregate rate), sample standard deviation, the most (where that tells anything)."""
 
-    mean: float
-    std: float
-    peak: float | None = None
+    mean: Number
+    std: Amount
+    peak: Number | None = None
 
     def rules(self) -> list[tuple[bool, str]]:
-        """A peak is no less than the mean; deviations are not negative."""
+        """A peak is no less than the mean."""
         low = self.peak is not None and self.peak < self.mean - 1e-6
-        return [(low, f"peak {self.peak} is below the mean {self.mean}"), (self.std < 0, "std is negative")]
+        return [(low, f"peak {self.peak} is below the mean {self.mean}")]
 
 
 @dataclass(frozen=True)
@@ -37,7 +69,7 @@ class GpuDeviceInfo(Checked):
     """A GPU; memory in GB of 1024^3 bytes."""
 
     name: str
-    mem_gb: float
+    mem_gb: Number
     compute_cap: str
 
 
@@ -49,7 +81,7 @@ class Hardware(Checked):
     gpu_devices: list[GpuDeviceInfo]
     cpu_name: str
     cpu_count: int
-    ram_gb: float
+    ram_gb: Number
 
 
 @dataclass(frozen=True)
@@ -104,35 +136,28 @@ class BundleIdentity(Checked):
     seed: int
     start_time_utc: str
     end_time_utc: str
-    duration_s: float
+    duration_s: Amount
     status: Literal["completed", "interrupted", "crashed"]
-    num_envs: int | None = None
+    num_envs: Positive | None = None
     max_iterations: int | None = None
 
     def rules(self) -> list[tuple[bool, str]]:
         """The duration is what lies between begin and end."""
         start, end = (datetime.fromisoformat(text) for text in (self.start_time_utc, self.end_time_utc))
         between = max(0.0, (end - start).total_seconds())
-        return [
-            (self.duration_s < 0, "duration_s is negative"),
-            (abs(self.duration_s - between) > 1e-3, f"duration_s {self.duration_s} is not {between}, end minus start"),
-            (self.num_envs is not None and self.num_envs < 1, "num_envs is below 1"),
-        ]
+        wrong = abs(self.duration_s - between) > 1e-3
+        return [(wrong, f"duration_s {self.duration_s} is not {between}, end minus start")]
 
 
 @dataclass(frozen=True)
 class StartupTime(Checked):
     """Wall time of the parts of the start-up, s."""
 
-    app_launch: float
-    env_creation: float
-    first_step: float
-    python_imports: float | None = None
-    task_config: float | None = None
-
-    def rules(self) -> list[tuple[bool, str]]:
-        """No time is negative."""
-        return [((getattr(self, one.name) or 0) < 0, f"{one.name} is negative") for one in fields(self)]
+    app_launch: Amount
+    env_creation: Amount
+    first_step: Amount
+    python_imports: Amount | None = None
+    task_config: Amount | None = None
 
 
 @dataclass(frozen=True)
@@ -143,8 +168,8 @@ class EnvironmentStepTiming(Checked):
     environment_step_fps: MeanStd
     simulation_step_time_s: MeanStd | None
     outside_simulation_step_time_s: MeanStd | None
-    outside_simulation_step_fraction: float | None
-    environment_step_calls: int
+    outside_simulation_step_fraction: Fraction | None
+    environment_step_calls: Positive
     simulation_step_calls: int | None
     measurement_mode: Literal["host_return", "serialized_synchronized"]
 
@@ -155,7 +180,6 @@ class EnvironmentStepTiming(Checked):
         given = sum(part is not None for part in (sim, outside, share, calls))
         whole = self.environment_step_time_s.mean
         broken = [
-            (self.environment_step_calls <= 0, "there are no calls"),
             (whole <= 0 or self.environment_step_fps.mean <= 0, "step time and FPS must be above 0"),
             (given != (4 if self.measurement_mode == "serialized_synchronized" else 0),
              f"a split does not go with {self.measurement_mode}, or is not complete"),
@@ -164,7 +188,7 @@ class EnvironmentStepTiming(Checked):
             together = math.isclose(whole, sim.mean + outside.mean, rel_tol=1e-9, abs_tol=1e-12)
             fits = math.isclose(share, outside.mean / whole, rel_tol=1e-9, abs_tol=1e-12)
             broken.append((not together, "step time is not simulation plus outside"))
-            broken.append((not fits or not 0 <= share <= 1, "the fraction is not outside by step time"))
+            broken.append((not fits, "the fraction is not outside by step time"))
         return broken
 
 
@@ -173,22 +197,14 @@ class BundleRuntime(Checked):
     """An iteration is a frame of the loop; rates count environments."""
 
     startup_time_s: StartupTime
-    iterations_completed: int
-    total_wall_time_s: float
-    steps_per_iteration: int
+    iterations_completed: NotNegative
+    total_wall_time_s: Amount
+    steps_per_iteration: Positive
     iteration_time_s: MeanStd
     collection_fps: MeanStd
     total_fps: MeanStd
     iterations_per_s: MeanStd
     environment_step_timing: EnvironmentStepTiming | None = None
-
-    def rules(self) -> list[tuple[bool, str]]:
-        """Counts and times are not negative."""
-        return [
-            (self.iterations_completed < 0, "iterations_completed is negative"),
-            (self.total_wall_time_s < 0, "total_wall_time_s is negative"),
-            (self.steps_per_iteration < 1, "steps_per_iteration is below 1"),
-        ]
 
 
 @dataclass(frozen=True)
@@ -210,27 +226,20 @@ class PlayBundle(Checked):
     hardware: Hardware
     runtime: BundleRuntime
     resources: BundleResources
-    success_rate: float | None = None
+    success_rate: Fraction | None = None
     reward: MeanStd | None = None
     ep_length: MeanStd | None = None
     checkpoint_path: str | None = None
     video_path: str | None = None
     extra: dict[str, Scalar] | None = None
-    schema_version: str = SCHEMA_VERSION
+    schema_version: Annotated[str, Meta(pattern=r"^1\.")] = SCHEMA_VERSION
 
-    def rules(self) -> list[tuple[bool, str]]:
-        """A rate is a share; the version is one that can be read."""
-        share = self.success_rate
-        return [
-            (share is not None and not 0 <= share <= 1, f"success_rate {share} is no share"),
-            (self.schema_version.split(".")[0] != "1", f"schema_version {self.schema_version} is not 1.x"),
-        ]
-
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Json]:
         """The form in which it is written."""
-        return asdict(self)
+        made: dict[str, Json] = msgspec.to_builtins(self)
+        return made
 
     @classmethod
-    def from_json(cls, data: Any) -> PlayBundle:
+    def from_json(cls, data: Mapping[str, JsonValue]) -> PlayBundle:
         """A bundle as written; keys that a later 1.x added are passed over. Raises ValueError."""
-        return made(cls, data, cls.__name__)
+        return msgspec.convert(data, cls)
