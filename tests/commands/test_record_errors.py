@@ -130,7 +130,7 @@ def test_arguments_reach_the_workload(run_program: Callable, tmp_path: Path) -> 
     ("workload", "reason", "status"),
     [
         ("Raises", "ValueError: something in two lines", 1),
-        ("Exits", "the process ended with status 7: last words", 7),
+        ("Exits", "the process ended with status 7: last words", 1),
         ("Killed", "killed by SIGKILL", 1),
         pytest.param("Panics", "Motrix panicked: ", 1, marks=pytest.mark.motrix),
         pytest.param("Closes", "the renderer closed in mid-run: ", 1, marks=pytest.mark.motrix),

@@ -108,7 +108,7 @@ def test_the_profiled_runs_own_waiting_widens_what_is_transferred() -> None:
 
 def pooled(*runs: RunSummary) -> Composition:
     """What is transferred to the unprofiled runs."""
-    empty = tables.no_rows()
+    empty = {name: schema.empty_table() for name, schema in tables.SCHEMAS.items()}
     frames = FrameTimes.of(empty["frames"], empty["frame_phases"])
     composed = pool_runs(runs, frames, empty["episodes"], ())[0].composed
     assert composed is not None

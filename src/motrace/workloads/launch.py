@@ -65,6 +65,7 @@ class _Life:
     pid: int | None = None
     log_bytes: int | None = None
     interrupted: bool = False
+    worker: bool = False
 
 
 def profiled_by() -> str | None:
@@ -90,12 +91,13 @@ def launch(
     outside: JsonObject = {"profiler_attached": profiler_attached(), "profiled_by": profiled_by()}
     run_folder.write_manifest(run_dir / run_folder.RUN_FILE, {**manifest, **asked, **team.described(), **outside})
     try:
-        life = _live(run_dir, options.command(run_dir), team, interrupts, progress, stall_timeout_s)
+        own = options.command(run_dir)
+        life = _live(run_dir, own, team, interrupts, progress, stall_timeout_s)
+        life.worker = own.worker
     except OSError as error:  # a tool that can't be started
         team.finish()
         life = _Life(0, stalled=f"it could not be started ({error.strerror})")
-    ours = getattr(options, "command", None) is None
-    return _complete(run_dir, life, team, ours)
+    return _complete(run_dir, life, team)
 
 
 def _live(
@@ -149,14 +151,11 @@ def _of_measured(process: subprocess.Popen[bytes], direct: bool) -> int | None:
     return 128 - code if 128 < code <= 128 + signal.NSIG else code
 
 
-def _complete(run_dir: Path, life: _Life, team: Team, ours: bool) -> Ended:
-    """Fill in what only the launcher knows, and what only the ended run's files tell.
-
-    ``ours``: the process was our own worker, which alone can tell that the command was wrong.
-    """
+def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
+    """Fill in what only the launcher knows, and what only the ended run's files tell."""
     manifest = run_folder.read_manifest(run_dir)
     status, reason = manifest["status"], manifest.get("status_reason")
-    wrong = ours and status == run_folder.CRASHED and life.returncode == UsageError.exit_status
+    wrong = life.worker and status == run_folder.CRASHED and life.returncode == UsageError.exit_status
     if life.stalled is not None:
         status, reason = run_folder.CRASHED, life.stalled
     elif status == run_folder.RUNNING:

@@ -23,12 +23,16 @@ ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.p
 
 @dataclass(frozen=True)
 class ProcessCommand:
-    """A process to start. ``env`` is added to our own environment, ``cwd`` None is our current folder."""
+    """A process to start. ``env`` is added to our own environment, ``cwd`` None is our current folder.
+
+    ``worker``: a worker of ours, which alone can tell by its exit status that the command was wrong.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     stdin: int | None = subprocess.DEVNULL
+    worker: bool = False
 
     def environment(self) -> dict[str, str]:
         """The whole environment of the process."""
@@ -54,7 +58,7 @@ def worker(options: JsonObject, run_dir: Path) -> ProcessCommand:
     descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
     with open(descriptor, "w") as file:
         json.dump(options, file)
-    return ProcessCommand((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path))
+    return ProcessCommand((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path), worker=True)
 
 
 def foreign(
