@@ -105,7 +105,7 @@ def vocabulary_page() -> str:
     text += (
         "A span's name is its phase. These are known; any other is a Python phase that waits for the encoder first.\n\n"
     )
-    text += row("phase", "inside", "own CPU time counts for", "waiting while nobody works counts for", "waits for")
+    text += row("phase", "inside", "own CPU time counts for", "idle waiting counts for", "waits for")
     text += row(*["---"] * 5)
     for phase in vocabulary.PHASES.values():
         buckets = (vocabulary.BUCKETS[phase.running], vocabulary.BUCKETS[phase.waiting])
@@ -125,7 +125,7 @@ def vocabulary_page() -> str:
     for title, rules in thread_roles.role_rules().items():
         text += "".join(row(title, f"`{pattern}`", role) for pattern, role in rules)
     text += "\nAny other child process is `child`, any other thread `other`.\n"
-    text += "\nWho explains blocked time, where several worked at once, after the phase's own group: "
+    text += "\nWhich work explains blocked time where several roles worked at once, after the phase's own group: "
     return text + ", ".join(f"`{name}` ({', '.join(roles)})" for name, roles in vocabulary.ROLE_GROUPS.items()) + ".\n"
 
 

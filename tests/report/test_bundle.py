@@ -70,7 +70,7 @@ def at(data: Any, path: str) -> Any:
 def test_it_reads_back_as_it_was_written(analysis: Analysis, bundle: PlayBundle, tmp_path: Path) -> None:
     write(analysis, tmp_path)
     text = (tmp_path / "play.json").read_text()
-    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert PlayBundle.from_json(data) == bundle
     assert data["schema_version"] == "1.2"
     for path, names in FIELDS.items():
@@ -98,7 +98,7 @@ def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) 
     assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
     extra = bundle.extra or {}
     assert extra["phase_capture_ms_p50"] == by_name["capture"].time.p50_ns / 1e6
-    assert extra["residual_ns"] == 0 and extra["owner"] == "nobody"
+    assert extra["residual_ns"] == 0 and extra["owner"] == "none"
     assert all(isinstance(value, int | float | str | bool) for value in extra.values())
 
 
@@ -147,21 +147,21 @@ def test_a_report_that_would_break_it_is_refused(analysis: Analysis, tmp_path: P
     ("path", "value", "message"),
     [
         ("schema_version", "2.0", "is not 1.x"),
-        ("success_rate", 1.5, "is no share"),
+        ("success_rate", 1.5, "is not a share"),
         ("run.status", "fine", "none of completed, interrupted, crashed"),
         ("run.duration_s", -1.0, "duration_s is negative"),
         ("run.duration_s", 1e6, "end minus start"),
         ("run.start_time_utc", "yesterday", "Invalid isoformat"),
-        ("run.seed", "0", "'0' is no int"),
-        ("run.seed", True, "True is no int"),
+        ("run.seed", "0", "'0' is not of type int"),
+        ("run.seed", True, "True is not of type int"),
         ("run.num_envs", 0, "num_envs is below 1"),
-        ("run.config.presets", "one", "is no list"),
-        ("versions.torch", None, "None is no str"),
+        ("run.config.presets", "one", "is not of type list"),
+        ("versions.torch", None, "None is not of type str"),
         ("hardware.gpu_devices", [{"name": "x"}], "mem_gb is missing"),
         ("runtime.iteration_time_s.peak", 1e-9, "is below the mean"),
         ("runtime.iteration_time_s.std", -1.0, "std is negative"),
-        ("runtime.iteration_time_s", 3.0, "is no object"),
-        ("runtime.total_fps.mean", float("inf"), "no finite number"),
+        ("runtime.iteration_time_s", 3.0, "is not an object"),
+        ("runtime.total_fps.mean", float("inf"), "not a finite number"),
         ("runtime.total_wall_time_s", -1.0, "total_wall_time_s is negative"),
         ("runtime.startup_time_s.first_step", -0.1, "first_step is negative"),
         ("runtime.environment_step_timing.environment_step_calls", 0, "there are no calls"),

@@ -37,14 +37,14 @@ def _check(hint: Any, value: Any, where: str) -> None:
             raise ValueError(f"{where}: {value!r} is none of {', '.join(map(str, inner))}")
     elif origin in (list, dict):
         if not isinstance(value, origin):
-            raise ValueError(f"{where}: {value!r} is no {origin.__name__}")
+            raise ValueError(f"{where}: {value!r} is not of type {origin.__name__}")
         for item in value.values() if isinstance(value, dict) else value:
             _check(inner[-1], item, where)
     elif hint is float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{where}: {value!r} is no finite number")
+            raise ValueError(f"{where}: {value!r} is not a finite number")
     elif not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"{where}: {value!r} is no {hint.__name__}")
+        raise ValueError(f"{where}: {value!r} is not of type {hint.__name__}")
 
 
 def _fits(hint: Any, value: Any, where: str) -> bool:
@@ -58,7 +58,7 @@ def _fits(hint: Any, value: Any, where: str) -> bool:
 def made(cls: type[Made], data: Any, where: str) -> Made:
     """A dataclass from a JSON object; keys that it does not know are passed over. Raises ValueError."""
     if not isinstance(data, dict):
-        raise ValueError(f"{where}: {data!r} is no object")
+        raise ValueError(f"{where}: {data!r} is not an object")
     hints = typing.get_type_hints(cls)
     values = {}
     for one in fields(cls):  # type: ignore[arg-type]

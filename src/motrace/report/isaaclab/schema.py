@@ -193,7 +193,7 @@ class BundleRuntime(Checked):
 
 @dataclass(frozen=True)
 class BundleResources(Checked):
-    """What was used; null (an extension) where nobody measured it."""
+    """What was used; null (an extension) where it was not measured."""
 
     gpu_util_pct: MeanStd | None
     gpu_mem_gb: MeanStd | None
@@ -203,7 +203,7 @@ class BundleResources(Checked):
 
 @dataclass(frozen=True)
 class PlayBundle(Checked):
-    """The whole of ``play.json``; ``extra`` holds scalars alone and is no part of the stable schema."""
+    """The whole of ``play.json``; ``extra`` holds scalars alone and is not part of the stable schema."""
 
     run: BundleIdentity
     versions: Versions
@@ -222,7 +222,7 @@ class PlayBundle(Checked):
         """A rate is a share; the version is one that can be read."""
         share = self.success_rate
         return [
-            (share is not None and not 0 <= share <= 1, f"success_rate {share} is no share"),
+            (share is not None and not 0 <= share <= 1, f"success_rate {share} is not a share"),
             (self.schema_version.split(".")[0] != "1", f"schema_version {self.schema_version} is not 1.x"),
         ]
 
