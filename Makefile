@@ -2,6 +2,7 @@
 # make test   set up, run all checks and tests
 # make setup  the virtual environment in .venv and a software Vulkan driver where the machine has no Vulkan
 # make unilab UniLab with pinned versions in .venv-unilab, with the assets of ../shared where they are (minutes)
+# make docs   regenerate the docs that come from code, and the example report from its committed recording
 # make nsys   install Nsight Systems from Debian's non-free packages (changes the package sources: never done unasked)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --repeat 3
 
-.PHONY: setup demo test lint unilab nsys bench clean
+.PHONY: setup demo test lint docs unilab nsys bench clean
 
 setup: $(VENV)/.done vulkan
 
@@ -36,6 +37,9 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest
+
+docs: setup
+	$(BIN)/python -m tools.make_docs
 
 bench: setup
 	$(BIN)/python -m benchmarks.recorder

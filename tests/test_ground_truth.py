@@ -231,4 +231,4 @@ def test_without_any_view_of_threads_nothing_is_claimed_of_them(folder: Path, se
             rows[("loop", *key[1:])] = rows.pop(key)  # type: ignore[attr-defined]
     wrong = {key: row for key, row in uncovered(result, 2 * SHORTEST_CALL_NS).items() if key[1] is not None}
     assert {key: row for key, row in wrong.items() if key[3] != "native_or_python"} == {}
-    assert not any(row[1] for key, row in result.rows.items() if key[3] == "nobody")
+    assert not any(row[1] for key, row in result.rows.items() if key[3] == "idle")

@@ -1,7 +1,7 @@
-"""``python -m tools.make_docs``: write the parts of docs/ that repeat what the code declares.
+"""``python -m tools.make_docs``: write the parts of docs/ that are generated from the code.
 
-docs/vocabulary.md and docs/report.schema.json as a whole, in docs/tables/NAME.md the columns and in docs/report.md the
-objects between the two markers. A test fails while they are not up to date.
+These are docs/vocabulary.md, docs/report.schema.json and docs/examples/, the columns in docs/tables/NAME.md and the
+objects in docs/report.md. A test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import cast, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-from motrace import thread_roles, vocabulary
+from motrace import analysis, thread_roles, vocabulary
 from motrace.dataset import tables
 from motrace.findings.model import Report
+from motrace.report import document, markdown
 from motrace.report.schema import json_schema
 
 OBJECTS_BEGIN, OBJECTS_END = "<!-- objects: written by tools.make_docs -->\n", "<!-- end of objects -->\n"
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS, EXAMPLE = ROOT / "docs", "nsys-llvmpipe"
 BEGIN, END = "<!-- columns: written by tools.make_docs -->\n", "<!-- end of columns -->\n"
 
 
@@ -105,7 +107,7 @@ def vocabulary_page() -> str:
     text += (
         "A span's name is its phase. These are known; any other is a Python phase that waits for the encoder first.\n\n"
     )
-    text += row("phase", "inside", "own CPU time counts for", "waiting while nobody works counts for", "waits for")
+    text += row("phase", "inside", "own CPU time counts for", "idle waiting counts for", "waits for")
     text += row(*["---"] * 5)
     for phase in vocabulary.PHASES.values():
         buckets = (vocabulary.BUCKETS[phase.running], vocabulary.BUCKETS[phase.waiting])
@@ -125,8 +127,14 @@ def vocabulary_page() -> str:
     for title, rules in thread_roles.role_rules().items():
         text += "".join(row(title, f"`{pattern}`", role) for pattern, role in rules)
     text += "\nAny other child process is `child`, any other thread `other`.\n"
-    text += "\nWho explains blocked time, where several worked at once, after the phase's own group: "
+    text += "\nWhich work explains blocked time where several roles worked at once, after the phase's own group: "
     return text + ", ".join(f"`{name}` ({', '.join(roles)})" for name, roles in vocabulary.ROLE_GROUPS.items()) + ".\n"
+
+
+def example_page() -> str:
+    """docs/examples/nsys-llvmpipe.md: the report of that committed recording."""
+    one = analysis.load(ROOT / "traces" / EXAMPLE)
+    return markdown.render(document.full(one.report, one.tables["frames"], one.tables["frame_phases"]))
 
 
 def pages() -> dict[Path, str]:
@@ -136,6 +144,7 @@ def pages() -> dict[Path, str]:
         DOCS / "vocabulary.md": vocabulary_page(),
         DOCS / "report.schema.json": json_schema(),
         report: report_page(report.read_text()),
+        DOCS / "examples" / f"{EXAMPLE}.md": example_page(),
     }
     for name in (*tables.SCHEMAS, "frames"):
         path = DOCS / "tables" / f"{name}.md"

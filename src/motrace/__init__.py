@@ -1,4 +1,4 @@
-"""motrace: where did every nanosecond of a simulate-render-record loop go, and who can give it back?
+"""motrace: where does each nanosecond of a simulate-render-record loop go, and which component should be optimized?
 
 Measured programs use ``span``, ``frame``, ``segment``, ``start`` and ``stop``; importing this
 package loads nothing but the standard library.

@@ -63,7 +63,7 @@ def collect(output: Path) -> Environment:
         kernel=known("kernel", platform.release),
         architecture=known("architecture", platform.machine),
         cpu_model=known("cpu_model", _cpu_model),
-        cpu_physical_cores=known("cpu_physical_cores", _physical_cores, "the kernel does not tell"),
+        cpu_physical_cores=known("cpu_physical_cores", _physical_cores, "the kernel does not report it"),
         cpu_logical_cores=known("cpu_logical_cores", lambda: len(os.sched_getaffinity(0))),
         memory_bytes=known("memory_bytes", _memory_bytes),
         disk_free_bytes=known("disk_free_bytes", lambda: shutil.disk_usage(output).free),
@@ -76,7 +76,7 @@ def collect(output: Path) -> Environment:
             "motrixsim_build", _own_motrixsim_build, "motrixsim's library was not found beside the package"
         ),
         motrace=known("motrace", _project),
-        ffmpeg=known("ffmpeg", _ffmpeg, "ffmpeg did not tell its version"),
+        ffmpeg=known("ffmpeg", _ffmpeg, "ffmpeg did not report its version"),
         h264_encoder=known("h264_encoder", _h264_encoder, "this ffmpeg has no H.264 encoder"),
         unknown=unknown,
     )

@@ -1,7 +1,7 @@
 """Results appear whole or not at all, and only in the folder that they are meant for. Standard library only.
 
 A recording may come from someone else: a link in it must not lead what we write to other files. So the last part of
-a path is replaced and never followed, temporary names can't be guessed, and a folder inside a recording is no link.
+a path is replaced and never followed, temporary names can't be guessed, and a folder inside a recording is not a link.
 """
 
 from __future__ import annotations

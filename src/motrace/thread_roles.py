@@ -54,7 +54,7 @@ def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
     """The role of a thread or child process.
 
     ``name`` is the kernel's name of it (15 characters at most), ``library`` the one that started
-    the thread (empty where that could not be told), ``origin`` the span in which it was first
+    the thread (empty where that is not known), ``origin`` the span in which it was first
     seen. The kernel's name decides first, then the library, then the origin, which tells apart
     the pools that one engine makes for simulation and for rendering.
     """

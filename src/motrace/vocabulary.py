@@ -54,10 +54,10 @@ class EvidenceKind(str, Enum):
 EVIDENCE: dict[EvidenceKind, str] = {
     EvidenceKind.THREAD_CLOCK: "the loop thread's own CPU clock and run delay: exact",
     EvidenceKind.CPU_COUNTERS: "the other threads' and processes' CPU clocks: bounds",
-    EvidenceKind.SCHEDULING: "the scheduler's events: who was on a core",
+    EvidenceKind.SCHEDULING: "the scheduler's events: which threads were on a core",
     EvidenceKind.THREAD_SAMPLES: "samples of the threads' states",
     EvidenceKind.WAITING_CALLS: "calls in which threads waited",
-    EvidenceKind.GPU_WORK: "when the GPU worked",
+    EvidenceKind.GPU_WORK: "when the GPU was busy",
     EvidenceKind.GPU_WAITS: "waits in Vulkan for what was submitted, where nothing shows the GPU's work itself",
     EvidenceKind.STACK_SAMPLES: "samples of the loop thread's stacks",
     EvidenceKind.TRANSFERRED: "the composition that profiled runs saw, transferred to the unprofiled runs' time",
@@ -82,7 +82,7 @@ class Phase:
     """What is known of a phase before anything is measured.
 
     ``running`` is the bucket of the loop thread's own CPU time, ``waiting`` the bucket of blocked
-    time in which nobody on our side worked, ``waits_for`` the role group whose work explains
+    time in which no observed thread, process or GPU queue was busy, ``waits_for`` the role group whose work explains
     blocked time first when several worked at once.
     """
 
@@ -163,11 +163,11 @@ _CAUSES = (
     Cause("cuda", "blocked", "policy", "waiting for CUDA work"),
     Cause("gil", "blocked", "python_overhead", "waiting for the interpreter lock"),
     Cause("io", "blocked", "system", "waiting for a file or a pipe"),
-    Cause("pacing", "blocked", "system", "sleeping on purpose"),
+    Cause("pacing", "blocked", "system", "a deliberate sleep"),
     Cause("other_threads", "blocked", "system", "other threads of the process worked"),
     Cause("other_processes", "blocked", "system", "a child process other than the encoder worked"),
-    Cause("nobody", "blocked", "waiting", "nobody on our side worked: pure latency"),
-    Cause("unexplained", "unknown", "unexplained", "no evidence says"),
+    Cause("idle", "blocked", "waiting", "no observed thread, process or GPU queue was busy: latency"),
+    Cause("unexplained", "unknown", "unexplained", "no evidence shows the cause"),
 )
 CAUSES: dict[str, Cause] = {cause.name: cause for cause in _CAUSES}
 
@@ -189,7 +189,7 @@ ROLE_GROUPS: dict[str, tuple[str, ...]] = {
     "encoder": ("encoder",),
     "other": ("child", "other"),
 }
-"""Who can explain blocked time, in the order in which overlaps are settled after ``waits_for``."""
+"""The roles whose work can explain blocked time, in the order in which overlaps are settled after ``waits_for``."""
 
 ROLE_CAUSES: dict[str, str] = {
     "encoder": "encoder",
@@ -210,4 +210,4 @@ NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motr
 """What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
 
 RIDING_COLLECTORS = ("threads", "gpu")
-"""Collectors that ride along in every run, since they disturb nothing; the others are observers."""
+"""Collectors that ride along in every run, since they disturb nothing; the others get a profiled pass."""

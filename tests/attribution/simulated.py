@@ -220,4 +220,4 @@ def _cause(machine: Machine, step: int, group: str) -> str:
                 return ROLE_CAUSES[role]
         if name == "policy" and machine.gpu["cuda"][step]:
             return "cuda"
-    return "nobody"
+    return "idle"

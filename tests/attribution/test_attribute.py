@@ -62,7 +62,7 @@ def test_an_unseen_gpu_leaves_the_wait_unexplained(machine: Machine) -> None:
     shares = shares_of(machine, Blind(gpu=True, cuda=False))
     rows = np.array([phase == "wait" for phase in machine.pieces.phase])
     blocked = sum((s.ns for (state, _), s in shares.items() if state == "blocked"), np.zeros(len(rows), np.int64))
-    for cause in ("gpu_only", "nobody", "renderer_both"):
+    for cause in ("gpu_only", "idle", "renderer_both"):
         share = shares.get(("blocked", cause))
         if share is not None:
             assert (share.lo_ns[rows] == 0).all()
@@ -70,7 +70,7 @@ def test_an_unseen_gpu_leaves_the_wait_unexplained(machine: Machine) -> None:
         assert (shares[("blocked", "gpu_only")].hi_ns[rows] == blocked[rows]).all()
         unexplained = shares[("blocked", "unexplained")]
         full = unexplained.ns[rows] == unexplained.hi_ns[rows]
-        assert (full | (shares[("blocked", "nobody")].ns[rows] == 0)).all(), "nobody's before unexplained is full"
+        assert (full | (shares[("blocked", "idle")].ns[rows] == 0)).all(), "nobody's before unexplained is full"
         assert "raster" not in {cause for (_, cause), s in shares.items() if s.hi_ns[rows].any()}
 
 

@@ -94,7 +94,7 @@ def test_waiting_calls_narrow_what_clocks_leave_open(seed: int) -> None:
 
 
 def test_a_child_may_use_more_cpu_time_than_wall_time() -> None:
-    """What it used beyond the piece's length is no sign that it worked while the loop thread was blocked."""
+    """What it used beyond the piece's length is not a sign that it worked while the loop thread was blocked."""
     for seed in (31, 34, 377, 491):  # these failed
         machine = build(np.random.default_rng(seed), 3, 3, 2, 16, 0.6, 1)
         shares = by_cause(machine, calls(machine))

@@ -118,7 +118,7 @@ def test_every_sensor_becomes_rows(recorded: tuple[StandIn, Path, list[str]]) ->
     assert first["power"] == 250.5 and first["process.77.memory_used"] == 300
     assert "process.78.memory_used" not in first
     assert first["process.77.utilisation"] == 30 and first["process.77.encoder_utilisation"] == 2
-    assert not any("process_utilisation" in text for text in warnings), "a GPU that nobody used is no missing sensor"
+    assert not any("process_utilisation" in text for text in warnings), "a GPU that nobody used is not a missing sensor"
     assert nvml.shut_down == 1
     assert nvml.energy_asked.count(1) == 1, "a sensor that is not there is asked once"
     assert len(warnings) == 1 and "encoder of GPU 0" in warnings[0] and "energy of GPU 1" in warnings[0]

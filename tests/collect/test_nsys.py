@@ -97,7 +97,7 @@ def test_perf_events_are_seen_and_taken_out(args: list[str], on: bool) -> None:
         (["-o", "elsewhere"], "--output is set by run_record"),
         (["--session-new=mine"], "--session-new is set by run_record"),
         (["--python-backtrace=cuda"], "this version of nsys has no --python-backtrace"),
-        (["nvtx"], "nvtx is no option"),
+        (["nvtx"], "nvtx is not an option"),
     ],
 )
 def test_flags_that_can_not_work_are_refused(args: list[str], message: str) -> None:
@@ -146,7 +146,7 @@ def test_the_installed_version_has_what_we_rely_on() -> None:
 @pytest.mark.nsys
 def test_a_broken_report_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     report = tmp_path / "x.nsys-rep"
-    report.write_bytes(b"this is no report")
+    report.write_bytes(b"this is not a report")
     with pytest.raises(MotraceError, match=r"x\.nsys-rep could not be exported by nsys \d{4}") as caught:
         installed().export(report, tmp_path)
     assert "\n" not in str(caught.value)
@@ -156,7 +156,7 @@ def test_a_broken_report_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.nsys
 def test_a_broken_stream_is_refused_and_kept(tmp_path: Path) -> None:
     stream = tmp_path / "x.qdstrm"
-    stream.write_bytes(b"this is no stream")
+    stream.write_bytes(b"this is not a stream")
     with pytest.raises(MotraceError, match=r"x\.qdstrm"):
         installed().import_stream(stream, tmp_path / "x.nsys-rep")
     assert list(tmp_path.iterdir()) == [stream]

@@ -36,7 +36,7 @@ def run(folder: Path, *words: str, status: int) -> list[str]:
     """Run ``python words...`` in a folder under Scalene; the warnings."""
     os.chdir(folder)
     collector = ScaleneCollector()
-    assert collector.missing() is None and collector.observer
+    assert collector.missing() is None and collector.intrusive
     command = collector.command([sys.executable, *words], folder)
     assert command[1:4] == ["-m", "scalene", "run"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
@@ -80,7 +80,7 @@ def test_a_run_that_was_killed_is_a_warning(tmp_path: Path) -> None:
     ]
     (tmp_path / FILE).write_text('{"files": {"a.py": ')
     (warning,) = ScaleneCollector().finish(tmp_path)
-    assert "is no profile of Scalene" in warning
+    assert "is not a profile of Scalene" in warning
     (tmp_path / FILE).write_text("{}")
     assert ScaleneCollector().finish(tmp_path) == ["scalene saw no line of the program: the run was too short"]
 

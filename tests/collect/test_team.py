@@ -32,7 +32,7 @@ class Notes:
     """Rides along and notes what it is told."""
 
     name = "notes"
-    observer = False
+    intrusive = False
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -162,15 +162,15 @@ def test_a_tool_that_is_not_there(tmp_path: Path) -> None:
     assert "could not be started (No such file or directory)" in ended.reason
 
 
-def test_quiet_runs_come_first_and_each_observer_has_a_pass() -> None:
+def test_unprofiled_runs_come_first_and_each_intrusive_collector_has_a_pass() -> None:
     class Disturbs(Notes):
         name = "disturbs"
-        observer = True
+        intrusive = True
 
     planned = plan_runs(["record", "none", "none", "record"], [Disturbs(), Notes()])
     assert [one.run_id for one in planned] == ["01-record", "02-none", "03-none", "04-record", "05-record-disturbs"]
     assert [one.collectors for one in planned] == [("notes",)] * 4 + [("notes", "disturbs")]
-    assert [one.observer for one in planned] == [False] * 4 + [True]
+    assert [one.intrusive for one in planned] == [False] * 4 + [True]
     assert [one.run_id for one in plan_runs(["none"], [Disturbs()])] == ["01-none", "02-none-disturbs"]
 
 
@@ -184,5 +184,5 @@ def test_names_are_checked() -> None:
 @pytest.mark.parametrize("name", COLLECTORS)
 def test_every_collector_bears_its_name(name: str) -> None:
     collector = make(name, Settings())
-    assert collector.name == name and isinstance(collector.observer, bool)
-    assert Team([collector], Path()).described() == {"collectors": [name], "observer": collector.observer}
+    assert collector.name == name and isinstance(collector.intrusive, bool)
+    assert Team([collector], Path()).described() == {"collectors": [name], "observer": collector.intrusive}

@@ -133,7 +133,7 @@ def test_gpu_work_is_tied_to_the_calls_that_launched_it(tmp_path: Path) -> None:
 
 def test_the_collector_switches_the_hook_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     collector = TorchCollector()
-    assert collector.missing() is None and collector.observer
+    assert collector.missing() is None and collector.intrusive
     assert frame_hook() is None
     ((name, value),) = collector.environment(tmp_path).items()
     assert name == VARIABLE

@@ -311,7 +311,7 @@ def test_a_mode_that_is_gone_does_not_pass(recorded: Path, capsys: pytest.Captur
     path.write_text(json.dumps({**json.loads(path.read_text()), "run_id": "03-record", "mode": "record"}))
     words = [str(tmp_path / "base"), str(recorded / "one")]
     assert compare.main([*words, "--fail-over", "5%"]) == 3
-    assert "compare: record: can't tell, no run of it completed" in capsys.readouterr().err
+    assert "compare: record: can't decide: no run of it completed" in capsys.readouterr().err
     assert compare.main(words) == 0
 
 
@@ -351,7 +351,7 @@ def test_a_gate_that_can_not_tell_does_not_pass(
     words = [str(tmp_path / "one"), str(tmp_path / "two")]
     assert compare.main(words) == 0
     assert compare.main([*words, "--fail-over", "500"]) == 3
-    assert "none: frame: can't tell whether it got slower by more than 500 %" in capsys.readouterr().err
+    assert "none: frame: can't decide whether it got slower by more than 500 %" in capsys.readouterr().err
 
 
 def test_comparing_with_several_experiments(recorded: Path, run_program: Callable) -> None:

@@ -272,7 +272,7 @@ def test_without_a_vulkan_driver_the_package_is_named(run_program: Callable, tmp
 
 
 def corrupt(path: Path) -> None:
-    path.write_bytes(b"this is no checkpoint")
+    path.write_bytes(b"this is not a checkpoint")
 
 
 def cut_off(path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_command_of_an_installed_package(run_program: Callable, tmp_path: Path
         ("", (sys.executable, "x.py"), "names nothing to measure"),
         (TABLE, (), "give the program after `--`"),
         (TABLE, ("no-such-program",), "no-such-program: no such program"),
-        (TABLE, ("ls", "-l"), "ls is no Python program"),
+        (TABLE, ("ls", "-l"), "ls is not a Python program"),
         (TABLE, (sys.executable,), "must be a script, -m MODULE or -c CODE"),
         (TABLE, (sys.executable, "-m"), "-m: what comes after it is missing"),
         (TABLE, (sys.executable, "-I", "x.py"), "-I: an isolated Python sees no recorder"),
@@ -244,7 +244,7 @@ def test_a_script_that_is_not_there(run_program: Callable, tmp_path: Path) -> No
 
 
 def test_a_program_that_takes_ctrl_c_for_its_end_was_interrupted(tmp_path: Path) -> None:
-    """It exits with 0, and nobody knows how far it would have gone: that is no completed run."""
+    """It exits with 0, and nobody knows how far it would have gone: that is not a completed run."""
     (tmp_path / "what.toml").write_text('frame = "__main__.step"\n[phases]\n"__main__.step" = "step"\n')
     (tmp_path / "program.py").write_text(
         "import time\ndef step():\n    time.sleep(0.01)\n"

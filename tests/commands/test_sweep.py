@@ -192,7 +192,7 @@ def test_what_a_sweep_wrote_is_read_by_every_command(
     assert (tmp_path / "traces/z/analysis/report.html").exists()
     assert analyze.main([str(tmp_path / "traces"), "--out", str(tmp_path / "traces/results")]) == 0
     assert main(["--analyze", str(tmp_path / "traces/x")]) == 0
-    assert analyze.main([str(tmp_path / "traces/x")]) == 0, "the results of an analysis are no recording"
+    assert analyze.main([str(tmp_path / "traces/x")]) == 0, "the results of an analysis are not a recording"
     other = tmp_path / "traces/x/e002-64x36"
     assert compare.main([str(point), str(point)]) == 0
     capsys.readouterr()

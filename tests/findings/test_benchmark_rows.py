@@ -197,7 +197,7 @@ def test_a_program_of_ones_own_has_its_rows(report: Report) -> None:
         ("python_overhead", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
         ("encoder", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
         ("simulation", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
-        ("system", Answer.MACHINE_SETUP, Owner.NOBODY),
+        ("system", Answer.MACHINE_SETUP, Owner.NONE),
         ("unexplained", Answer.UNDECIDED, None),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_software_adapter_says_nothing_of_the_renderer(report: Report) -> None
     software = report.runs[0].adapter
     assert software is not None
     found = with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)).triage
-    assert (found.answer, found.owner, found.reason) == (Answer.MACHINE_SETUP, Owner.NOBODY, Reason.DREW_ON_CPU)
+    assert (found.answer, found.owner, found.reason) == (Answer.MACHINE_SETUP, Owner.NONE, Reason.DREW_ON_CPU)
     assert found.values["adapter"] == software.name
     environment = replace(report.environment, gpus=[Gpu("NVIDIA H100")])
     advice = with_buckets(report, software, environment, renderer_gpu=(0.8, 0.7, 0.9)).triage.advice
@@ -227,7 +227,7 @@ def test_on_a_software_adapter_all_owners_agree(report: Report, bucket: str) -> 
     """The headline, the answer and the row never name the renderer or the application for a rasterizer on the CPU."""
     changed = with_buckets(report, report.runs[0].adapter, **{bucket: (0.8, 0.7, 0.9)})
     found, verdict = changed.triage, changed.verdict
-    assert (found.answer, found.owner, verdict.owner) == (Answer.MACHINE_SETUP, Owner.NOBODY, Owner.SETUP)
+    assert (found.answer, found.owner, verdict.owner) == (Answer.MACHINE_SETUP, Owner.NONE, Owner.SETUP)
     assert found.advice == verdict.advice and verdict.advice is not None and verdict.advice.action is Action.USE_GPU
 
 
@@ -243,7 +243,7 @@ def test_a_stall_on_a_busy_machine_is_not_sure(report: Report, running: int, kin
     """Threads that want a core look idle to counters; the loop thread's own wait for one says how busy it was."""
     causes = (
         cause("glue", "native_or_python", running), cause("glue", "run_queue", 3),
-        cause("wait", "nobody", 9, evidence=(kind,)),
+        cause("wait", "idle", 9, evidence=(kind,)),
     )  # fmt: skip
     busy = replace(report, runs=tuple(replace(run, causes=causes) for run in report.runs))
     changed = with_buckets(busy, H100, renderer_stall=(0.8, 0.7, 0.9))
@@ -279,7 +279,7 @@ def test_what_adds_little_is_not_slow(report: Report, added: float, hi: float | 
     changed = with_buckets(report, H100, renderer_gpu=(0.8, 0.7, 0.9))
     found = judged(changed, comparison=Comparison(contrast, (), False, ())).triage
     assert found.answer is (Answer.RENDERER_PROBLEM if slow else Answer.NOT_SLOW)
-    assert slow or found.owner is Owner.NOBODY
+    assert slow or found.owner is Owner.NONE
 
 
 def test_every_bucket_has_a_rule() -> None:

@@ -128,7 +128,7 @@ def waits_for_a_child() -> None:
 
 
 MEANT = {
-    "nobody": Meaning.WAITS_WHILE_NOBODY_WORKS, "other_threads": Meaning.OTHER_THREADS_WORK,
+    "idle": Meaning.WAITS_WHILE_IDLE, "other_threads": Meaning.OTHER_THREADS_WORK,
     "other_processes": Meaning.CHILD_PROCESS_WORKS, "run_queue": Meaning.WAITS_FOR_CORE,
 }  # fmt: skip
 

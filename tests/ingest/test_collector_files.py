@@ -22,7 +22,7 @@ from tests.reports import events, pools, said, segments
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> analysis.Analysis:
-    """One quiet run, one under py-spy, one under Scalene; thread states sampled in all of them."""
+    """One unprofiled run, one under py-spy, one under Scalene; thread states sampled in all of them."""
     out = tmp_path_factory.mktemp("collected")
     words = ["--out", str(out), "--name", "x", "--mode", "none", "--frames", "400", "--warmup", "0"]
     workload = ["--workload", "tests.programs.workloads:Busy", "--collect", "threads,pyspy,scalene"]

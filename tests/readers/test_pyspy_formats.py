@@ -120,7 +120,7 @@ def test_a_bad_file_is_one_line(tmp_path: Path, name: str) -> None:
     path.write_text(BAD[name])
     with pytest.raises(MotraceError) as error:
         read_any(path)
-    assert "profile is no file of py-spy" in str(error.value) and "\n" not in str(error.value)
+    assert "profile is not a file of py-spy" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:

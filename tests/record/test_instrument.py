@@ -255,7 +255,7 @@ LOOP: dict[str, Any] = {
 def test_turns_segments_and_the_time_between_calls(recording: Path) -> None:
     with instrument(values={"warmup": 1}, **LOOP) as made:
         assert target.loop(3) == [0, 4, 8]
-        assert made.turns == 3
+        assert made.iterations == 3
     motrace.stop()
     turn = [("frame", None, True), ("step", "frame", True), ("capture", "frame", True), ("copy", "frame", True)]
     assert names(recording) == [("imports", None, True), *turn, *turn, *turn, ("encode", None, True)]
@@ -267,7 +267,7 @@ def test_a_call_can_be_the_turn(recording: Path) -> None:
     with instrument(phases={"act": "step"}, frame=f"{HERE}.act") as made:
         target.loop(2)
     motrace.stop()
-    assert made.turns == 2
+    assert made.iterations == 2
     assert names(recording) == [("frame", None, True), ("step", "frame", True)] * 2
 
 
@@ -339,8 +339,8 @@ def test_facts_are_kept_from_calls(tmp_path: Path) -> None:
     [
         ({}, "names nothing to measure"),
         ({"phase": {}}, "there is no key 'phase'; choose from program, phases"),
-        ({"phases": {"plain": "x"}}, "'plain' is no dotted name"),
-        ({"phases": {"a.b-c": "x"}}, "'a.b-c' is no dotted name"),
+        ({"phases": {"plain": "x"}}, "'plain' is not a dotted name"),
+        ({"phases": {"a.b-c": "x"}}, "'a.b-c' is not a dotted name"),
         ({"phases": {"a.b": 3}}, "[phases] a.b: must be a table, not int"),
         ({"phases": {"a.b": {"versions": "1"}}}, "[phases] a.b: phase is missing"),
         ({"phases": {"a.b": {"phase": "x", "of": "y"}}}, "[phases] a.b: there is no key 'of'"),
@@ -395,8 +395,8 @@ def test_native_classes(recording: Path) -> None:
 
 @pytest.mark.parametrize("version", ["3.10", "3.12", "3.13"])
 def test_other_pythons(version: str, tmp_path: Path) -> None:
-    """What enters a foreign interpreter needs nothing but its standard library."""
-    from motrace.workloads.process import foreign
+    """What enters the interpreter of another program needs nothing but its standard library."""
+    from motrace.workloads.process import program_command
     from motrace.workloads.program import write_plan
 
     python = _python(version)
@@ -414,7 +414,7 @@ def test_other_pythons(version: str, tmp_path: Path) -> None:
         "assert Thing().work() == [1, 2] and sys.argv[1:] == ['--its', 'own']\n"
         "assert 'numpy' not in sys.modules and sys.path[0] == __file__.rpartition('/')[0]\n"
     )
-    command = foreign((python,), (str(program), "--its", "own"), tmp_path)
+    command = program_command((python,), (str(program), "--its", "own"), tmp_path)
     done = subprocess.run(command.argv, env=command.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((tmp_path / "run.json").read_text())

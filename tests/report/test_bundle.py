@@ -70,7 +70,7 @@ def at(data: Any, path: str) -> Any:
 def test_it_reads_back_as_it_was_written(analysis: Analysis, bundle: PlayBundle, tmp_path: Path) -> None:
     write(analysis, tmp_path)
     text = (tmp_path / "play.json").read_text()
-    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert PlayBundle.from_json(data) == bundle
     assert data["schema_version"] == "1.2"
     for path, names in FIELDS.items():
@@ -98,7 +98,7 @@ def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) 
     assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
     extra = bundle.extra or {}
     assert extra["phase_capture_ms_p50"] == by_name["capture"].time.p50_ns / 1e6
-    assert extra["residual_ns"] == 0 and extra["owner"] == "nobody"
+    assert extra["residual_ns"] == 0 and extra["owner"] == "none"
     assert all(isinstance(value, int | float | str | bool) for value in extra.values())
 
 

@@ -101,5 +101,5 @@ def test_the_true_cause_lies_inside_its_bounds(measured: Any, phase: str, cause:
 def test_nobody_worked_while_it_slept(measured: Any) -> None:
     _, rows, _ = measured
     slept = by_phase(rows, "state", "blocked")["sleep"]
-    assert by_phase(rows, "cause", "nobody")["sleep"] > 0.95 * slept
-    assert by_phase(rows, "cause", "nobody", "lo_ns")["sleep"] > 0.9 * slept
+    assert by_phase(rows, "cause", "idle")["sleep"] > 0.95 * slept
+    assert by_phase(rows, "cause", "idle", "lo_ns")["sleep"] > 0.9 * slept

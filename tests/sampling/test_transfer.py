@@ -55,11 +55,11 @@ def test_transferring_keeps_every_phase_and_state(unprofiled: list[CauseTime], p
 
 
 def test_the_profiled_shares_are_taken_inside_the_unprofiled_bounds() -> None:
-    unprofiled = [cause("wait", "raster", 500, 100, 900), cause("wait", "nobody", 500, 100, 900)]
-    raster, nobody = transfer_causes(unprofiled, [cause("wait", "raster", 80), cause("wait", "nobody", 20)], 1000)
+    unprofiled = [cause("wait", "raster", 500, 100, 900), cause("wait", "idle", 500, 100, 900)]
+    raster, idle = transfer_causes(unprofiled, [cause("wait", "raster", 80), cause("wait", "idle", 20)], 1000)
     assert (raster.cause, raster.time.ns, raster.time.lo_ns, raster.time.hi_ns) == ("raster", 800, 800, 800)
-    assert (nobody.cause, nobody.time.ns) == ("nobody", 200)
-    beyond = [cause("wait", "raster", 95), cause("wait", "nobody", 5)]  # what the clocks don't allow
+    assert (idle.cause, idle.time.ns) == ("idle", 200)
+    beyond = [cause("wait", "raster", 95), cause("wait", "idle", 5)]  # what the clocks don't allow
     assert transfer_causes(unprofiled, beyond, 1000)[0].time.ns == 900
 
 
@@ -92,7 +92,7 @@ def test_the_profiled_runs_own_waiting_widens_what_is_transferred() -> None:
     rows = [cause("copy", "native_or_python", 1000)]
     counts = {"copy": {"copying": 600, "interpreter": 400}}
     waited = [cause("copy", "native_or_python", 700), cause("copy", "run_queue", 300)]
-    assert queued_shares([*waited, cause("copy", "nobody", 5000)]) == {"copy": 0.3}
+    assert queued_shares([*waited, cause("copy", "idle", 5000)]) == {"copy": 0.3}
     calm, busy = (
         next(one for one in transfer_samples(rows, counts, 1000, known) if one.cause == "copying")
         for known in (None, {"copy": 0.3})
@@ -116,11 +116,11 @@ def pooled(*runs: RunSummary) -> Composition:
 
 
 def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> None:
-    rows = [cause("step", "other_threads", 700, 0, 1000), cause("step", "nobody", 300, 0, 1000)]
+    rows = [cause("step", "other_threads", 700, 0, 1000), cause("step", "idle", 300, 0, 1000)]
     found = {one.cause: one for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
     assert found["gil"].time.ns == 800 and found["gil"].bucket == "python_overhead"
     assert 700 < found["gil"].time.lo_ns < 800 < found["gil"].time.hi_ns < 870, "Wilson's interval of 80 in 100"
-    assert found["other_threads"].time.ns == 0 and found["nobody"].time.ns == 200
+    assert found["other_threads"].time.ns == 0 and found["idle"].time.ns == 200
 
 
 @given(causes())
@@ -138,7 +138,7 @@ def watched(run_id: str, ns: float, *profilers: str, rate: int | None = None) ->
 @pytest.mark.parametrize(
     ("change", "rate", "usable"), [(1.6, 100, 50), (1.31, 100, 96), (1.29, 100, None), (40.0, 20, None)]
 )
-def test_what_is_refused_says_the_rate_that_would_do(change: float, rate: int, usable: int | None) -> None:
+def test_what_is_refused_says_the_usable_rate(change: float, rate: int, usable: int | None) -> None:
     rows = profiler_overhead([watched("a", 1e6), watched("b", 1e6), watched("c", 1e6 * change, "pyspy", rate=rate)])
     assert {one.usable_rate_hz for one in rows} == {usable}
 

@@ -28,7 +28,7 @@ WAITS_FOR = {
 """Any other phase waits for the encoder first."""
 ORDER = ("renderer", "simulation", "policy", "encoder", "other")
 CAUSES = (
-    "native_or_python", "run_queue", "nobody", "renderer_both", "gpu_only", "raster", "renderer_cpu_only",
+    "native_or_python", "run_queue", "idle", "renderer_both", "gpu_only", "raster", "renderer_cpu_only",
     "sim_pool", "policy_pool", "cuda", "encoder", "other_processes", "other_threads",
 )  # fmt: skip
 NOT_IN_TRACE = "unattributed"
@@ -98,7 +98,7 @@ class Truth:
         }
         for group, first in enumerate(ORDER):
             order = (first, *(name for name in ORDER if name != first))
-            chosen = np.full(len(cause), CAUSES.index("nobody"))
+            chosen = np.full(len(cause), CAUSES.index("idle"))
             for name, holds in reversed([rule for other in order for rule in rules[other]]):
                 chosen[holds] = CAUSES.index(name)
             cause = np.where(groups == group, chosen, cause)

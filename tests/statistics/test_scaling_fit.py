@@ -1,4 +1,4 @@
-"""The fit of a sweep finds the law that made it, its intervals cover it, and it refuses what it can't tell."""
+"""The fit of a sweep finds the law that made it, its intervals cover it, and it refuses what it can't decide."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_one_axis_gives_two_terms(
 @pytest.mark.parametrize(
     ("envs", "sizes", "repeat", "message"),
     [
-        (ENVS[:1], SIZES[:1], 5, "1 point can't tell 2 terms and the noise apart; at least 2 points and 3 runs"),
+        (ENVS[:1], SIZES[:1], 5, "1 point can't fit 2 terms and the noise; at least 2 points and 3 runs"),
         (ENVS[:2], SIZES[:1], 1, "2 completed runs at 2 points"),
         (ENVS[:2], SIZES[:2], 1, "at least 4 points (2 numbers of environments x 2 sizes) and 5 runs"),
     ],
@@ -131,7 +131,7 @@ def test_too_few_points_are_refused(
 def test_points_on_one_diagonal_are_refused() -> None:
     """As many points as terms, but the terms are not told apart by them."""
     diagonal = [Observation(count, *size, 1e6 * count) for count, size in zip(ENVS, SIZES) for _ in range(3)]
-    with pytest.raises(MotraceError, match="can't tell 4 terms"):
+    with pytest.raises(MotraceError, match="can't fit 4 terms"):
         fit_scaling(diagonal)
     with pytest.raises(MotraceError, match="no time at all"):
         fit_scaling(observed(lambda envs, pixels: 0.0))

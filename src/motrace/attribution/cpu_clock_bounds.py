@@ -70,7 +70,7 @@ class Usage:
 def loop_states(log: CpuLogFile | None, start_ns: Array, end_ns: Array, born_ns: int | None) -> States:
     """States of the loop thread in intervals whose ends are boundaries of its log.
 
-    ``born_ns`` is when the process was started, if the launcher told: both clocks were 0 then.
+    ``born_ns`` is when the process was started, if the launcher noted it: both clocks were 0 then.
     """
     wall = end_ns - start_ns
     zero = np.zeros(len(wall), np.int64)

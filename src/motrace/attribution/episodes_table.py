@@ -12,7 +12,7 @@ from .run import RunAnalysis
 
 
 def episodes_table(analysis: RunAnalysis, frames: pa.Table) -> pa.Table:
-    """The table ``episodes`` of a run; no rows where it told of none.
+    """The table ``episodes`` of a run; no rows where it reported none.
 
     Steps are counted like frames; an episode that was over before the first kept frame is warm-up.
     """

@@ -84,7 +84,7 @@ class FrameWork:
     ``busy_ns``: at least one GPU worked. ``wait_ns``: the loop thread was off its core meanwhile.
     ``gap_ns``: from the end of the frame's last operation to the begin of the next frame's first,
     MISSING where one of them has none. ``serialisation``: 1 - both / min(GPU, CPU), where CPU is
-    when anyone on our side worked on a core: 1 if they took turns, 0 if the shorter one was hidden
+    when any thread of the run was on a core: 1 if they alternated, 0 if the shorter one was hidden
     behind the longer, NaN where one of them did nothing or is not known.
     """
 

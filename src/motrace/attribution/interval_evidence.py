@@ -2,7 +2,7 @@
 
 Where the intervals show every worker (the scheduler's events, or samples of thread states), blocked
 time is split by exact overlap into exclusive sets: only the GPU worked, only the renderer's threads
-did, both, the encoder, and so on, nobody. Where they only show waiting calls and GPU work, they
+did, both, the encoder, and so on, or idle. Where they only show waiting calls and GPU work, they
 narrow the bounds that the CPU clocks give: a thread inside a waiting call does not work.
 """
 
@@ -46,8 +46,8 @@ class Evidence:
     have been blocked as long elsewhere, in calls too short to be recorded. ``working`` maps roles to when at least one
     thread of theirs was on a core; it is None unless every worker was seen. ``waiting`` maps CPU
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
-    GPUs did, None where the trace can't tell. ``gpu_waits`` is when a thread waited in Vulkan for what
-    it had submitted, given where the trace can't tell what the GPU drew: most likely it did then.
+    GPUs did, None where the trace doesn't show it. ``gpu_waits`` is when a thread waited in Vulkan for what
+    it had submitted, given where the trace doesn't show what the GPU drew: most likely it did then.
     ``error_ns`` is the error of the alignment of these intervals with the pieces. ``states_from`` says
     what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
@@ -130,8 +130,8 @@ def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -
                 take(ROLE_CAUSES[role], working[role])
         if name == "policy":
             take("cuda", cuda)
-    sets["nobody"] = left
-    return {cause: found for cause, found in sets.items() if len(found) or cause == "nobody"}
+    sets["idle"] = left
+    return {cause: found for cause, found in sets.items() if len(found) or cause == "idle"}
 
 
 def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str, rows: Array) -> dict[str, Bounds]:

@@ -20,7 +20,7 @@ from .windows import Trace, attribute_with_trace, who_is_who
 
 Array = np.ndarray[Any, Any]
 
-FOREIGN = "trace"
+PROFILER_ONLY = "trace"
 """Mode of a run that only a profiler recorded."""
 CUDA_KINDS = frozenset(("kernel", "memcpy", "memset"))
 
@@ -101,7 +101,7 @@ def blind_spots(recording: RunRecording, roles: Mapping[int, str], trace: Trace 
     if manifest.adapter is not None:
         gpu = not manifest.adapter.is_software
     else:
-        gpu = manifest.mode not in ("none", FOREIGN) and "raster" not in roles.values()
+        gpu = manifest.mode not in ("none", PROFILER_ONLY) and "raster" not in roles.values()
     cuda = manifest.workload.device == "cuda"
     seen = trace.gpu_kinds if trace is not None else frozenset()
     return Blind(gpu=gpu and "graphics" not in seen, cuda=cuda and not seen & CUDA_KINDS)

@@ -77,7 +77,7 @@ class _Split:
         self.blocked = blocked
         self._cores = cores
         self.causes: dict[str, Usage] = {}
-        self._free = np.ones(len(blocked))  # estimated fraction that nobody has explained yet
+        self._free = np.ones(len(blocked))  # estimated fraction that no worker has explained yet
         self._taken_lo = np.zeros(len(blocked))  # the union of what was taken is between these
         self._taken_hi = np.zeros(len(blocked))
         self._total_lo = np.zeros(len(blocked))  # CPU time that all of them used together, at least
@@ -125,12 +125,12 @@ class _Split:
         self._took(cpu, cpu_fraction)
 
     def rest(self, blind: bool) -> None:
-        """What nobody explains: pure latency, or unexplained where a worker can't be seen."""
+        """What no worker explains: latency, or unexplained where a worker can't be seen."""
         lo = np.maximum(0.0, self.blocked - self._taken_hi)
         hi = self.blocked - self._taken_lo
         estimate = self.blocked * self._free
         zero = np.zeros(len(lo))
-        self._add("nobody", lo, zero if blind else estimate, hi)
+        self._add("idle", lo, zero if blind else estimate, hi)
         if blind:
             self._add("unexplained", zero, estimate, hi)
 
@@ -151,7 +151,7 @@ def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Arr
     hi = np.array([np.minimum(np.ceil(causes[name].hi_ns), blocked_ns) for name in names])
     lo = np.minimum(lo, hi)
     est = np.clip(np.array([causes[name].est_ns for name in names]), lo, hi)
-    if "unexplained" in names:  # what clipping left over is no evidence for anybody else
+    if "unexplained" in names:  # what clipping left over is not evidence for another cause
         row = names.index("unexplained")
         est[row] = np.clip(est[row] + blocked_ns - est.sum(axis=0), est[row], hi[row])
     est = _fit(est, lo, hi, blocked_ns)

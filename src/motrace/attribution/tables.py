@@ -16,7 +16,7 @@ from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
 from .pieces import NO_FRAME, Segment
-from .run import FOREIGN, RunAnalysis
+from .run import PROFILER_ONLY, RunAnalysis
 
 Array = np.ndarray[Any, Any]
 
@@ -131,7 +131,7 @@ def _threads_table(analysis: RunAnalysis) -> pa.Table:
 def _clocks_table(analysis: RunAnalysis) -> pa.Table:
     """Spans and CPU clocks are read on the run's own clock; what a trace recorded had to be aligned."""
     rows = []
-    if analysis.mode != FOREIGN:
+    if analysis.mode != PROFILER_ONLY:
         rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
     for source, fit in (analysis.trace.clocks if analysis.trace is not None else {}).items():
         rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))

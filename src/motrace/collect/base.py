@@ -21,7 +21,7 @@ class Collector(Protocol):
     name: str
     """As ``--collect`` names it."""
 
-    observer: bool
+    intrusive: bool
     """True if it disturbs what it watches: it gets a pass of its own, which gives no times."""
 
     def missing(self) -> str | None:

@@ -156,7 +156,7 @@ class GpuCollector(FromOutside):
     """Samples the GPUs at ``hz``; see docs/collect-python.md."""
 
     name = "gpu"
-    observer = False
+    intrusive = False
 
     def __init__(self, hz: float = DEFAULT_HZ, load: Callable[[], Nvml] = load_nvml) -> None:
         self._hz, self._load = hz, load

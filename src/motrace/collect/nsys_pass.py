@@ -41,7 +41,7 @@ def option_of(word: str) -> str | None:
 def check_args(args: Sequence[str], options: NsysOptions | None) -> None:
     """Refuse ``--nsys-args`` that can't work; ``options`` are the installed version's. Raises UsageError."""
     if args and option_of(args[0]) is None:
-        raise UsageError(f"--nsys-args: {args[0]} is no option of nsys profile; write it as --option=value")
+        raise UsageError(f"--nsys-args: {args[0]} is not an option of nsys profile; write it as --option=value")
     for word in args:
         name = option_of(word)
         if name in OURS:
@@ -95,7 +95,7 @@ class NsysCollector:
     """One run under ``nsys profile``; see ``Collector``."""
 
     name = NAME
-    observer = True
+    intrusive = True
 
     def __init__(self, args: Sequence[str] = (), timeout_s: float = 60.0) -> None:
         self._args = tuple(args)

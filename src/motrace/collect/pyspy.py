@@ -62,7 +62,7 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
 
     Without wishes: native stacks at up to DEFAULT_RATE; where that many threads allow less than
     LEAST_RATE, blocking without native stacks; then without stopping anything. A wish that costs
-    too much is refused, with the rate that would do.
+    too much is refused, with the highest usable rate.
     """
     if light:
         return SamplingPlan(rate or DEFAULT_RATE, False, False)
@@ -76,10 +76,8 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
         rate = LEAST_RATE
     most = MOST_NATIVE_STOPS if native is not False else MOST_STOPS
     if threads * rate > most:
-        would_do = f"at most {most // threads} per second" if most >= threads else "no rate that stops the process"
-        refused = (
-            f"py-spy was not started: it would stop {threads} threads {rate} times per second; {would_do} would do here"
-        )
+        allowed = f"--pyspy-rate {most // threads}" if most >= threads else "--pyspy-light"
+        refused = f"py-spy was not started: it would stop {threads} threads {rate} times per second; use {allowed}"
         return SamplingPlan(rate, native is not False, True, refused)
     return SamplingPlan(rate, native is not False, True)
 
@@ -88,7 +86,7 @@ class PySpyCollector(FromOutside):
     """Samples stacks; see docs/collect-python.md. ``light`` stops nothing, and sees no native code."""
 
     name = "pyspy"
-    observer = True
+    intrusive = True
 
     def __init__(self, rate: int | None = None, native: bool | None = None, light: bool = False) -> None:
         self._rate, self._native, self._light = rate, native, light

@@ -22,7 +22,7 @@ class ScaleneCollector:
     """
 
     name = "scalene"
-    observer = True
+    intrusive = True
 
     def __init__(self, python: tuple[str, ...] = ()) -> None:
         """``python``: the measured process's interpreter with its options, where it is not ours."""

@@ -64,17 +64,17 @@ class Team:
         """Fields of the run's manifest: who watched."""
         return {
             "collectors": [collector.name for collector in self.collectors],
-            "observer": any(collector.observer for collector in self.collectors),
+            "observer": any(collector.intrusive for collector in self.collectors),
         }
 
     def outcome(self) -> JsonObject:
         """Fields of the run's manifest: what became of it."""
-        told: JsonObject = {}
+        facts: JsonObject = {}
         nothing: JsonObject = {}
         for collector in self.collectors:
             if isinstance(collector, Telling):
-                told[collector.name] = self._ask(collector, "facts", collector.facts, nothing)
-        return {"collect": told, "collector_warnings": list(self.warnings)}
+                facts[collector.name] = self._ask(collector, "facts", collector.facts, nothing)
+        return {"collect": facts, "collector_warnings": list(self.warnings)}
 
     def calmer(self) -> tuple[Collector, ...] | None:
         """The collectors with which the run is worth another try, None if it is not."""

@@ -3,10 +3,10 @@
 It reads ``/proc/<pid>/task/*/syscall`` of the process and its children about a thousand times per
 second: ``running``, or the call that a blocked thread is in, with its arguments, for 2 us; only when
 that changed, what the kernel says the thread waits in (``wchan``), which file a call is about, and
-where that is not told the state letter of ``stat``. Nothing is stopped; any user may watch their
+where that is not known the state letter of ``stat``. Nothing is stopped; any user may watch their
 own processes. The loop thread is read in every round, and so are those that moved lately; the idle
-ones take turns. To keep to the budget there are fewer rounds, down to FAIR_HZ, before anyone is read
-less often: the work of a thread that is lost sight of would be taken for nobody's.
+ones are sampled in rotation. To keep to the budget there are fewer rounds, down to FAIR_HZ, before anyone is read
+less often: the work of a thread that is lost sight of would look idle.
 
 What it writes is laid out in ``readers/thread_format.py``. Standard library only.
 """

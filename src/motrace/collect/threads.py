@@ -23,7 +23,7 @@ class ThreadsCollector(FromOutside):
     """Samples thread states at ``hz``, for at most ``budget`` of one core. See docs/collect-python.md."""
 
     name = "threads"
-    observer = False
+    intrusive = False
 
     def __init__(self, hz: float = DEFAULT_HZ, budget: float = DEFAULT_BUDGET) -> None:
         self._hz, self._budget = hz, budget

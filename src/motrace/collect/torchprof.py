@@ -16,7 +16,7 @@ class TorchCollector:
     """Asks the measured process to profile itself; see docs/collect-python.md."""
 
     name = "torch"
-    observer = True
+    intrusive = True
 
     def __init__(self, python: tuple[str, ...] = ()) -> None:
         """``python``: the measured process's interpreter with its options, where it is not ours."""

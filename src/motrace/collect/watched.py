@@ -7,7 +7,7 @@ import os
 from ..readers.syscalls import NAMES_ITS_FILE
 
 RUNNING = b"running\n"
-MAX_STATES = 60_000  # a program that opens ever new files: beyond this they are not told apart
+MAX_STATES = 60_000  # a program that opens ever new files: beyond this they are not distinguished
 
 
 class WatchedThread:
@@ -52,7 +52,7 @@ class WatchedThread:
         self.syscall = -1
 
     def waits_in(self) -> str:
-        """The kernel function that it sleeps in, "" where that is not told."""
+        """The kernel function that it sleeps in, "" where that is not known."""
         try:
             name = os.pread(self.wchan, 64, 0).decode(errors="replace")
         except OSError:  # it ended just now
@@ -97,7 +97,7 @@ class SeenStates:
             call = words[0] if words else ""
             if call in NAMES_ITS_FILE and len(words) > 1:
                 file = self._file(thread.pid, words[1])
-            if not wchan:  # not told: stopped, a zombie, just woken, or not permitted
+            if not wchan:  # not known: stopped, a zombie, just woken, or not permitted
                 letter = state_letter(thread.read("stat"))
         return self._number((letter, "" if letter == "R" else wchan, call, file))
 

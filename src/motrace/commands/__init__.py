@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
     rest: str | None = None
     """The destination of the words after ``--``; a positional of this name is for the help alone."""
     on_stray_word = ""
-    """What to do where a word is no option."""
+    """What to do where a word is not an option."""
 
     def __init__(self, prog: str, description: str) -> None:
         """As ArgumentParser, with --debug."""

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     for difference in unlike:
         console.print(f"unlike: {difference}")
     doubts = [
-        f"{mode}: can't tell, no run of it completed in {args.new}"
+        f"{mode}: can't decide: no run of it completed in {args.new}"
         for mode, runs in before.items()
         if runs and mode not in modes
     ]
@@ -88,8 +88,8 @@ def _doubts(mode: str, judged: list[Judged], limit: float) -> list[str]:
         else:
             why = "one run has no spread: --repeat 2 or more" if one.lo is None else f"{doubt}; more --repeat"
             found.append(
-                f"{what}: can't tell whether it got slower by more than {limit * 100:g} %: it changed by "
-                f"{percent(one.change)} ({why} would tell)"
+                f"{what}: can't decide whether it got slower by more than {limit * 100:g} %: it changed by "
+                f"{percent(one.change)} ({why} would decide it)"
             )
     return found
 

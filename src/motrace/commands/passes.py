@@ -1,6 +1,6 @@
 """The runs of an experiment: which ones, under which collectors, one after the other.
 
-First the quiet runs, which give the times; then, for each collector that disturbs what it watches,
+First the unprofiled runs, which give the times; then, for each collector that disturbs what it watches,
 one pass of its own. A collector that does not disturb rides along in every run.
 """
 
@@ -34,7 +34,7 @@ class Planned:
     run_id: str
     mode: str
     collectors: tuple[str, ...] = ()
-    observer: bool = False
+    intrusive: bool = False
 
     def as_json(self) -> JsonObject:
         """The form in which the experiment's manifest holds it."""
@@ -42,7 +42,7 @@ class Planned:
             "run_id": self.run_id,
             "mode": self.mode,
             "collectors": list(self.collectors),
-            "observer": self.observer,
+            "observer": self.intrusive,
         }
 
 
@@ -55,13 +55,13 @@ class Done:
 
     @property
     def failed(self) -> Ended | None:
-        """The quiet run that did not complete, None if none did not."""
-        quiet = [one for planned, one in self.runs if one is not None and not planned.observer]
-        return next((one for one in quiet if one.status != run_folder.COMPLETED), None)
+        """The unprofiled run that did not complete, None if all did."""
+        unprofiled = [one for planned, one in self.runs if one is not None and not planned.intrusive]
+        return next((one for one in unprofiled if one.status != run_folder.COMPLETED), None)
 
     @property
     def status(self) -> str:
-        """Of the experiment. A pass that fails is no failure of the experiment, one that was interrupted is."""
+        """Of the experiment. A pass that fails is not a failure of the experiment, one that was interrupted is."""
         if self.failed is not None:
             return self.failed.status
         complete = all(one is not None and one.status == run_folder.COMPLETED for _, one in self.runs)
@@ -82,16 +82,16 @@ def usable(names: Sequence[str], settings: registry.Settings) -> tuple[list[Coll
 
 
 def plan_runs(modes: Sequence[str], collectors: Sequence[Collector]) -> tuple[Planned, ...]:
-    """The quiet runs in their order, then one pass for each observer."""
-    riding = tuple(collector.name for collector in collectors if not collector.observer)
-    quiet = [Planned(f"{index:02d}-{mode}", mode, riding) for index, mode in enumerate(modes, 1)]
+    """The unprofiled runs in their order, then one pass for each intrusive collector."""
+    riding = tuple(collector.name for collector in collectors if not collector.intrusive)
+    unprofiled = [Planned(f"{index:02d}-{mode}", mode, riding) for index, mode in enumerate(modes, 1)]
     mode = PASS_MODE if PASS_MODE in modes else modes[0]
-    observers = [collector.name for collector in collectors if collector.observer]
+    profiled = [collector.name for collector in collectors if collector.intrusive]
     passes = [
-        Planned(f"{index:02d}-{mode}-{name}", mode, (*riding, name), observer=True)
-        for index, name in enumerate(observers, len(quiet) + 1)
+        Planned(f"{index:02d}-{mode}-{name}", mode, (*riding, name), intrusive=True)
+        for index, name in enumerate(profiled, len(unprofiled) + 1)
     ]
-    return (*quiet, *passes)
+    return (*unprofiled, *passes)
 
 
 def run_all(
@@ -102,7 +102,7 @@ def run_all(
     stall_timeout_s: float,
     console: Terminal,
 ) -> Done:
-    """Run one after the other. Stops at the first quiet run that fails, and at Ctrl-C."""
+    """Run one after the other. Stops at the first unprofiled run that fails, and at Ctrl-C."""
     waiting = list(planned)
     retries: dict[str, tuple[Collector, ...]] = {}
     done: list[tuple[Planned, Ended | None]] = []
@@ -112,7 +112,7 @@ def run_all(
             collectors = retries.get(one.run_id) or tuple(registry.make(name, settings) for name in one.collectors)
             ended = _run(home, one, options, collectors, interrupts, stall_timeout_s, progress)
             done.append((one, ended))
-            if interrupts.count or (ended.status != run_folder.COMPLETED and not one.observer):
+            if interrupts.count or (ended.status != run_folder.COMPLETED and not one.intrusive):
                 break
             if ended.again is not None:
                 again = replace(one, run_id=f"{one.run_id}-again")
@@ -159,7 +159,7 @@ def _run(
         collectors,
     )
     console.print(f"{planned.run_id}: {ended.status} in {time.monotonic() - began:.1f} s")
-    failed = planned.observer and ended.status == run_folder.CRASHED
+    failed = planned.intrusive and ended.status == run_folder.CRASHED
     for warning in (*ended.warnings, *([str(ended.reason)] if failed else [])):
         console.print(f"warning: {planned.run_id}: {warning}")
     return ended

@@ -123,9 +123,9 @@ class Recorder:
         self.took_s: dict[Point, float] = {}
 
     def record(self, turns: Sequence[Turn], console: Terminal) -> Made:
-        """Make every run that is not there yet. One that fails is told, and the rest goes on; Ctrl-C ends it."""
+        """Make every run that is not there yet. A failure is a warning, and the rest goes on; Ctrl-C ends it."""
         failed: dict[Point, int] = {}
-        told: list[str] = []
+        problems: list[str] = []
         interrupted = False
         self.save(turns, run_folder.RUNNING)
         try:
@@ -145,14 +145,14 @@ class Recorder:
                     break
                 if problem is not None:
                     failed[turn.point] = failed.get(turn.point, 0) + 1
-                    told.append(f"{turn.point.name}: {problem}")
-                    console.print(f"warning: {told[-1]}; the other points go on")
+                    problems.append(f"{turn.point.name}: {problem}")
+                    console.print(f"warning: {problems[-1]}; the other points go on")
         except KeyboardInterrupt:  # between two runs
             interrupted = True
         self.save(
-            turns, run_folder.INTERRUPTED if interrupted else run_folder.CRASHED if told else run_folder.COMPLETED
+            turns, run_folder.INTERRUPTED if interrupted else run_folder.CRASHED if problems else run_folder.COMPLETED
         )
-        return Made(tuple(told), interrupted)
+        return Made(tuple(problems), interrupted)
 
     def save(self, turns: Sequence[Turn], status: str) -> None:
         """Write sweep.json. Raises MotraceError."""

@@ -25,7 +25,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             column("profiler_attached", pa.bool_(), "true if a profiler that the user ran watched it"),
             column("status", WORD, "completed, interrupted, crashed, running or unknown"),
             column(
-                "status_reason", pa.string(), "why it did not complete; null if it did, or nobody says", nullable=True
+                "status_reason", pa.string(), "why it did not complete; null if it did, or not known", nullable=True
             ),
             known("adapter", WORD, "name of the Vulkan adapter"),
             known("adapter_type", WORD, "Cpu, DiscreteGpu, IntegratedGpu, VirtualGpu or Other"),
@@ -153,8 +153,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             column("end_step", pa.int64(), "its last step, in which the environment was reset if it ended"),
             column("length", pa.int64(), "its steps"),
             column("reason", WORD, "why it ended: terminated (the task), truncated (time), reset, end (of the run)"),
-            column("return", pa.float64(), "sum of its rewards; null if that is no number", "", True),
-            column("success", pa.bool_(), "whether it succeeded; null if it did not end, or nobody says", "", True),
+            column("return", pa.float64(), "sum of its rewards; null if that is not a number", "", True),
+            column("success", pa.bool_(), "whether it succeeded; null if it did not end, or not known", "", True),
             column("warmup", pa.bool_(), "true if it was over before the first frame that counts"),
         ]
     ),
@@ -189,7 +189,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             column("busy_ns", pa.int64(), "a GPU (or the software rasterizer) worked", "ns"),
             column("wait_ns", pa.int64(), "it worked while the loop thread was off its core", "ns"),
             column("gap_ns", pa.int64(), "from its last work to its first in the next frame", "ns", True),
-            column("serialisation", pa.float64(), "1 if GPU and CPU took turns, 0 if they overlapped", "", True),
+            column("serialisation", pa.float64(), "1 if GPU and CPU alternated, 0 if they overlapped", "", True),
         ]
     ),
     **EVENT_SCHEMAS,

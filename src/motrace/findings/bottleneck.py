@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..attribution.run import FOREIGN
+from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
@@ -46,7 +46,7 @@ def judge(
     first, second = sorted(buckets, key=lambda one: (-one.time.ns, one.bucket))[:2]
     software = any(run.software for run in chosen)
     rule = leading_rule(first.bucket, software, causes)
-    if all(run.mode == FOREIGN for run in chosen):
+    if all(run.mode == PROFILER_ONLY for run in chosen):
         rule = TRACE_RULES.get(first.bucket, rule)
     doubt, claims = _doubt(first, second, buckets, _parts(first, software, causes, wall))
     tools = {source.split()[0] for run in runs if run.trace is not None for source in run.trace.sources}
@@ -125,6 +125,6 @@ def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], to
     for profilers, phases in refused.items():
         if {"wait", "capture"} & set(phases):
             return Advice(Action.REPEAT_PROFILED_PASS, {"profilers": profilers, "phases": tuple(phases)})
-    if all(run.mode == FOREIGN for run in runs):
+    if all(run.mode == PROFILER_ONLY for run in runs):
         return Advice(Action.RECORD_WITH_MOTRACE)
     return Advice(Action.SAMPLE_THREAD_STATES if NSYS in tools else Action.SAMPLE_STATES_OR_SCHEDULING)

@@ -45,9 +45,9 @@ RULES = (
     BucketRule("encoder", None, Meaning.WAITS_FOR_ENCODER, Owner.ENCODER, Action.STREAM_ENCODING),
     BucketRule("simulation", None, Meaning.SIMULATES, Owner.APPLICATION, Action.PROFILE_STEP),
     BucketRule("policy", None, Meaning.RUNS_POLICY, Owner.APPLICATION, Action.PROFILE_POLICY),
-    BucketRule("system", None, Meaning.WAITS_WHILE_NOBODY_WORKS, Owner.APPLICATION, Action.SAMPLE_STACKS,
+    BucketRule("system", None, Meaning.WAITS_WHILE_IDLE, Owner.APPLICATION, Action.SAMPLE_STACKS,
                tool=PYSPY, instead=Action.READ_STACKS),
-    BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NOBODY, Action.RECORD_WITH_NSYS,
+    BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_NSYS,
                tool=NSYS, instead=Action.RECORD_WITH_MOTRACE),
 )  # fmt: skip
 """One for each bucket: what it says of causes that CAUSE_RULES don't name."""

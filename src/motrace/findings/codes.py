@@ -15,7 +15,7 @@ class Owner(str, Enum):
     APPLICATION = "application"
     ENCODER = "encoder"
     SETUP = "setup"
-    NOBODY = "nobody"
+    NONE = "none"
 
 
 class SetupCode(str, Enum):
@@ -46,7 +46,7 @@ class Meaning(str, Enum):
     WAITS_FOR_ENCODER = "waits_for_encoder"
     SIMULATES = "simulates"
     RUNS_POLICY = "runs_policy"
-    WAITS_WHILE_NOBODY_WORKS = "waits_while_nobody_works"
+    WAITS_WHILE_IDLE = "waits_while_idle"
     UNEXPLAINED = "unexplained"
     WAITS_FOR_GIL = "waits_for_gil"
     WAITS_FOR_CORE = "waits_for_core"

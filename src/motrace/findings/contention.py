@@ -1,4 +1,4 @@
-"""When other processes hold the cores, a run's own threads wait for one, and nobody of ours seems to work.
+"""When other processes hold the cores, a run's own threads wait for one, and the run looks idle.
 
 That takes every core: at least one of ours is ready, none runs, so others run on all of them. So it
 lasted for at most the CPU time of the others over the number of cores.

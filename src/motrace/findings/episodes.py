@@ -35,8 +35,8 @@ def run_episodes(analysis: RunAnalysis, episodes: pa.Table, frames: FrameTimes) 
 def episode_statistics(episodes: pa.Table, frames: FrameTimes) -> EpisodeStatistics:
     """Counts, returns and lengths of the episodes that were not over with the warm-up; resets and what they cost.
 
-    Return, length and success are those of episodes that ended by themselves; of the others nobody
-    knows how they would have gone on. Rewards per step are over all.
+    Return, length and success are those of episodes that ended by themselves; how the others
+    would have gone on is not known. Rewards per step are over all.
     """
     counted = episodes.filter(pc.invert(episodes.column("warmup")))
     reasons = counted.column("reason").cast("string")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..attribution.aggregate import buckets_of
-from ..attribution.run import FOREIGN
+from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.frames import FrameTimes
 from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size
@@ -132,7 +132,7 @@ def _pool(key: PoolKey, members: list[RunSummary], frames: FrameTimes, episodes:
         episodes=_episodes(runs, episodes, frames),
         runtime=runtime(runs, kept),
         software_adapter=any(run.software for run in runs),
-        profiler_only=any(run.mode == FOREIGN for run in runs),
+        profiler_only=any(run.mode == PROFILER_ONLY for run in runs),
     )
 
 

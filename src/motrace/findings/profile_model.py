@@ -22,7 +22,7 @@ class GpuPhase:
 
 @dataclass(frozen=True)
 class GpuPerFrame:
-    """Means over frames, warm-up left out. ``serialisation``: 1 if CPU and GPU took turns, 0 if they overlapped."""
+    """Means over frames, warm-up left out. ``serialisation``: 1 if CPU and GPU alternated, 0 if they overlapped."""
 
     frames: int
     busy_mean_ns: float | None

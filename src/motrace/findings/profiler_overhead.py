@@ -56,7 +56,7 @@ def use_of(change: float) -> Use:
 def _usable_rate(runs: Sequence[RunSummary], change: float) -> int | None:
     """Samples per second at which the cost would be what is just not refused; the cost grows with the rate.
 
-    None if it was not refused, or there is no rate, or none of at least 1 would do.
+    None if it was not refused, or there is no rate, or no rate of at least 1 is low enough.
     """
     rates = [rate for run in runs for rate in run.rates_hz.values()]
     if change <= REFUSE_ABOVE or not rates:

@@ -45,12 +45,12 @@ def setup_findings(runs: Sequence[RunSummary], environment: Environment) -> tupl
     chosen = judged_runs(runs)
     if chosen and all(run.disturbed for run in chosen):
         names = tuple(run.run_id for run in chosen)
-        say(SetupCode.ONLY_PROFILED_RUNS, Owner.NOBODY, Action.RECORD_UNPROFILED, runs=names)
+        say(SetupCode.ONLY_PROFILED_RUNS, Owner.NONE, Action.RECORD_UNPROFILED, runs=names)
     waited = waited_for_a_core(chosen)
     if waited > BUSY:
         say(SetupCode.BUSY_MACHINE, Owner.SETUP, Action.STOP_COMPETITORS, share=waited)
     if gpus and not any(gpu.nvenc for gpu in gpus):
-        say(SetupCode.NO_NVENC, Owner.NOBODY, Action.PLAN_ENCODER_CORES, gpu=gpus[0].name)
+        say(SetupCode.NO_NVENC, Owner.NONE, Action.PLAN_ENCODER_CORES, gpu=gpus[0].name)
     return tuple(findings)
 
 
@@ -62,7 +62,7 @@ def waited_for_a_core(runs: Iterable[RunSummary]) -> float:
 
 
 def starved(leading: str, runs: Sequence[RunSummary]) -> bool:
-    """Whether the leading bucket says that nobody worked, where threads that waited for a core look the same."""
+    """Whether the leading bucket is idle time, which threads that waited for a core look like."""
     stalls = [one for run in runs for one in run.causes if one.bucket == "renderer_stall" and one.time.ns]
     blind = any(one.evidence == (EvidenceKind.CPU_COUNTERS,) for one in stalls)
     return leading == "renderer_stall" and blind and waited_for_a_core(runs) > BUSY

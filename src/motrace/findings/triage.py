@@ -23,10 +23,10 @@ REPORTED_TO = {
     Owner.RENDERER: Owner.RENDERER,
     Owner.APPLICATION: Owner.APPLICATION,
     Owner.ENCODER: Owner.APPLICATION,
-    Owner.SETUP: Owner.NOBODY,
-    Owner.NOBODY: Owner.NOBODY,
+    Owner.SETUP: Owner.NONE,
+    Owner.NONE: Owner.NONE,
 }
-"""Who is to act, by the owner of the cause: the application chooses its encoder, and nobody of us the machine."""
+"""Who is to act, by the owner of the cause: the application chooses its encoder; neither chooses the machine."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _triage(
     added = _added_share(comparison)
     if added is not None and added[1] < LITTLE:
         values: Values = {"share": added[0], "at_most": added[1]}
-        return Triage(Answer.NOT_SLOW, Reason.ADDS_LITTLE, Owner.NOBODY, Advice(Action.NONE), values)
+        return Triage(Answer.NOT_SLOW, Reason.ADDS_LITTLE, Owner.NONE, Advice(Action.NONE), values)
     if verdict.leading is None or verdict.starved:
         return _open(Reason.VERDICT_DOUBT, verdict.next_step)
     chosen = [run for run in runs if run.run_id in verdict.runs]

@@ -32,7 +32,7 @@ class RunSources:
 
     @property
     def is_trace(self) -> bool:
-        """Whether it is no folder of a run."""
+        """Whether it is not a folder of a run."""
         return self.who is None
 
 

@@ -1,7 +1,7 @@
 """Which run a profiler's file belongs to.
 
 It belongs to each run whose process it names, at the run's time; else to the run in whose folder it lies, unless its
-own ids or times say otherwise; else, where it names nobody, to the only run of its experiment, if that ran then.
+own ids or times say otherwise; else, where it names no process, to the only run of its experiment, if that ran then.
 """
 
 from __future__ import annotations

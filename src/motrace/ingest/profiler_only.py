@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import run_folder
-from ..attribution.run import FOREIGN
+from ..attribution.run import PROFILER_ONLY
 from ..dataset.facts import RunManifest
 from ..errors import UsageError
 from ..escape import encodable
@@ -100,7 +100,7 @@ def recording_of(
         )
     utc_ns = trace.utc_start_ns + first if trace.utc_start_ns else None
     name = encodable(path.stem)
-    manifest = RunManifest(name, FOREIGN, run_folder.COMPLETED)
+    manifest = RunManifest(name, PROFILER_ONLY, run_folder.COMPLETED)
     run = RunRecording(
         name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings, experiment=experiment
     )

@@ -59,7 +59,7 @@ class TorchSource(Source):
             return Part(SOURCE, folder, fit, seen)
         profile = profile.aligned(clock.method, clock.error_ns)
         who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
-        run.warnings.append(f"{file.name}: {who}: the turns that it covers are disturbed")
+        run.warnings.append(f"{file.name}: {who}: the frames that it covers are disturbed")
         return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
 
     def alone(

@@ -1,1 +1,1 @@
-"""A foreign file -> tables of declared schema; one module per source."""
+"""Another tool's file -> tables of declared schema; one module per source."""

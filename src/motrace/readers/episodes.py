@@ -66,7 +66,7 @@ def _damaged(path: Path, problem: str) -> MotraceError:
 
 
 def read_episodes(run_dir: Path) -> EpisodeFile | None:
-    """The episodes of a run, None if it told of none. Raises MotraceError."""
+    """The episodes of a run, None if it reported none. Raises MotraceError."""
     path = run_dir / run_folder.EPISODES_FILE
     if path.exists():
         return EpisodeFile.read(path)

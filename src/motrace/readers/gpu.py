@@ -20,13 +20,13 @@ def read_gpu_metrics(path: Path) -> pa.Table:
     try:
         with path.open("rb") as file, ipc.open_stream(file) as stream:
             if not stream.schema.equals(METRICS_SCHEMA):
-                raise MotraceError(f"{path.name} is no file of GPU sensors of motrace")
+                raise MotraceError(f"{path.name} is not a file of GPU sensors of motrace")
             for batch in _until_cut(stream):
                 batches.append(batch)
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
     except pa.ArrowException as error:
-        raise MotraceError(f"{path.name} is no file of GPU sensors of motrace: {error}") from error
+        raise MotraceError(f"{path.name} is not a file of GPU sensors of motrace: {error}") from error
     return pa.Table.from_batches(batches, METRICS_SCHEMA)
 
 

@@ -91,8 +91,8 @@ def load_run(path: Path) -> RunFiles:
     manifest = RunManifest()
     with left_out(run_folder.RUN_FILE, warnings):
         if (path / run_folder.RUN_FILE).exists():
-            told = run_folder.read_json(path / run_folder.RUN_FILE)
-            manifest = convert(RunManifest, told, run_folder.RUN_FILE, warnings)
+            raw = run_folder.read_json(path / run_folder.RUN_FILE)
+            manifest = convert(RunManifest, raw, run_folder.RUN_FILE, warnings)
         else:
             warnings.append(f"no {run_folder.RUN_FILE}: what the run was asked to do and how it ended is not known")
     span_logs = _read_all(path, "spans-*.bin", SpanLogFile.read, warnings)
@@ -174,9 +174,9 @@ def _note(recording: RunFiles) -> None:
 def _losses(recording: RunFiles) -> list[str]:
     """What could not be kept, and why."""
     lost: dict[int, int] = {}
-    told = [log.lost for log in recording.span_logs]
-    told += [recording.cpu_log.lost] if recording.cpu_log is not None else []
-    for losses in told:
+    logs = [log.lost for log in recording.span_logs]
+    logs += [recording.cpu_log.lost] if recording.cpu_log is not None else []
+    for losses in logs:
         for why, count in losses.items():
             lost[why] = lost.get(why, 0) + count
     return [
@@ -187,7 +187,7 @@ def _losses(recording: RunFiles) -> list[str]:
 
 
 def _note_cut(recording: RunFiles) -> None:
-    """Tell of logs that lost their end after the run: a truncated copy is no completed run."""
+    """Warn of logs that lost their end after the run: a truncated copy is not a completed run."""
     log, manifest = recording.loop_log, recording.manifest
     if log is None or not len(log.records):
         return

@@ -70,7 +70,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> MotraceError:
     what = " ".join(str(error).split())[:150]
-    return MotraceError(f"{path.name} is no profile of Scalene, or is cut off: {what}")
+    return MotraceError(f"{path.name} is not a profile of Scalene, or is cut off: {what}")
 
 
 def _number(line: dict[str, Any], key: str) -> float:

@@ -44,7 +44,7 @@ def read_words(path: Path, magic: int, kind: str) -> Array:
     if len(words) < HEADER_WORDS:
         raise MotraceError(f"{path.name} is cut off in its header ({len(data)} bytes): nothing in it can be read")
     if words[MAGIC] != magic:
-        raise MotraceError(f"{path.name} is no {kind} of motrace")
+        raise MotraceError(f"{path.name} is not a {kind} of motrace")
     if words[FORMAT] != VERSION:
         raise MotraceError(
             f"{path.name} has format {words[FORMAT]}, this motrace reads {VERSION}: use the motrace that wrote it"

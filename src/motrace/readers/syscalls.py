@@ -33,7 +33,7 @@ KINDS: dict[str, dict[str, str]] = {
 NAMES_ITS_FILE = {
     str(number) for calls in (_X86_64, _AARCH64) for kind in ("ioctl", "file", "socket") for number in calls[kind]
 }
-"""Calls whose first argument is a file descriptor, on any machine: one look-up more hurts nobody."""
+"""Calls whose first argument is a file descriptor, on any machine: one extra look-up is harmless."""
 
 _GPU_DEVICES = ("/dev/nvidia", "/dev/dri/", "/dev/kfd")
 # Of the kernel function, where the call is not known or does not tell.

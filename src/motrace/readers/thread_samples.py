@@ -50,7 +50,7 @@ class ThreadSamples:
     """Stays of threads in states, and what it cost to see them.
 
     ``stays``: a row for each, sorted by thread and time: pid, tid, name, first_ns and last_ns of
-    the samples that saw it (CLOCK_MONOTONIC), samples, state (running, which /proc can't tell from
+    the samples that saw it (CLOCK_MONOTONIC), samples, state (running, which /proc can't distinguish from
     runnable, or blocked), waits_on.
     """
 
@@ -121,7 +121,7 @@ def read(path: Path) -> ThreadSamples:
         raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
     except (ValueError, KeyError, IndexError, pa.ArrowException) as error:
         text = " ".join(str(error).split())[:200]
-        raise MotraceError(f"{path.name} is no file of thread states of motrace: {text}") from error
+        raise MotraceError(f"{path.name} is not a file of thread states of motrace: {text}") from error
 
 
 def write(samples: ThreadSamples, path: Path) -> None:

@@ -91,7 +91,7 @@ def read_viztracer(path: Path) -> FunctionCalls:
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error}") from error
     except (ValueError, EOFError, zlib.error) as error:  # msgspec's errors are ValueErrors
-        raise MotraceError(f"{path.name} is no file of VizTracer, or is cut off: {str(error)[:100]}") from error
+        raise MotraceError(f"{path.name} is not a file of VizTracer, or is cut off: {str(error)[:100]}") from error
     calls = [event for event in data.traceEvents if event.ph == "X" and (event.cat or "").lower() == CATEGORY]
     if not calls:
         raise MotraceError(f"{path.name} holds no call of a function: VizTracer saw nothing")

@@ -90,7 +90,7 @@ def span(name: str) -> Span:
 
 
 def frame() -> Span:
-    """One turn of the loop: ``with motrace.frame():``. Frames are numbered from 0."""
+    """One iteration of the loop: ``with motrace.frame():``. Frames are numbered from 0."""
     return _frame
 
 
@@ -227,7 +227,7 @@ def end() -> int:
 
 
 def _at_exit() -> None:
-    """The program ended without ``stop``; an exception that nobody caught makes it a crash."""
+    """The program ended without ``stop``; an uncaught exception makes it a crash."""
     recording = _recording
     end()
     error = getattr(sys, "last_value", None)

@@ -84,7 +84,7 @@ class Boot:
     def finish(self) -> None:
         """Take everything back, and write down what was found."""
         self.instrument.uninstall()
-        turns, asked = self.instrument.turns, self.frames_asked
+        turns, asked = self.instrument.iterations, self.frames_asked
         if self.status == run_folder.COMPLETED and asked is not None and turns != asked:
             self.status = run_folder.CRASHED
             self.reason = f"{self.instrument.table.program} made {turns} of {asked} frames and went on as if it had"

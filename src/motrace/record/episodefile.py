@@ -60,6 +60,6 @@ class EpisodeWriter(WordLog):
             self.pos += RECORD_WORDS
 
     def remove(self) -> None:
-        """All of it is told elsewhere now. Raises OSError."""
+        """All of it is saved elsewhere now. Raises OSError."""
         if os.getpid() == self._pid:
             os.unlink(self.path)

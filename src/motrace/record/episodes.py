@@ -24,10 +24,10 @@ COLUMNS = ("env", "episode", "start_step", "end_step", "reason", "return", "succ
 
 
 class EpisodeLog:
-    """Told of every step of ``num_envs`` environments; steps are counted from 0, over the whole run.
+    """Receives every step of ``num_envs`` environments; steps are counted from 0, over the whole run.
 
-    ``success`` names the ending that counts as one (``terminated`` or ``truncated``; empty: nobody
-    knows); ``reward`` says in words what the reward is.
+    ``success`` names the ending that counts as one (``terminated`` or ``truncated``; empty: not
+    known); ``reward`` says in words what the reward is.
     """
 
     def __init__(self, success: str = "", reward: str = "") -> None:
@@ -109,5 +109,5 @@ def _row(values: Opaque) -> HostArray:
 
 
 def won(reason: str, success: str) -> bool | None:
-    """Whether an episode that ended for ``reason`` is a success; None where nobody knows."""
+    """Whether an episode that ended for ``reason`` is a success; None where that is not known."""
     return reason == success if success and reason in (TERMINATED, TRUNCATED) else None

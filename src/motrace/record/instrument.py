@@ -76,16 +76,16 @@ class Instrument:
         self._pending = list(table.names())
         self._patches = Patches()
         self._hook: ImportHook | None = None
-        self._turn = _Held(annotate.frame())
+        self._frame = _Held(annotate.frame())
         self._warmup = _number(value_of(table.warmup, self._values))
         self.frame_hook: TorchHook | None = None
-        """Told of every turn after the warm-up, before it begins."""
+        """Called for every frame after the warm-up, before it begins."""
         self._gaps = [(gap, _Held(annotate.span(gap.phase))) for gap in table.between]
 
     @property
-    def turns(self) -> int:
-        """How many turns of the loop have begun."""
-        return self._turn.times
+    def iterations(self) -> int:
+        """How many frames of the loop have begun."""
+        return self._frame.times
 
     def install(self) -> None:
         """Patch what is imported already, and the rest when it is."""
@@ -103,7 +103,7 @@ class Instrument:
             return
         self._hook.uninstall()
         self._hook = None
-        self._end_turn()
+        self._end_frame()
         for _, opened in self._gaps:
             opened.close()
         self._patches.undo()
@@ -174,11 +174,11 @@ class Instrument:
         hooks.before += [*until, *(mark for mark, late in marks if not late)]
         hooks.closing += until
         if name in (table.frame, table.frame_begins):
-            hooks.before.append(self._begin_turn)
+            hooks.before.append(self._begin_frame)
         if name == table.frame:
-            hooks.after.append(self._end_turn)
+            hooks.after.append(self._end_frame)
         if name == table.frame_ends:
-            hooks.closing.append(self._end_turn)
+            hooks.closing.append(self._end_frame)
         hooks.after += [mark for mark, late in marks if late]
         if keeps_result:  # what follows a call that was not made, or whose result is dropped, is another thing
             hooks.opening += [opened.open for gap, opened in self._gaps if gap.after == name]
@@ -191,19 +191,19 @@ class Instrument:
             hooks.before.append(lambda args, kwargs: self.episodes.reset())
         return hooks
 
-    def _begin_turn(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
-        self._end_turn()
-        if not self.table.has_segment("loop") and self.turns in (0, self._warmup):
-            annotate.segment("warmup" if self.turns < self._warmup else "loop")
-        if self.frame_hook is not None and self._turn.here and self.turns >= self._warmup:
-            self.frame_hook.frame(self.turns - self._warmup)
-        self._turn.open()
+    def _begin_frame(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+        self._end_frame()
+        if not self.table.has_segment("loop") and self.iterations in (0, self._warmup):
+            annotate.segment("warmup" if self.iterations < self._warmup else "loop")
+        if self.frame_hook is not None and self._frame.here and self.iterations >= self._warmup:
+            self.frame_hook.frame(self.iterations - self._warmup)
+        self._frame.open()
 
-    def _end_turn(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+    def _end_frame(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
         for gap, opened in self._gaps:
             if not gap.until:
                 opened.close()
-        self._turn.close()
+        self._frame.close()
 
     def _mark(self, segment: str) -> Hook:
         """Begins a segment, once."""
@@ -213,7 +213,7 @@ class Instrument:
             nonlocal begun
             if not begun:
                 begun = True
-                self._end_turn()
+                self._end_frame()
                 annotate.segment(segment)
 
         return mark

@@ -85,8 +85,8 @@ def _first_path(folder: str) -> None:
 
 
 def _telling(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
-    """The statements, each that binds one of ``names`` followed by a call that tells so."""
-    told: list[ast.stmt] = []
+    """The statements, each that binds one of ``names`` followed by a call that reports it."""
+    marked: list[ast.stmt] = []
     for statement in body:
         for field in ("body", "orelse", "finalbody", "handlers"):
             inner = getattr(statement, field, None)
@@ -95,11 +95,11 @@ def _telling(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
                     handler.body = _telling(handler.body, names)
                 if field != "handlers":
                     setattr(statement, field, _telling(inner, names))
-        told.append(statement)
+        marked.append(statement)
         for name in sorted(_bound(statement) & names):
             call = ast.Call(ast.Name(_TOLD, ast.Load()), [ast.Constant(name)], [])
-            told.append(ast.copy_location(ast.Expr(call), statement))
-    return told
+            marked.append(ast.copy_location(ast.Expr(call), statement))
+    return marked
 
 
 def _bound(statement: ast.stmt) -> set[str]:

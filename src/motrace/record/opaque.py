@@ -35,7 +35,7 @@ class HostArray(Protocol):
 
 
 def host(value: Opaque) -> Opaque:
-    """An array in the host's memory: NumPy's, or torch's brought there. What is no array stays what it is."""
+    """An array in the host's memory: NumPy's, or torch's brought there. What is not an array stays what it is."""
     for method in ("detach", "cpu", "numpy"):
         value = getattr(value, method)() if hasattr(value, method) else value
     return value

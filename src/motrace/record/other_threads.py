@@ -52,7 +52,7 @@ class Others:
         self._slots = 0
         self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
         self._reaped_ns = 0
-        self._reaped_ns = self._reaped()  # before recording began: nobody's
+        self._reaped_ns = self._reaped()  # before recording began: belongs to no span
         self._last_scan = self._last_full = self._last_children = 0
         self._full_every = FULL_EVERY_NS
         # Without CONFIG_PROC_CHILDREN a child shows only when it is reaped.
@@ -64,7 +64,7 @@ class Others:
         now = perf_counter_ns()
         self._scan(now)
         self._read_threads(now, [])
-        self._ended_ns = max(0, self._unexplained())  # of threads that ended before recording began: nobody's
+        self._ended_ns = max(0, self._unexplained())  # of threads that ended before recording began: belongs to no span
         self._values_at_full = self._values
         self._values = [0] * len(self._values)
         self._read_all(now)

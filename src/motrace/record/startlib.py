@@ -47,7 +47,7 @@ class Mappings:
 
 
 def start_libraries(tids: list[int]) -> dict[int, str]:
-    """File names of the libraries that started these threads; a thread that can't be told is left out."""
+    """File names of the libraries that started these threads; a thread whose library is not known is left out."""
     if sys.byteorder != "little" or not tids:
         return {}
     found: dict[int, str] = {}
@@ -71,7 +71,7 @@ def _start_library(tid: int, mappings: Mappings, memory: int) -> str | None:
         with open(f"/proc/self/task/{tid}/syscall", "rb") as file:
             fields = file.read().split()
         if len(fields) < 3:
-            return None  # "running": it will be told at the next look
+            return None  # "running": the next look will show it
         stack = mappings.at(int(fields[-2], 16))
         if stack is None:
             return None

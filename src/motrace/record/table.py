@@ -52,7 +52,7 @@ class MeasuredCall:
 @dataclass(frozen=True)
 class Between:
     """Time between two calls that is a span: from the return of ``after`` (or ``start``) to the begin of
-    ``until`` or, if the call is inside it, its end; without ``until``, to the end of the turn."""
+    ``until`` or, if the call is inside it, its end; without ``until``, to the end of the frame."""
 
     phase: str
     after: str
@@ -118,7 +118,7 @@ class InstrumentTable:
     frame: str
     frame_begins: str
     frame_ends: str
-    warmup: int | str  # turns that are warm-up; "$name" stands for a value
+    warmup: int | str  # frames that are warm-up; "$name" stands for a value
     segments: tuple[tuple[str, str, bool], ...]  # segment, name, whether it begins at the name's return
     between: tuple[Between, ...]
     changes: tuple[Change, ...]
@@ -162,7 +162,7 @@ def parse(data: JsonValue, where: str) -> InstrumentTable:
     )
     for name in table.names():
         if "." not in name or not all(part.isidentifier() for part in name.split(".")):
-            raise UsageError(f"{where}: {name!r} is no dotted name; write it as package.module.function")
+            raise UsageError(f"{where}: {name!r} is not a dotted name; write it as package.module.function")
     if not table.names():
         raise UsageError(f'{where}: names nothing to measure; give [phases] with lines like "package.f" = "step"')
     return table

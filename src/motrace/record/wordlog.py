@@ -107,7 +107,7 @@ class WordLog:
         if self._map is None:
             words[:HEADER_WORDS] = self.words[:HEADER_WORDS]
             words[MAGIC] = self._magic
-        # Another thread may be about to store into the old map (``drop``): it goes when nobody holds it.
+        # Another thread may be about to store into the old map (``drop``): it goes when nothing holds it.
         self._map, self.words = mapped, words
         self._size, self._again_ns = new_size, 0
         self._chunk = min(self._chunk * 2, MAX_CHUNK_BYTES)
@@ -151,7 +151,7 @@ class WordLog:
             self._map.close()
 
     def trim(self) -> None:
-        """Give back the unused end of the file, if it is still there. Only for the owner: nobody may write later."""
+        """Give back the unused end of the file, if it is still there. Only for the owner: no thread may write later."""
         if self._map is not None:
             with suppress(OSError):
                 os.truncate(self.path, min(self._size, self.pos * 8))

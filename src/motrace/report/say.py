@@ -114,7 +114,7 @@ def triage_owner(triage: Triage) -> str:
         Owner.APPLICATION: application,
         Owner.ENCODER: application,
         Owner.SETUP: "no action",
-        Owner.NOBODY: "no action",
+        Owner.NONE: "no action",
     }[triage.owner]
 
 

@@ -21,7 +21,7 @@ OWNERS: Sentences = {
     Owner.APPLICATION: "the application",
     Owner.ENCODER: "encoder settings",
     Owner.SETUP: "runtime set-up",
-    Owner.NOBODY: "nobody",
+    Owner.NONE: "none",
 }
 
 SETUP: Sentences = {
@@ -31,7 +31,7 @@ SETUP: Sentences = {
     SetupCode.ONLY_PROFILED_RUNS: "Only profiled runs: a profiler disturbed every run that completed, so the verdict "
     "rests on {runs} and what profiling cost them",
     SetupCode.BUSY_MACHINE: "Busy machine: the loop thread waited for a core {share:percent} of the time that it "
-    "wanted one. Other threads waited too, and CPU counters can't tell that from idling",
+    "wanted one. Other threads waited too, and CPU counters can't distinguish that from idling",
     SetupCode.NO_NVENC: "No NVENC: {gpu} has no video encoder, so the CPU encodes",
 }
 
@@ -41,15 +41,16 @@ MEANINGS: Sentences = {
     Meaning.RASTERIZER_THREADS_WORK: "the renderer's own threads, which feed a software rasterizer, work while the "
     "loop waits",
     Meaning.RENDERER_THREADS_WORK: "the renderer's own threads work while the loop waits",
-    Meaning.WAITS_FOR_RASTERIZER: "the loop waits for a software rasterizer's picture while nobody works",
-    Meaning.WAITS_FOR_PICTURE: "the loop waits for a picture while nobody works",
+    Meaning.WAITS_FOR_RASTERIZER: "the loop waits for a software rasterizer's picture, and no observed "
+    "thread or process is busy",
+    Meaning.WAITS_FOR_PICTURE: "the loop waits for a picture, and no observed thread, process or GPU queue is busy",
     Meaning.HANDLES_FRAMES: "the loop thread itself is busy handling frames",
     Meaning.WAITS_FOR_ENCODER: "the loop waits for the video encoder",
     Meaning.SIMULATES: "the simulation step takes the time",
     Meaning.RUNS_POLICY: "the policy takes the time",
-    Meaning.WAITS_WHILE_NOBODY_WORKS: "the loop waits while nobody in the process works: for a lock, a file, a device "
-    "or a timer",
-    Meaning.UNEXPLAINED: "no evidence says what the loop did or waited for",
+    Meaning.WAITS_WHILE_IDLE: "the loop waits for a lock, a file, a device or a timer, and nothing else in the process "
+    "is busy",
+    Meaning.UNEXPLAINED: "no evidence shows what the loop did or waited for",
     Meaning.WAITS_FOR_GIL: "the loop waits for the interpreter lock, which another Python thread holds",
     Meaning.WAITS_FOR_CORE: "the loop is ready to run and waits for a core",
     Meaning.SLEEPS: "the loop sleeps on purpose",
@@ -72,18 +73,18 @@ ACTIONS: Sentences = {
     Action.RECORD_WITH_NSYS: "record once under Nsight Systems, which sees the GPU",
     Action.RECORD_ON_IDLE_MACHINE: "record again while nothing else runs, or with --collect threads, which sees "
     "threads that want a core",
-    Action.RECORD_WITHOUT_CONTENTION: "record again on a quieter machine: other processes used up to {share:percent} "
-    "of the cores",
-    Action.REPEAT_PROFILED_PASS: "record the pass of {profilers} again on a quieter machine or with fewer events: its "
-    "time in {phases} differed by over 30 %, so what it saw there is not used",
-    Action.SAMPLE_THREAD_STATES: "narrow the bounds with samples of thread states (--collect threads) or with a trace "
+    Action.RECORD_WITHOUT_CONTENTION: "record again on a less busy machine: other processes used up to "
+    "{share:percent} of the cores",
+    Action.REPEAT_PROFILED_PASS: "record the pass of {profilers} again on a less busy machine or with fewer events: "
+    "its time in {phases} differed by over 30 %, so what it saw there is not used",
+    Action.SAMPLE_THREAD_STATES: "narrow the bounds with thread-state samples (--collect threads) or with a trace "
     "that has scheduling events",
-    Action.SAMPLE_STATES_OR_SCHEDULING: "narrow the bounds with samples of thread states (--collect threads) or with "
+    Action.SAMPLE_STATES_OR_SCHEDULING: "narrow the bounds with thread-state samples (--collect threads) or with "
     "a pass under Nsight Systems that has scheduling events (--collect nsys)",
     Action.INSTALL_VULKAN_DRIVER: "install the Vulkan part of the NVIDIA driver (libnvidia-gl); in a container, set "
     "NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility",
     Action.READ_SHARES: "read the shares and not the milliseconds; both differ on a GPU",
-    Action.STOP_COMPETITORS: "stop what competes with it and record again",
+    Action.STOP_COMPETITORS: "stop the competing processes and record again",
     Action.PLAN_ENCODER_CORES: "plan cores for the encoder",
     Action.USE_GPU: "run on a machine whose GPU has a Vulkan driver; on a CPU, only fewer pixels or environments help",
     Action.FIND_PASSES_WITH_NSYS: "record once under Nsight Systems to see which render passes take the time",
@@ -95,26 +96,26 @@ ACTIONS: Sentences = {
     Action.STREAM_ENCODING: "encode while the loop runs (--encode streaming), or choose a faster preset",
     Action.PROFILE_STEP: "profile the step; rendering is not the cost",
     Action.PROFILE_POLICY: "profile the policy; rendering is not the cost",
-    Action.SAMPLE_STACKS: "record once with samples of stacks (--collect pyspy) to see what it waits for",
-    Action.READ_STACKS: "see what it waits for: the samples of stacks name the calls",
+    Action.SAMPLE_STACKS: "record once with stack samples (--collect pyspy) to see what the loop waits for",
+    Action.READ_STACKS: "see what the loop waits for: the stack samples name the calls",
     Action.RELEASE_GIL: "move that thread's work into a process, or into code that releases the lock",
-    Action.GIVE_CORES: "give the process more cores, or stop what competes with it",
-    Action.REMOVE_PACING: "look at what paces the loop: without the sleep it is faster by that much",
-    Action.CHECK_IO: "look at what the loop reads and writes, and at who is at the other end",
+    Action.GIVE_CORES: "give the process more cores, or stop the competing processes",
+    Action.REMOVE_PACING: "check what paces the loop: without the sleep, it is faster by that much",
+    Action.CHECK_IO: "check what the loop reads and writes, and the process at the other end",
     Action.CHECK_THREAD: "look at that thread (the table of threads names it)",
     Action.CHECK_PROCESS: "look at that process (the table of threads names it)",
     Action.READ_KERNELS: "see which kernels and copies take the time: the table gpu_ops names them",
-    Action.SAMPLE_THIS_THREAD: "record the thread with samples of stacks to see what it runs",
+    Action.SAMPLE_THIS_THREAD: "record the thread with stack samples to see what it runs",
 }
 
 DOUBTS: Sentences = {
     Doubt.NO_COMPLETED_RUN: "no run with a loop completed",
     Doubt.PROFILE_ALONE: "a profile alone has no loop whose time could be attributed",
     Doubt.STARVED: "the machine was so busy that the renderer's threads may have waited for a core, which CPU counters "
-    "take for a stall",
-    Doubt.NO_EVIDENCE: "no evidence says whose most of the time is",
-    Doubt.BUCKETS_OVERLAP: "the evidence can't tell {first} from {second}",
-    Doubt.PARTS_OVERLAP: "{bucket} has several parts, and the evidence can't tell which one leads: {first}, or "
+    "show as a stall",
+    Doubt.NO_EVIDENCE: "no evidence shows what most of the time was spent on",
+    Doubt.BUCKETS_OVERLAP: "the evidence can't separate {first} from {second}",
+    Doubt.PARTS_OVERLAP: "{bucket} has several parts, and the evidence doesn't show which one leads: {first}, or "
     "{second}",
     Doubt.PART_MAY_NOT_LEAD: "{bucket} leads as a whole, but its largest part, {first}, need not exceed {second}",
 }
@@ -131,17 +132,17 @@ ANSWERS: Sentences = {
 
 REASONS: Sentences = {
     Reason.DREW_ON_CPU: "the renderer drew on the CPU ({adapter}), which says nothing of its speed on a GPU",
-    Reason.GPU_WORKS: "the GPU itself works: this is not the latency of waiting",
+    Reason.GPU_WORKS: "the GPU itself is busy: this is not waiting latency",
     Reason.RENDERER_THREADS_WORK: "the renderer's own threads work while the loop waits",
     Reason.BLOCKS_ON_CAPTURE: "each frame blocks on capture() and sync(wait=True), which lasts three ticks of the "
-    "renderer's pipeline while nobody works; the same pictures, taken once they are done, cost 1.8 to 2.7 times less "
-    "(raw API)",
+    "renderer's pipeline while no thread or GPU queue is busy; fetching the same pictures once they are done costs 1.8 "
+    "to 2.7 times less (raw API)",
     Reason.LOOP_THREAD_COPIES: "the loop thread itself copies and converts frames",
     Reason.ENCODER: "the video encoder takes the time",
     Reason.SIMULATION: "the simulation step takes the time",
     Reason.POLICY: "the policy takes the time",
     Reason.WAITS_FOR_CORE: "the loop waits for a core",
-    Reason.NO_EVIDENCE: "no evidence says what the loop waited for",
+    Reason.NO_EVIDENCE: "no evidence shows what the loop waited for",
     Reason.MEANING: "{meaning}",
     Reason.ADDS_LITTLE: "recording adds {share:percent} to a frame (at most {at_most:percent})",
     Reason.VERDICT_DOUBT: "{doubt}",
@@ -190,8 +191,7 @@ CAUTIONS: Sentences = {
     CautionCode.NO_VIDEO: "no video: {reason}",
     CautionCode.UNEXPLAINED_TIME: "{share:percent} of loop and drain is unexplained",
     CautionCode.CONTENTION: "other processes used {share:percent} of the cores: threads of the run may have waited for "
-    "them, which shows as run queue or as time in which nobody worked (renderer stall); record again on a quieter "
-    "machine",
+    "them, which shows as run queue or as idle time (renderer stall); record again on a less busy machine",
     CautionCode.CONTENTION_WITH_PROFILER: "other processes, the profiler among them, used {share:percent} of the "
     "cores; the section on what profiling cost shows what that did to each phase",
     CautionCode.PROFILER_ATTACHED: "a profiler was attached, which disturbs times: compare them only with those of "
@@ -207,7 +207,7 @@ CAUTIONS: Sentences = {
     CautionCode.LACK_OF_FIT: "{mode}, {quantity}: the terms don't describe the points (lack of fit, p = {p:digits}), "
     "so the intervals rest on the points' scatter around the fit",
     CautionCode.NOISY_FIT: "{mode}, {quantity}: runs scatter by {residual_sd:percent} around the fit: the machine is "
-    "noisy, or the terms don't describe it; use more --repeat and --frames on a quiet machine",
+    "noisy, or the terms don't describe it; use more --repeat and --frames on an idle machine",
     CautionCode.HELD_AT_ZERO: "{mode}, {quantity}: held at 0, since least squares would make a cost negative: {terms}",
 }
 

@@ -128,7 +128,7 @@ def _quality(one: QuantityFit, fit: FitSummary) -> str:
         f"fit: {lack}. "
     )
     if (worst := one.left_out_worst) is None:
-        return text + "No point can be left out: the others do not tell the terms apart."
+        return text + "No point can be left out: the others do not separate the terms."
     error = f"{percent(worst.error)} ({worst.num_envs} x {worst.width}x{worst.height})"
     return text + f"Each point predicted from the others: median error {percent(one.left_out_median)}, worst {error}."
 

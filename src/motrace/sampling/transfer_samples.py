@@ -1,7 +1,7 @@
 """What samples say of the loop thread, transferred to the time of the unprofiled runs.
 
 Running time is split into interpreter, native code and copies; waiting for the interpreter lock,
-for a pipe, or on purpose is told from other blocked time. Samples give shares with an interval
+for a pipe, or on purpose is separated from other blocked time. Samples give shares with an interval
 (``shares.py``), the unprofiled runs' clocks give the time that is shared.
 """
 
@@ -24,9 +24,9 @@ SPLIT = "native_or_python"
 EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
 # Of blocked time: the cause of a class, and from which causes it is taken, in this order.
 _NAMED = (
-    ("gil", "gil", ("other_threads", "nobody")),
-    ("sleeping", "pacing", ("nobody",)),
-    ("pipe", "io", ("nobody",)),
+    ("gil", "gil", ("other_threads", "idle")),
+    ("sleeping", "pacing", ("idle",)),
+    ("pipe", "io", ("idle",)),
 )
 
 

@@ -142,7 +142,7 @@ def fit_scaling(observations: Sequence[Observation]) -> Fit:
     The intervals' variance is that of the runs around the fit (runs - terms degrees of freedom), or, where
     the F test finds that the four terms do not describe the points (p < 0.05), that of the points around it.
     Where a term is held at zero, the intervals span the fits with and without it; all are cut off at 0.
-    With one size, or one number of environments, only two terms can be told apart, and only those are fitted.
+    With one size, or one number of environments, only two terms can be separated, and only those are fitted.
     Raises MotraceError where there are too few points.
     """
     terms = identifiable(observations)
@@ -181,7 +181,7 @@ def fit_scaling(observations: Sequence[Observation]) -> Fit:
 
 
 def identifiable(observations: Sequence[Observation]) -> tuple[str, ...]:
-    """The terms that these points can tell apart. Raises MotraceError where there are too few points or runs."""
+    """The terms that these points can separate. Raises MotraceError where there are too few points or runs."""
     envs = {one.num_envs for one in observations}
     pixels = {one.pixels for one in observations}
     points = {(one.num_envs, one.pixels) for one in observations}
@@ -192,8 +192,8 @@ def identifiable(observations: Sequence[Observation]) -> tuple[str, ...]:
     rank = int(np.linalg.matrix_rank(design(shares, terms)))
     if rank < len(terms) or len(observations) <= len(terms):
         raise MotraceError(
-            f"no fit: {len(observations)} completed runs at {len(points)} point{'s' * (len(points) != 1)} can't tell "
-            f"{len(terms)} terms and the noise apart; at least {need} and {len(terms) + 1} runs are needed: "
+            f"no fit: {len(observations)} completed runs at {len(points)} point{'s' * (len(points) != 1)} can't fit "
+            f"{len(terms)} terms and the noise; at least {need} and {len(terms) + 1} runs are needed: "
             "add values to --num-envs or --size, or use --repeat 2"
         )
     return terms

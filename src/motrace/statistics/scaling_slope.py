@@ -56,7 +56,7 @@ def loglog_slope(counts: Sequence[float], times_ns: Sequence[float]) -> Slope:
     xs, ys = np.array(counts, float), np.array(times_ns, float)
     distinct = np.unique(xs)
     if len(distinct) < 2:
-        raise MotraceError("no slope: one value is no growth; at least 2 are needed")
+        raise MotraceError("no slope: there is one value; at least 2 are needed")
     if not ((xs > 0).all() and (ys > 0).all()):
         raise MotraceError("no slope: counts and times must be more than 0")
     groups = [np.log(ys[xs == x]) for x in distinct]

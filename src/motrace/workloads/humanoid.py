@@ -52,11 +52,11 @@ class HumanoidWorkload:
             if self.options.video_per_env and self.options.mode == "record":
                 self.videos = self._open_videos()
             facts = run_loop(self, self.options, self.run_dir / VIDEO_FILE)
-            told = self.videos.close() if self.videos is not None else None
+            videos = self.videos.close() if self.videos is not None else None
             segment("shutdown")
             return {
                 **asdict(facts),
-                "env_videos": told,
+                "env_videos": videos,
                 "checkpoint": checkpoint,
                 "device": self.policy.device,
                 "falls": self.env.falls,

@@ -169,7 +169,7 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     adapter = parse_adapter(log)
     video, video_unknown = _video(run_dir, manifest)
     if status == run_folder.COMPLETED and life.interrupted and "instrument" in manifest["options"]:
-        # The program took Ctrl-C for its end and exited with 0; nobody knows how far it would have gone.
+        # The program took Ctrl-C for its end and exited with 0; how far it would have gone is not known.
         status, reason = run_folder.INTERRUPTED, "Ctrl-C, after which the program ended by itself"
     if status == run_folder.COMPLETED:
         reason = missing_frames(manifest, video, video_unknown)
@@ -199,12 +199,12 @@ def _complete(run_dir: Path, life: _Life, team: Team) -> Ended:
     return Ended(run_dir.name, status, reason, wrong, warnings, again)
 
 
-def _resources(life: _Life, told: dict[str, int]) -> dict[str, int]:
-    """CPU time and peak memory, as the kernel counted them or else as the worker told; and what others used."""
+def _resources(life: _Life, reported: dict[str, int]) -> dict[str, int]:
+    """CPU time and peak memory, as the kernel counted them or else as the worker reported; and what others used."""
     if life.usage is not None:
         cpu_s = life.usage.ru_utime + life.usage.ru_stime
-        told = {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": life.usage.ru_maxrss * 1024}
-    return {**told, **life.competition.found(told["cpu_ns"])} if told else {}
+        reported = {"cpu_ns": int(cpu_s * 1e9), "max_rss_bytes": life.usage.ru_maxrss * 1024}
+    return {**reported, **life.competition.found(reported["cpu_ns"])} if reported else {}
 
 
 def _last_error(log: str) -> str:
@@ -237,7 +237,7 @@ def _why(life: _Life, run_dir: Path) -> str:
     code = life.returncode
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        hint = " (out of memory? `dmesg` tells)" if name == "SIGKILL" else ""
+        hint = " (out of memory? check `dmesg`)" if name == "SIGKILL" else ""
         return f"the process was killed by {name}{hint}"
     log = (run_dir / run_folder.LOG_FILE).read_bytes()[: life.log_bytes].decode(errors="replace")
     lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it printed nothing"]

@@ -118,7 +118,7 @@ def _warm_up(stage: Stage[Actions], options: Options, facts: LoopFacts) -> None:
 
 
 def _turn(stage: Stage[Actions], mode: str, sink: BufferedSink | None, film: bool = False) -> Picture | None:
-    """One turn of the loop; returns the picture, if one was made."""
+    """One iteration of the loop; returns the picture, if one was made."""
     with frame():
         with span("policy"):
             actions = stage.act()

@@ -53,7 +53,7 @@ def seeded_policy(seed: int) -> MlpPolicy:
 def load_policy(path: Path) -> MlpPolicy:
     """Read a checkpoint: ours, or one that rsl_rl wrote for an actor of this shape.
 
-    Raises MotraceError where the file is missing, is no checkpoint, or has another shape.
+    Raises MotraceError where the file is missing, is not a checkpoint, or has another shape.
     """
     if not path.is_file():
         what = "a folder; give the checkpoint file in it" if path.is_dir() else "no such file"

@@ -1,4 +1,4 @@
-"""The process of a run: which command starts it. The recorder is all of motrace that enters a foreign interpreter."""
+"""The process of a run: which command starts it. Only the recorder enters another program's interpreter."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def worker(options: JsonObject, run_dir: Path) -> ProcessCommand:
     return ProcessCommand((sys.executable, "-m", "motrace.workloads.worker", str(run_dir), path), worker=True)
 
 
-def foreign(
+def program_command(
     python: tuple[str, ...], words: tuple[str, ...], run_dir: Path, cwd: Path | None = None, stdin: int | None = None
 ) -> ProcessCommand:
     """A program under ``record.boot``: ``python`` is its interpreter with its options, ``words`` what comes after."""
@@ -74,7 +74,7 @@ def foreign(
 
 @functools.cache
 def _own_folder() -> str:
-    """A folder that nobody else can read; goes when we do."""
+    """A folder that no other user can read; goes when we do."""
     folder = tempfile.mkdtemp(prefix="motrace-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -19,7 +19,7 @@ from ..errors import MotraceError, UsageError
 from ..record.boot import InstrumentPlan
 from ..record.table import parse
 from ..run_folder import JsonObject
-from .process import ProcessCommand, foreign
+from .process import ProcessCommand, program_command
 
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 OLDEST = (3, 10)
@@ -29,9 +29,9 @@ def version(name):
     try: return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError: return None
 def commit(name):
-    try: told = importlib.metadata.distribution(name).read_text('direct_url.json')
+    try: text = importlib.metadata.distribution(name).read_text('direct_url.json')
     except importlib.metadata.PackageNotFoundError: return None
-    return json.loads(told or '{}').get('vcs_info', {}).get('commit_id')
+    return json.loads(text or '{}').get('vcs_info', {}).get('commit_id')
 spec = importlib.util.find_spec('motrixsim')
 print(json.dumps({'version': list(sys.version_info[:3]),
     'packages': {name: version(name) for name in sys.argv[1:]},
@@ -45,7 +45,7 @@ def read_table(path: Path) -> JsonObject:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise MotraceError(f"{path} can't be read: {reason}") from error
     try:
         data = json.loads(text) if path.suffix == ".json" else _toml(text)
@@ -118,7 +118,7 @@ class Program:
     def command(self, run_dir: Path) -> ProcessCommand:
         """The process of a run; writes its plan into the run's folder, which is there."""
         write_plan(run_dir, self.table, self.mode, {})
-        return foreign(self.python, self.words, run_dir, stdin=None if _stdin_is_terminal() else 0)
+        return program_command(self.python, self.words, run_dir, stdin=None if _stdin_is_terminal() else 0)
 
 
 def _stdin_is_terminal() -> bool:
@@ -129,7 +129,7 @@ def _stdin_is_terminal() -> bool:
 
 
 def take_apart(command: list[str], instrument: Path) -> Program:
-    """The program that ``command`` starts. Raises UsageError where that is no Python program."""
+    """The program that ``command`` starts. Raises UsageError where that is not a Python program."""
     table = read_table(instrument)
     parse(table, str(instrument))
     if not command:
@@ -171,7 +171,7 @@ def _shebang(path: Path) -> str:
         words = [word for word in words[1:] if word != "-S"]
     if words and re.fullmatch(r"(python|pypy)[\d.]*", Path(words[0]).name):
         return words[0]
-    raise UsageError(f"{path.name} is no Python program: --instrument measures Python programs alone")
+    raise UsageError(f"{path.name} is not a Python program: --instrument measures Python programs only")
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def ask_python(python: tuple[str, ...], packages: tuple[str, ...]) -> Interprete
         found = msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Interpreter)
     except (IndexError, ValueError) as error:
         last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise MotraceError(f"{python[0]} is no Python that works: {last[:200]}") from error
+        raise MotraceError(f"{python[0]} is not a working Python interpreter: {last[:200]}") from error
     if found.version < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise MotraceError(f"{python[0]} is Python {found.version_text}: the recorder needs {oldest} or newer")

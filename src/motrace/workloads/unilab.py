@@ -21,7 +21,7 @@ from .. import environment
 from ..errors import MotraceError, UsageError, close_to
 from ..run_folder import JsonObject
 from .options import UNILAB, Options, RunContext
-from .process import ProcessCommand, foreign
+from .process import ProcessCommand, program_command
 from .program import Interpreter, ask_python, read_table, write_plan
 
 TABLES = Path(__file__).with_suffix(".toml")
@@ -145,11 +145,11 @@ class UniLabOptions(Options):
         asked = self.frames + self.warmup
         rule = "UniLab has no warm-up: its first frames, blank or compiling shaders, count"
         if self.warmup:
-            rule = f"the first {self.warmup} turns; UniLab has no warm-up, so they are in its video"
+            rule = f"the first {self.warmup} frames; UniLab has no warm-up, so they are in its video"
         facts: JsonObject = {"warmup_rule": rule, "video_frames": asked if self.mode == "record" else None}
         write_plan(run_dir, self.eval.layout.table, self.mode, values, asked, facts)
         words = (self.eval.script, *self.overrides())
-        return foreign((self.eval.python,), words, run_dir, self.eval.work)
+        return program_command((self.eval.python,), words, run_dir, self.eval.work)
 
 
 @dataclass(frozen=True)
@@ -193,12 +193,12 @@ def prepare(options: Options) -> UniLabOptions:
         raise MotraceError(f"--python {python}: UniLab is not installed there; name another or run `make unilab`")
     work = Path(args.work) if args.work else _work(Path(python))
     asked = {"algo": args.algo, "task": args.task, "sim": args.sim, "load_run": args.load_run, "profile": args.profile}
-    told = _ask_unilab(python, version, {**asked, "overrides": overrides}, work)
-    layout = next((layout for layout in layouts() if layout.needs in told.layouts), None)
+    answer = _ask_unilab(python, version, {**asked, "overrides": overrides}, work)
+    layout = next((layout for layout in layouts() if layout.needs in answer.layouts), None)
     if layout is None:
         needs = ", ".join(f"{layout.needs} ({layout.name})" for layout in layouts())
         raise MotraceError(f"UniLab {version} has none of {needs}: no table of unilab.toml fits; use UniLab {TESTED}")
-    script, *words = told.command
+    script, *words = answer.command
     argv = tuple(word for name, value in asked.items() if value for word in (f"--{name.replace('_', '-')}", value))
     argv = (*argv, "--render-mode", "record", *overrides)
     made = Eval(python, work, script, tuple(words), argv, layout, found)

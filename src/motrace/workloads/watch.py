@@ -1,7 +1,7 @@
 """The process of a run, from outside: starting it, learning which one it is, waiting, signals.
 
 Under a tool that starts the program itself the process we start is the tool, not the one that is
-measured; the measured one tells its id in run.json.
+measured; the measured one writes its id into run.json.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Interrupts:
 
     @contextmanager
     def raised(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at the next one: no run is there to be told, only we are at work."""
+        """Raise KeyboardInterrupt at the next one: no run is there to be stopped."""
         self._raise = True
         try:
             yield

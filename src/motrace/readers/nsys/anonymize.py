@@ -64,7 +64,7 @@ def scrub(source: Path, target: Path, roots: Collection[Path]) -> None:
 
 
 def _check(source: Path, target: Path) -> None:
-    """Raise MotraceError for what can be told beforehand: in one line what is wrong and what to do."""
+    """Raise MotraceError for what is wrong beforehand: in one line what is wrong and what to do."""
     if source.suffix in (".nsys-rep", ".qdstrm") or source.is_dir():
         raise MotraceError(
             f"{source.name}: not a SQLite export: make one with `nsys export -t sqlite -o OUT.sqlite REPORT.nsys-rep`"

@@ -24,7 +24,7 @@ CUDA_CLASSES = (0, 1)
 """Runtime and driver API. 67 repeats calls that have a backtrace: counted, they count twice."""
 OSRT_CLASS = 27
 VULKAN_API_CLASS = 53
-"""55, 56 (start and end of the trace), 60 (object made) and 66 (labels, in a table of their own) are no calls."""
+"""55, 56 (start and end of the trace), 60 (object made) and 66 (labels, in a table of their own) are not calls."""
 
 MEMCPY_KINDS = {
     1: "Host-to-Device",
@@ -100,7 +100,7 @@ def api_name(name: str) -> str:
 
 
 def waits_on(api: str, name: str) -> str | None:
-    """What a call of ``name`` waits for, told by its name alone; None if it does not wait.
+    """What a call of ``name`` waits for, by its name alone; None if it does not wait.
 
     ``api`` is cuda, vulkan or osrt. The type that CUPTI gives a synchronisation is not used: files
     are known in which cudaDeviceSynchronize bears the type of an event.

@@ -17,7 +17,7 @@ _HZ_PER_MHZ = 1e6
 
 
 class MetricsConverter:
-    """Turns readings into rows of ``gpu_metrics``; readings that are no number are left out.
+    """Turns readings into rows of ``gpu_metrics``; readings that are not numbers are left out.
 
     Frequencies come in Hz under names that say MHz: values too large to be MHz are divided.
     """

@@ -81,7 +81,7 @@ class Context:
         begins, ends, owner = batch[start], batch[end], batch[who]
         good = (begins > -NEVER_ENDS) & (begins < NEVER_ENDS)
         self.count(table, UNTIMED, len(good) - int(good.sum()))
-        owner = np.where(owner == NULL, 0, owner)  # nobody's: counts only where all processes do
+        owner = np.where(owner == NULL, 0, owner)  # of no process: counts only where all processes do
         pid = pid_of(owner)
         good &= self.own(pid)
         keep: Keep = slice(None) if good.all() else good

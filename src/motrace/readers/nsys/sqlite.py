@@ -35,7 +35,7 @@ class SqliteSource:
     """A ``.sqlite`` export. Large tables are read in ranges of row ids, by several connections at once."""
 
     def __init__(self, path: Path) -> None:
-        """Read the catalogue. Raises MotraceError where the file is no SQLite database."""
+        """Read the catalogue. Raises MotraceError where the file is not an SQLite database."""
         self.path = path
         self.tables: dict[str, tuple[str, ...]] = {}
         self.damaged: list[str] = []

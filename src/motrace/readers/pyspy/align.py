@@ -1,10 +1,10 @@
-"""Whether samples are in the right places: do their stacks tell the span in which each was taken?
+"""Whether samples are in the right places: do their stacks identify the span in which each was taken?
 
-Learnt from one half of the samples: which frames (with their lines) tell a span, because nearly all
+Learnt from one half of the samples: which frames (with their lines) identify a span, because nearly all
 samples that have them lie in one kind of it, and far more of them than of all samples (where a
-program spends 93 % of its time in one span, ``main`` is there in 93 % of its samples, and tells
-nothing). Counted in the other half: how often they tell the right one. If the times are right
-nearly all do; if they are off by one sample few frames tell anything, and what they tell is often
+program spends 93 % of its time in one span, ``main`` is there in 93 % of its samples, and
+identifies nothing). Counted in the other half: how often they identify the right one. If the times are right
+nearly all do; if they are off by one sample few frames identify a span, and it is often
 wrong. Samples without such a frame (a helper that several spans call) are not counted.
 """
 
@@ -24,29 +24,29 @@ Stack = tuple[str, ...]
 SHIFTS = range(-2, 4)
 ENOUGH = 0.95
 FEW = 40
-_TELLING = 0.9  # of a frame's samples, this share lies in one span
+_IDENTIFIES = 0.9  # of a frame's samples, this share lies in one span
 _DOUBT_LEFT = 0.3  # of the doubt without any frame, at most so much is left: else the frame is merely common
 _NOTHING = -2
-_DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare frames tell nothing
+_DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare frames identify nothing
 
 
 def agreement(stacks: Sequence[Stack], stack: Array, label: Array) -> tuple[int, int]:
-    """How many samples have a frame that tells their span, and of how many it tells the right one."""
-    stack, label = stack[label >= 0], label[label >= 0]  # outside all spans nothing can be told
+    """How many samples have a frame that identifies a span, and in how many it is the right one."""
+    stack, label = stack[label >= 0], label[label >= 0]  # outside all spans there is no span to identify
     half = np.arange(len(stack)) % 2
-    told = right = 0
+    judged = right = 0
     for learn in (0, 1):
         known, test = half == learn, half != learn
-        telling = _learn(stacks, stack[known], label[known])
-        guess = {one: _guess(stacks[one], telling) for one in np.unique(stack[test]).tolist()}
+        identifying = _learn(stacks, stack[known], label[known])
+        guess = {one: _guess(stacks[one], identifying) for one in np.unique(stack[test]).tolist()}
         guessed = np.array([guess[one] for one in stack[test].tolist()], np.int64)
-        told += int((guessed != _NOTHING).sum())
+        judged += int((guessed != _NOTHING).sum())
         right += int((guessed == label[test]).sum())
-    return told, right
+    return judged, right
 
 
 def _learn(stacks: Sequence[Stack], stack: Array, label: Array) -> dict[str, tuple[float, int]]:
-    """The frames that tell a span: how surely, and which."""
+    """The frames that identify a span: how surely, and which."""
     counts: dict[str, dict[int, int]] = {}
     elsewhere = 1 - np.bincount(label) / max(1, len(label))  # by span, of a sample of which nothing is known
     pairs, number = np.unique(np.column_stack((stack, label)), axis=0, return_counts=True)
@@ -54,36 +54,36 @@ def _learn(stacks: Sequence[Stack], stack: Array, label: Array) -> dict[str, tup
         for frame in set(stacks[one]):
             by_span = counts.setdefault(frame, {})
             by_span[span] = by_span.get(span, 0) + times
-    telling = {}
+    identifying = {}
     for frame, by_span in counts.items():
         best = max(by_span, key=lambda span: (by_span[span], span))
         share = by_span[best] / (sum(by_span.values()) + _DOUBT)
-        if 1 - share <= min(1 - _TELLING, _DOUBT_LEFT * elsewhere[best]):
-            telling[frame] = (share, best)
-    return telling
+        if 1 - share <= min(1 - _IDENTIFIES, _DOUBT_LEFT * elsewhere[best]):
+            identifying[frame] = (share, best)
+    return identifying
 
 
-def _guess(frames: Stack, telling: dict[str, tuple[float, int]]) -> int:
-    return max((telling[frame] for frame in frames if frame in telling), default=(0.0, _NOTHING))[1]
+def _guess(frames: Stack, identifying: dict[str, tuple[float, int]]) -> int:
+    return max((identifying[frame] for frame in frames if frame in identifying), default=(0.0, _NOTHING))[1]
 
 
 @dataclass(frozen=True)
 class Shift:
     """Sample i was taken at stop i + ``shift``.
 
-    Of ``told`` samples whose stack tells a span, the share ``agrees`` is in it; at the next best
+    Of ``judged`` samples whose stack identifies a span, the share ``agrees`` is in it; at the next best
     shift the share ``next_best`` of them would be.
     """
 
     shift: int
-    told: int
+    judged: int
     agrees: float
     next_best: float
 
     @property
     def holds(self) -> bool:
         """Whether the times may be used."""
-        return self.told >= FEW and self.agrees >= ENOUGH
+        return self.judged >= FEW and self.agrees >= ENOUGH
 
     @property
     def ambiguous(self) -> bool:
@@ -92,7 +92,7 @@ class Shift:
 
 
 def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ranges, expected: int = 1) -> Shift:
-    """The shift at which most stacks tell the span that was open; ``expected`` where several do."""
+    """The shift at which most stacks identify the span that was open; ``expected`` where several do."""
     scores: dict[int, tuple[int, int]] = {}
     for shift in SHIFTS:
         index = np.arange(len(stack)) + shift
@@ -101,6 +101,6 @@ def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ran
     best = max(scores, key=lambda shift: (scores[shift][1], shift == expected))
     if scores[expected][1] > 0.98 * scores[best][1]:
         best = expected
-    told, right = scores[best]
+    judged, right = scores[best]
     others = max(scores[shift][1] for shift in scores if shift != best)
-    return Shift(best, told, right / max(1, told), others / max(1, told))
+    return Shift(best, judged, right / max(1, judged), others / max(1, judged))

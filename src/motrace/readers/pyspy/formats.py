@@ -35,11 +35,11 @@ _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
 @dataclass
 class ThreadProfile:
-    """Samples of one thread: ``stack`` indexes the profile's stacks; ``tid`` is 0 where it is not told.
+    """Samples of one thread: ``stack`` indexes the profile's stacks; ``tid`` is 0 where it is not known.
 
     ``weight_s`` is the time that each stands for, in seconds; 0 in formats that only count, where
     ``count`` says how many samples a row stands for. ``t_s`` are seconds since py-spy began, NaN
-    where not told.
+    where not known.
     """
 
     pid: int
@@ -119,7 +119,7 @@ def read_any(path: Path) -> Profile:
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, msgspec.DecodeError) as error:
         what = " ".join(str(error).split())[:150]
         raise MotraceError(
-            f"{path.name} is no file of py-spy, or is cut off: {type(error).__name__}: {what}"
+            f"{path.name} is not a file of py-spy, or is cut off: {type(error).__name__}: {what}"
         ) from error
 
 

@@ -98,7 +98,9 @@ def read_profile(path: Path, rate: float = 0.0, pid: int = 0) -> PySpySamples:
     for thread in profile.threads:
         weights = np.where(thread.weight_s > 0, thread.weight_s, weight * thread.count)
         parts.append(_rows(thread, np.zeros(len(weights), np.int64), np.arange(len(weights)), weights, pid))
-    warnings = [] if rate or profile.kind == ORDERED else [f"{path.name} tells no rate: 100 samples per second assumed"]
+    warnings = (
+        [] if rate or profile.kind == ORDERED else [f"{path.name} states no rate: 100 samples per second assumed"]
+    )
     return _made(profile, parts, _clock(BY_FRAMES, 0, 0), warnings)
 
 
@@ -140,8 +142,8 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
     stop_ns = stops[checked.tid][1]
     found = find_shift(profile.stacks, checked.stack[own[checked.stack]], stop_ns, spans[checked.tid])
     if not found.holds:
-        told = f"{found.agrees:.0%} of the {found.told} samples whose stack tells a span are in it by the log's times"
-        return _without(profile, pid, f"{told}: they are not used")
+        share = f"{found.agrees:.0%} of the {found.judged} samples that identify a span are in it by the log's times"
+        return _without(profile, pid, f"{share}: they are not used")
     first_group = int(stops[checked.tid][0][found.shift]) if found.shift >= 0 else 0
     parts, lost = [], 0
     for thread in profile.threads:
@@ -159,8 +161,8 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
         warnings.append(f"py-spy: {lost} samples of threads that came or went have no time in its log: left out")
     # Where the spans are so long that a shift by one changes little, so much is all that is known.
     error_ns = 2e9 / rate if found.ambiguous else float(np.quantile(stops[checked.tid][2], 0.95))
-    says = f"{found.agrees:.1%} of {found.told} samples in their span, {found.next_best:.0%} if off by one"
-    return _made(profile, parts, _clock(f"{BY_LOCKS}: {says}", int(error_ns), found.told), warnings)
+    says = f"{found.agrees:.1%} of {found.judged} samples in their span, {found.next_best:.0%} if off by one"
+    return _made(profile, parts, _clock(f"{BY_LOCKS}: {says}", int(error_ns), found.judged), warnings)
 
 
 def _timed(profile: Profile, start_ns: int, rate: float, pid: int) -> PySpySamples:

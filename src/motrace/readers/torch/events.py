@@ -18,11 +18,11 @@ CALLS = ("cuda_runtime", "cuda_driver")
 _HOSTS = (*CALLS, "user_annotation", "cpu_op", "python_function", "operator")
 """What happens on the CPU: the process id of these is the program's."""
 EARLIEST_UTC_NS = 10**18
-"""In 2001: what is before that is no UTC, but counts from a start that is not told."""
+"""In 2001: what is before that is not UTC, but counts from an unknown start."""
 
 
 def extent(path: Path) -> tuple[frozenset[int], tuple[int, int] | None]:
-    """The processes that a trace watched, and its first and last moment (UTC, ns; None: none is told).
+    """The processes that a trace watched, and its first and last moment (UTC, ns; None if not known).
 
     Raises MotraceError.
     """
@@ -59,9 +59,11 @@ def _load(path: Path) -> JsonObject:
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error}") from error
     except (ValueError, EOFError, zlib.error) as error:
-        raise MotraceError(f"{path.name} is no trace of torch.profiler, or is cut off: {str(error)[:100]}") from error
+        raise MotraceError(
+            f"{path.name} is not a trace of torch.profiler, or is cut off: {str(error)[:100]}"
+        ) from error
     if not isinstance(data, dict) or not isinstance(data.get("traceEvents"), list):
-        raise MotraceError(f"{path.name} is no trace of torch.profiler: it has no traceEvents")
+        raise MotraceError(f"{path.name} is not a trace of torch.profiler: it has no traceEvents")
     return data
 
 

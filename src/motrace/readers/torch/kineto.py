@@ -56,7 +56,7 @@ def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: 
     by_kind = events_by_kind(path)
     annotations = by_kind.get("user_annotation", [])
     if not any(event.start_ns > EARLIEST_UTC_NS for events in by_kind.values() for event in events):
-        utc_minus_monotonic_ns = None  # its times count from a start that is not told
+        utc_minus_monotonic_ns = None  # its times count from an unknown start
     utc = _by_utc(utc_minus_monotonic_ns)
     clock = _by_marks(annotations) or _by_spans(annotations, spans, utc_minus_monotonic_ns) or utc
     shift = clock.offset_ns if clock else 0
@@ -98,7 +98,7 @@ def _by_spans(
 ) -> ClockOffset | None:
     """The shift that puts most ranges upon spans of their names.
 
-    Where UTC is known only shifts near to it are tried: a loop whose turns are alike fits anywhere.
+    Where UTC is known only shifts near to it are tried: a loop whose iterations are alike fits anywhere.
     """
     if spans is None:
         return None

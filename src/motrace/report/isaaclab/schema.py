@@ -209,7 +209,7 @@ class BundleRuntime(Checked):
 
 @dataclass(frozen=True)
 class BundleResources(Checked):
-    """What was used; null (an extension) where nobody measured it."""
+    """What was used; null (an extension) where it was not measured."""
 
     gpu_util_pct: MeanStd | None
     gpu_mem_gb: MeanStd | None
@@ -219,7 +219,7 @@ class BundleResources(Checked):
 
 @dataclass(frozen=True)
 class PlayBundle(Checked):
-    """The whole of ``play.json``; ``extra`` holds scalars alone and is no part of the stable schema."""
+    """The whole of ``play.json``; ``extra`` holds scalars alone and is not part of the stable schema."""
 
     run: BundleIdentity
     versions: Versions

@@ -57,7 +57,7 @@ def _gpu_per_frame(frames: GpuPerFrame | None) -> Table:
         ("GPU (or software rasterizer) busy, ms", ms(frames.busy_mean_ns)),
         ("busy while the loop thread was off its core, ms", ms(frames.wait_mean_ns)),
         ("gap to the next frame's first work, ms", ms(frames.gap_mean_ns)),
-        ("serialisation (1: CPU and GPU took turns, 0: overlapped)", number(frames.serialisation_mean)),
+        ("serialisation (1: CPU and GPU alternated, 0: overlapped)", number(frames.serialisation_mean)),
     ]  # fmt: skip
     return table("GPU per frame", columns, rows)
 

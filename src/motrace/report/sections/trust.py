@@ -13,14 +13,14 @@ def profiler_overhead(report: Report) -> list[Section]:
     text = (
         "Mean per frame under each profiler against the unprofiled runs of the same mode. Above 5 %, what it shows of "
         "a phase is flagged; above 30 %, it is refused. The same holds where a phase took that much less, for then the "
-        "machine was not quiet. The interval assumes that a profiler's only pass scatters as the unprofiled runs do."
+        "machine was busy. The interval assumes that a profiler's only pass scatters as the unprofiled runs do."
     )
     rows = table("", _OVERHEAD, report.profiler_overhead)
     return section("profiler-overhead", "What profiling cost", rows, Text(text, Tone.NOTE))
 
 
 def _use(one: ProfilerOverhead) -> str:
-    return say(one.use) + (f" ({one.usable_rate_hz} per second would do)" if one.usable_rate_hz else "")
+    return say(one.use) + (f" (usable at {one.usable_rate_hz} samples per second)" if one.usable_rate_hz else "")
 
 
 def clocks(report: Report) -> list[Section]:
