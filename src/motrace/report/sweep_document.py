@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -207,7 +208,7 @@ _SLOPES: list[Column[SlopeAlong]] = [
 
 def _command(sweep: Sweep) -> list[Section]:
     argv = sweep.command.argv
-    text = Text(" ".join(argv), Tone.CODE) if argv else Text("There is no sweep.json.", lead="Not known.")
+    text = Text(shlex.join(argv), Tone.CODE) if argv else Text("There is no sweep.json.", lead="Not known.")
     return section("command", "Command", text)
 
 

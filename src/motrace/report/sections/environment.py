@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ...dataset.facts import Adapter, Environment, Gpu, MotrixBuild, ProgramEnvironment, ProjectVersion
@@ -22,7 +23,9 @@ def command(report: Report) -> list[Section]:
     """The command, its options and what was chosen."""
     if report.command is None or not report.command.argv:
         return section("command", "Command", Text("There is no experiment.json.", lead="Not known."))
-    return section("command", "Command", Text(" ".join(report.command.argv), Tone.CODE), facts(list(_options(report))))
+    return section(
+        "command", "Command", Text(shlex.join(report.command.argv), Tone.CODE), facts(list(_options(report)))
+    )
 
 
 def _options(report: Report) -> Iterator[Fact]:
