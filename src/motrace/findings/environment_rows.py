@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from ..cautions import Value
@@ -93,10 +94,10 @@ def command_rows(command: Command | None, environment: Environment) -> Iterator[
     """What was asked for."""
     unilab = environment.unilab
     why = _note(Note.NO_EXPERIMENT_FILE) if command is None else None
-    argv = " ".join(command.argv) if command is not None and command.argv else None
+    argv = shlex.join(command.argv) if command is not None and command.argv else None
     yield BenchmarkRow(BenchmarkItem.COMMAND, argv, "", why)
     note = NO_UNILAB if unilab is None else None
-    yield BenchmarkRow(BenchmarkItem.UNILAB_COMMAND, " ".join(unilab.command) if unilab else None, "", note)
+    yield BenchmarkRow(BenchmarkItem.UNILAB_COMMAND, shlex.join(unilab.command) if unilab else None, "", note)
     yield BenchmarkRow(BenchmarkItem.OVERRIDES, " ".join(unilab.overrides) if unilab else None, "", note)
     for item, key in ((BenchmarkItem.NUM_ENVS, "num_envs"), (BenchmarkItem.SEED, "seed")):
         value = None if command is None else command.options.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -29,7 +30,7 @@ LAW = (
     "The unit is the run: one mean over its frames, warm-up left out. t = fixed + a·pixels + b·environments + "
     "c·pixels·environments, residuals relative to the time, coefficients not negative. Beyond doubt: the 95 % interval "
     "of a term's lead over the next one lies above 0. A slope of 1 is linear growth; a fixed part makes it less. "
-    "docs/scaling.md of motrace says what it all means."
+    "See docs/scaling.md of motrace."
 )
 
 
@@ -207,7 +208,7 @@ _SLOPES: list[Column[SlopeAlong]] = [
 
 def _command(sweep: Sweep) -> list[Section]:
     argv = sweep.command.argv
-    text = Text(" ".join(argv), Tone.CODE) if argv else Text("There is no sweep.json.", lead="Not known.")
+    text = Text(shlex.join(argv), Tone.CODE) if argv else Text("There is no sweep.json.", lead="Not known.")
     return section("command", "Command", text)
 
 

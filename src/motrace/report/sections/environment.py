@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ...dataset.facts import Adapter, Environment, Gpu, MotrixBuild, ProgramEnvironment, ProjectVersion
@@ -22,7 +23,9 @@ def command(report: Report) -> list[Section]:
     """The command, its options and what was chosen."""
     if report.command is None or not report.command.argv:
         return section("command", "Command", Text("There is no experiment.json.", lead="Not known."))
-    return section("command", "Command", Text(" ".join(report.command.argv), Tone.CODE), facts(list(_options(report))))
+    return section(
+        "command", "Command", Text(shlex.join(report.command.argv), Tone.CODE), facts(list(_options(report)))
+    )
 
 
 def _options(report: Report) -> Iterator[Fact]:
@@ -49,7 +52,7 @@ def environment(report: Report) -> list[Section]:
     version = f" {made.version}" if made is not None else ""
     blocks: list[Block] = [facts(rows), Text(
         f"Made by motrace{version} from {report.experiment}. The same numbers are in report.json; docs/ of motrace "
-        "says what they mean.", Tone.NOTE,
+        "explain them.", Tone.NOTE,
     )]  # fmt: skip
     return section("environment", "Environment", *blocks)
 
@@ -102,7 +105,7 @@ def _program(one: ProgramEnvironment) -> Iterator[str]:
     if one.motrixsim_build is not None:
         yield f"Motrix build id {one.motrixsim_build.build_id}"
     if one.command:
-        yield from (f"command: {' '.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
+        yield from (f"command: {shlex.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
 
 
 Known = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str, str | None] | list[Gpu]
