@@ -74,7 +74,7 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
     loop = (recording.loop.pid, recording.loop.tid)
     pieces = cut(spans, segments, loop)
     if not len(pieces):
-        raise MotraceError(f"{recording.run_id}: its recording lasts no time at all; remove it, or record again")
+        raise MotraceError(f"{recording.run_id}: its recording has no duration; remove it, or record again")
     self_check(pieces, segments)
     cpu_log = recording.cpu_log
     members = cpu_log.members if cpu_log is not None else []

@@ -203,7 +203,7 @@ class GpuCollector(FromOutside):
             self._warnings.append(f"gpu: NVML: {error}")
         else:
             if sampler.without:
-                self._warnings.append("gpu: not to be had here: " + ", ".join(sorted(sampler.without)))
+                self._warnings.append("gpu: not available here: " + ", ".join(sorted(sampler.without)))
         finally:
             nvml.nvmlShutdown()
 

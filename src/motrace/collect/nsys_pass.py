@@ -178,7 +178,7 @@ class NsysCollector:
         if stream.exists():
             self._nsys.import_stream(stream, report)
         elif not report.exists():
-            raise MotraceError("nsys wrote no report; its own words are in the run's log")
+            raise MotraceError("nsys wrote no report; its messages are in the run's log")
 
     def calmer(self) -> NsysCollector | None:
         """See ``Retrying``: without perf events, where the report was lost with them."""

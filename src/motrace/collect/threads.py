@@ -69,7 +69,7 @@ class ThreadsCollector(FromOutside):
         if not status:
             (run_dir / LOG_FILE).unlink(missing_ok=True)
         if not samples.stays.num_rows:
-            warnings.append("threads: no thread could be looked at; is the process another user's?")
+            warnings.append("threads: no thread could be read; does the process belong to another user?")
         if samples.late_share > LATE_SHARE:
             warnings.append(
                 f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts['scheduling']} "

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if unlike and not args.unlike:
         raise UsageError(
             f"{args.base} and {args.new} did not do the same work ({'; '.join(map(str, unlike))}): record the same "
-            "again, or compare them all the same with --unlike"
+            "again, or compare them anyway with --unlike"
         )
     console = Terminal()
     for difference in unlike:

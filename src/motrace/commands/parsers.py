@@ -14,7 +14,7 @@ REPEAT, FRAMES, WARMUP = 3, 60, 10
 
 def analyze() -> Parser:
     """Of ``analyze``."""
-    made = Parser(prog="analyze", description="Read every recording below PATH and say where the time went.")
+    made = Parser(prog="analyze", description="Read every recording below PATH and report where the time went.")
     made.add_argument(
         "paths",
         nargs="+",
@@ -25,7 +25,7 @@ def analyze() -> Parser:
     made.add_argument(
         "--phases",
         metavar="DOMAIN[:THREAD]",
-        help="NVTX ranges that are the phases of a trace that no run of ours belongs to (default: those that "
+        help="NVTX ranges that are the phases of a profiler-only trace (default: those that "
         "cover the most time); THREAD is an id or a name",
     )
     made.add_argument(
@@ -54,9 +54,7 @@ def compare() -> Parser:
         metavar="PERCENT",
         help="exit with 3 unless it is certain that no frame got slower by more, as in 5%% (or 5)",
     )
-    made.add_argument(
-        "--unlike", action="store_true", help="compare all the same where the two did not do the same work"
-    )
+    made.add_argument("--unlike", action="store_true", help="compare even if the two did not do the same work")
     made.on_stray_word = "; two experiments are compared: BASE and NEW"
     return made
 
@@ -73,7 +71,7 @@ def record() -> Parser:
     made.add_argument(
         "--preset",
         choices=sorted(PRESETS),
-        help="sizes that belong together; chosen by the Vulkan adapter if not given",
+        help="a set of sizes (default: chosen by the Vulkan adapter)",
     )
     made.add_argument("--frames", type=int, help="frames of the loop, warm-up not counted")
     made.add_argument("--warmup", type=int, help="warm-up frames, at least")
@@ -83,13 +81,13 @@ def record() -> Parser:
     made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
     made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
     made.add_argument(
-        "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29); a seeded one if not given"
+        "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29; default: a seeded one)"
     )
     made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
     made.add_argument(
         "--instrument",
         metavar="FILE",
-        help="record any Python program: FILE says which of its functions are which phase; the program comes after --",
+        help="record any Python program: FILE maps its functions to phases; the program comes after --",
     )
     made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
     made.add_argument("--name", help="name of the experiment (default: workload and time)")
@@ -108,7 +106,7 @@ def record() -> Parser:
 def sweep() -> Parser:
     """Of ``sweep``."""
     made = Parser(
-        prog="sweep", description="Record a grid of environments and sizes, and say how the time of a frame grows."
+        prog="sweep", description="Record a grid of environments and sizes, and report how the frame time grows."
     )
     made.add_argument("--num-envs", default=NUM_ENVS, help=f"environments, separated by commas (default: {NUM_ENVS})")
     made.add_argument("--size", default=SIZES, help=f"sizes WxH, separated by commas (default: {SIZES})")
@@ -129,8 +127,8 @@ def sweep() -> Parser:
         default=STALL_TIMEOUT_S,
         help="end a run that begins no span for so many seconds (default: 300)",
     )
-    made.add_argument("--resume", action="store_true", help="go on with the sweep --name: make only the missing runs")
-    made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit what lies below FOLDER once more")
+    made.add_argument("--resume", action="store_true", help="continue the sweep --name: record only the missing runs")
+    made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit the recordings below FOLDER again")
     made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
     made.rest, made.on_stray_word = "workload_args", "; arguments of the workload come after `--`"
     return made

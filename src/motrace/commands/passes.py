@@ -118,7 +118,7 @@ def run_all(
                 again = replace(one, run_id=f"{one.run_id}-again")
                 retries[again.run_id] = ended.again
                 waiting.insert(0, again)
-                progress.console.print(f"{again.run_id}: the pass is made once more, without what the tool failed on")
+                progress.console.print(f"{again.run_id}: the pass is repeated without what the tool failed on")
     return Done((*done, *((one, None) for one in waiting)), interrupts.count > 0)
 
 

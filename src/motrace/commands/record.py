@@ -182,10 +182,10 @@ def free_name(out: Path, name: str) -> str:
 def make_folder(out: Path, name: str) -> Path:
     """The experiment's new folder. Raises MotraceError."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
-        raise UsageError(f"--name {name}: use letters, digits, '.', '_', '+' and '-' alone")
+        raise UsageError(f"--name {name}: use only letters, digits, '.', '_', '+' and '-'")
     home = out / name
     if home.exists():
-        raise UsageError(f"--name {name}: {home} is there already; choose another name or remove it")
+        raise UsageError(f"--name {name}: {home} exists already; choose another name or remove it")
     try:
         home.mkdir(parents=True)
     except OSError as error:

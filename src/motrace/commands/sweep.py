@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         console.show(short(read_sweep(home)))
     except MotraceError as error:
         console.print(f"warning: {error}")
-    console.print(f"recorded in {home}; the fit once more: {again}")
+    console.print(f"recorded in {home}; to fit again: {again}")
     if made.failed:
         count = len(made.failed)
         runs_of = f"{count} run{'s' if count > 1 else ''} failed"
@@ -116,7 +116,7 @@ def _begin(args: argparse.Namespace, plan: SweepPlan, name: str, now: datetime) 
         _same(before, command, adapter)
         return home, replace(before, command=replace(command, earlier=[*before.command.earlier, before.command.argv]))
     if (home / SWEEP_FILE).exists():
-        raise UsageError(f"--name {name}: {home} is there already; go on with it with --resume, or choose another name")
+        raise UsageError(f"--name {name}: {home} exists already; continue it with --resume, or choose another name")
     home = record.make_folder(Path(args.out), name)
     facts: JsonObject = {
         "sweep": name,

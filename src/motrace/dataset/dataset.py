@@ -47,7 +47,7 @@ class Dataset:
         if twice:
             raise MotraceError(
                 f"two experiments called {twice[0].experiment} hold a run {twice[0].run}: rename the folder of one, "
-                "or analyse both in one command, which tells them apart"
+                "or analyse both in one command, which keeps them apart"
             )
         return whole
 

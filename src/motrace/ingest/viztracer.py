@@ -60,7 +60,7 @@ class VizTracerSource(Source):
         """FunctionCalls as ranges, where its clock can be tied to the run's, and a profile."""
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
-        run.warnings.append(f"{file.name}: VizTracer ran in this run: every call of a function cost it time")
+        run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
         profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
         if fit is None:
             return Part(self.name, folder, profile=profile)
@@ -138,7 +138,7 @@ def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
 
 
 def _profile(calls: FunctionCalls) -> FunctionProfile:
-    """Functions by the time that they took themselves, without the calls inside them."""
+    """Functions by their own time, without the calls inside them."""
     own = np.bincount(calls.name, calls.own_ns.astype(float), len(calls.names))
     count = np.bincount(calls.name, None, len(calls.names))
     order = np.argsort(-own, kind="stable")[:MOST].tolist()

@@ -157,14 +157,14 @@ def _note(recording: RunFiles) -> None:
             recording.manifest = replace(manifest, status=run_folder.COMPLETED)
             warnings.append(f"{run_folder.RUN_FILE} could not be written when it ended")
         else:
-            why = manifest.status_reason or "it ended without a word, and so did its launcher"
+            why = manifest.status_reason or "it ended without a message, and so did its launcher"
             recording.manifest = replace(manifest, status=run_folder.CRASHED, status_reason=why)
     elif manifest != RunManifest() and manifest.status not in (
         run_folder.COMPLETED,
         run_folder.INTERRUPTED,
         run_folder.CRASHED,
     ):
-        warnings.append(f"{run_folder.RUN_FILE} tells no status: how it ended is not known")
+        warnings.append(f"{run_folder.RUN_FILE} holds no status: how the run ended is not known")
     _note_cut(recording)
     manifest = recording.manifest
     if manifest.status in (run_folder.CRASHED, run_folder.INTERRUPTED):

@@ -29,7 +29,7 @@ SETUP: Sentences = {
     "although {gpu} is there",
     SetupCode.SOFTWARE_ADAPTER: "Software adapter: this machine has no GPU, and the renderer drew with {adapter}",
     SetupCode.ONLY_PROFILED_RUNS: "Only profiled runs: a profiler disturbed every run that completed, so the verdict "
-    "rests on {runs} and what profiling cost them",
+    "rests on {runs} and includes the profiler's overhead",
     SetupCode.BUSY_MACHINE: "Busy machine: the loop thread waited for a core {share:percent} of the time that it "
     "wanted one. Other threads waited too, and CPU counters can't distinguish that from idling",
     SetupCode.NO_NVENC: "No NVENC: {gpu} has no video encoder, so the CPU encodes",
@@ -193,7 +193,7 @@ CAUTIONS: Sentences = {
     CautionCode.CONTENTION: "other processes used {share:percent} of the cores: threads of the run may have waited for "
     "them, which shows as run queue or as idle time (renderer stall); record again on a less busy machine",
     CautionCode.CONTENTION_WITH_PROFILER: "other processes, the profiler among them, used {share:percent} of the "
-    "cores; the section on what profiling cost shows what that did to each phase",
+    "cores; the section Profiler overhead shows the effect on each phase",
     CautionCode.PROFILER_ATTACHED: "a profiler was attached, which disturbs times: compare them only with those of "
     "other runs like it",
     CautionCode.NO_NVTX: "a profiler was attached but recorded none of motrace's NVTX ranges (log.txt says why)",

@@ -30,7 +30,7 @@ LAW = (
     "The unit is the run: one mean over its frames, warm-up left out. t = fixed + a·pixels + b·environments + "
     "c·pixels·environments, residuals relative to the time, coefficients not negative. Beyond doubt: the 95 % interval "
     "of a term's lead over the next one lies above 0. A slope of 1 is linear growth; a fixed part makes it less. "
-    "docs/scaling.md of motrace says what it all means."
+    "See docs/scaling.md of motrace."
 )
 
 

@@ -244,7 +244,7 @@ def point_means(
 def _scale(factors: Array, times: Array) -> Array:
     """By what each run's residual is divided: its fitted time, ns. Raises MotraceError for times of 0."""
     if not (times > 0).all():
-        raise MotraceError("no fit: a run's frames took no time at all; record it again")
+        raise MotraceError("no fit: a run's frames have no duration; record it again")
     scale = times
     for _ in range(ITERATIONS):
         before, scale = scale, factors @ _solve_non_negative(factors / scale[:, None], times / scale)

@@ -22,7 +22,7 @@ def busy_ns(stat: str, cores: set[int]) -> int:
             seen.add(int(name[3:]))
             ticks += sum(int(value) for index, value in enumerate(values[:_TIMES]) if index not in _IDLE)
     if seen != cores:
-        raise ValueError(f"{STAT} tells of {len(seen)} of {len(cores)} cores")
+        raise ValueError(f"{STAT} lists {len(seen)} of {len(cores)} cores")
     return ticks * (1_000_000_000 // os.sysconf("SC_CLK_TCK"))
 
 

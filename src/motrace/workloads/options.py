@@ -69,7 +69,7 @@ class Options:
             return
         if self.workload != DEFAULT_WORKLOAD:
             raise UsageError(
-                f"--video-per-env: {self.workload} draws all environments with a camera that is not ours to move; "
+                f"--video-per-env: {self.workload} draws all environments with a camera that motrace can't move; "
                 f"use it with --workload {DEFAULT_WORKLOAD}"
             )
         if self.num_envs > MOST_VIDEOS:

@@ -143,7 +143,7 @@ def take_apart(command: list[str], instrument: Path) -> Program:
     else:
         python, words = (_shebang(Path(first)),), (first, *command[1:])
     if not words or words[0] == "-":
-        raise UsageError("--instrument: the program must be a script, -m MODULE or -c CODE: nothing can be typed to it")
+        raise UsageError("--instrument: the program must be a script, -m MODULE or -c CODE, not a terminal session")
     return Program(python, words, table, str(instrument))
 
 
@@ -152,7 +152,7 @@ def _options(words: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at][:2] not in ("-m", "-c") and words[at] != "-":
         if re.match(r"-[bBdOqsSuvx?]*[IE]", words[at]):
-            raise UsageError(f"{words[at]}: an isolated Python sees no recorder; leave that option out")
+            raise UsageError(f"{words[at]}: an isolated Python can't load the recorder; leave that option out")
         at += 2 if words[at] in WITH_VALUE else 1
     rest = tuple(words[at:])
     if rest and rest[0][:2] in ("-m", "-c") and len(rest[0]) > 2:  # -mjson.tool

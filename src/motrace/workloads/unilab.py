@@ -162,7 +162,7 @@ class UniLab:
     """In the place of a workload class: UniLab runs in an interpreter of its own, never in a worker of ours."""
 
     def __init__(self, context: RunContext) -> None:
-        raise MotraceError("unilab is recorded by run_record --workload unilab alone")
+        raise MotraceError("unilab is recorded only by run_record --workload unilab")
 
 
 @functools.cache

@@ -76,7 +76,7 @@ def _check(source: Path, target: Path) -> None:
     if target.is_dir():
         raise MotraceError(f"{target}: a folder: give the name of a file")
     if target.exists() and target.samefile(source):
-        raise MotraceError(f"{target}: the export itself: give another name, the copy is not to replace it")
+        raise MotraceError(f"{target}: the export itself: give another name, so that the copy does not replace it")
 
 
 def _duplicate(source: Path, copy: Path) -> None:

@@ -48,7 +48,7 @@ def events_by_kind(path: Path) -> dict[str, list[Event]]:
             if isinstance(event, dict) and event.get("ph") == "X":
                 by_kind.setdefault(str(event.get("cat", "")).lower(), []).append(Event.of(event, base_ns))
     except (KeyError, TypeError, ValueError) as error:
-        raise MotraceError(f"{path.name} holds an event that is none of Kineto's: {error}") from error
+        raise MotraceError(f"{path.name} holds an event that is not Kineto's: {error}") from error
     return by_kind
 
 

@@ -42,7 +42,7 @@ def verdict(one: Verdict) -> list[Text]:
 def benchmark(report: Report) -> list[Section]:
     """The rows of a benchmark report."""
     mode = "custom" if all(run.mode == "custom" for run in report.runs) else "record"
-    text = f"Over the unprofiled completed runs of mode {mode}. A value that is not known is a dash, with the reason."
+    text = f"Over the unprofiled completed runs of mode {mode}. An unknown value is a dash, with the reason."
     tables = [
         table(
             say(group),

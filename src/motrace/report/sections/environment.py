@@ -52,7 +52,7 @@ def environment(report: Report) -> list[Section]:
     version = f" {made.version}" if made is not None else ""
     blocks: list[Block] = [facts(rows), Text(
         f"Made by motrace{version} from {report.experiment}. The same numbers are in report.json; docs/ of motrace "
-        "says what they mean.", Tone.NOTE,
+        "explain them.", Tone.NOTE,
     )]  # fmt: skip
     return section("environment", "Environment", *blocks)
 
@@ -105,7 +105,7 @@ def _program(one: ProgramEnvironment) -> Iterator[str]:
     if one.motrixsim_build is not None:
         yield f"Motrix build id {one.motrixsim_build.build_id}"
     if one.command:
-        yield from (f"command: {' '.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
+        yield from (f"command: {shlex.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
 
 
 Known = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str, str | None] | list[Gpu]

@@ -77,7 +77,7 @@ def _label(pool: Pool) -> str:
 def _composition(mine: str, pool: Pool, composed: Composition) -> Iterator[Section]:
     seen = ", ".join(composed.runs)
     text = (
-        f"Times are those of the unprofiled runs. Who worked while the loop thread was blocked is transferred from "
+        f"Times are those of the unprofiled runs. The composition of blocked time is transferred from "
         f"{seen} ({evidence(composed.evidence)}), within the bounds that the unprofiled runs' own clocks give. How "
         "much that differs from run to run is not in these bounds."
     )
@@ -133,7 +133,7 @@ def phases(pool: Pool) -> Table | None:
 
 
 def causes(pool: Pool) -> Table:
-    """What the loop thread did, and who worked while it was blocked."""
+    """What the loop thread did, and what was busy while it was blocked."""
     least = SMALLEST_UPPER_BOUND * pool.recording_wall_ns
     columns: list[Column[CauseTime]] = [
         words("phase", lambda one: one.phase), words("state", lambda one: one.state),
@@ -142,7 +142,7 @@ def causes(pool: Pool) -> Table:
         numbers("share", lambda one: one.share, percent), words("rests on", lambda one: evidence(one.evidence)),
     ]  # fmt: skip
     rows = [one for one in pool.causes if one.share >= SMALLEST_CAUSE or one.time.hi_ns >= least]
-    return table("What the loop thread did, and who worked while it was blocked", columns, rows, folded=True)
+    return table("What the loop thread did, and what was busy while it was blocked", columns, rows, folded=True)
 
 
 def outside(pool: Pool) -> Table:

@@ -53,7 +53,7 @@ def _times(profile: UserProfile) -> str:
 
 def _says(profile: UserProfile) -> Iterator[str]:
     if profile.run is None:
-        yield "Analysed alone: no run here is known to be the one that it watched."
+        yield "Analysed alone: no run here matches it."
     elif profile.joined_by is not None:
         yield f"It belongs to the run {profile.run}: {profile.joined_by}."
     yield f"Format: {profile.format}. Times: {_times(profile)}."
@@ -77,10 +77,10 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("Functions, with what they called", _HOT, stacks.functions)
         yield table("Threads", _THREADS, stacks.threads)
     if (functions := profile.functions) is not None:
-        title = "Functions by the time that they took themselves, without the calls inside"
+        title = "Functions by their own time, without the calls inside"
         yield table(title, _NAMED, functions.own_time)
     if (lines := profile.lines) is not None:
-        yield table("Lines (hints where to look: Scalene's split is not evidence)", LINES, lines.lines)
+        yield table("Lines (hints: Scalene's split is not evidence)", LINES, lines.lines)
     if (events := profile.events) is not None:
         yield table("Annotations", _NAMED, events.ranges)
         yield table("GPU work", _NAMED, events.gpu_work)

@@ -106,16 +106,16 @@ def _strip(run: RunSummary, every: pa.Table, frame_phases: pa.Table) -> Figure:
 
 
 def recorder(report: Report) -> list[Section]:
-    """What it cost to measure."""
+    """Recorder overhead."""
     costs = {run.recorder.boundary_cost_ns for run in report.runs if run.recorder.boundary_cost_ns}
     known = f"{min(costs)} to {max(costs)} ns each" if len(costs) > 1 else f"{min(costs, default=0)} ns each"
     how = (
         f"Boundaries of spans cost {known} (measured at the end of each run); snapshots of CPU clocks count as timed."
         if costs
-        else "Not measured: no recorder came to its end."
+        else "Not measured: no recorder ran to its end."
     )
     columns: list[Column[RunSummary]] = [
         words("run", lambda run: run.run_id), numbers("recorder, s", lambda run: run.recorder.recorder_ns, seconds),
         numbers("share of loop", lambda run: run.recorder.share_of_loop, percent),
     ]  # fmt: skip
-    return section("recorder", "What it cost to measure", table("", columns, report.runs), Text(how, Tone.NOTE))
+    return section("recorder", "Recorder overhead", table("", columns, report.runs), Text(how, Tone.NOTE))

@@ -45,7 +45,7 @@ def _tables(trace: TraceSummary) -> list[Table]:
         table("What the renderer's threads called", _CALLS, trace.renderer_calls),
         _samples(trace.samples),
         table("GPU sensors over the frames", _SENSORS, trace.gpu_sensors),
-        table("Lines that Scalene points at (hints where to look: its split is not evidence)", LINES[:4], trace.lines),
+        table("Lines that Scalene points at (hints: its split is not evidence)", LINES[:4], trace.lines),
     ]
 
 

@@ -12,11 +12,11 @@ def profiler_overhead(report: Report) -> list[Section]:
     """Each phase under each profiler against the unprofiled runs."""
     text = (
         "Mean per frame under each profiler against the unprofiled runs of the same mode. Above 5 %, what it shows of "
-        "a phase is flagged; above 30 %, it is refused. The same holds where a phase took that much less, for then the "
+        "a phase is flagged; above 30 %, it is refused. The same holds where a phase took that much less, because the "
         "machine was busy. The interval assumes that a profiler's only pass scatters as the unprofiled runs do."
     )
     rows = table("", _OVERHEAD, report.profiler_overhead)
-    return section("profiler-overhead", "What profiling cost", rows, Text(text, Tone.NOTE))
+    return section("profiler-overhead", "Profiler overhead", rows, Text(text, Tone.NOTE))
 
 
 def _use(one: ProfilerOverhead) -> str:
