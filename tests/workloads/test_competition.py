@@ -29,7 +29,7 @@ def test_busy_time_is_all_but_idle_and_guests_count_once() -> None:
     tick = 10_000_000
     assert busy_ns(STAT, {0}) == 93 * tick
     assert busy_ns(STAT, {0, 1}) == (93 + 63) * tick
-    with pytest.raises(ValueError, match="tells of 2 of 3 cores"):
+    with pytest.raises(ValueError, match="lists 2 of 3 cores"):
         busy_ns(STAT, {0, 1, 2})
 
 
