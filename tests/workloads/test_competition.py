@@ -29,7 +29,7 @@ def test_busy_time_is_all_but_idle_and_guests_count_once() -> None:
     tick = 10_000_000
     assert busy_ns(STAT, {0}) == 93 * tick
     assert busy_ns(STAT, {0, 1}) == (93 + 63) * tick
-    with pytest.raises(ValueError, match="tells of 2 of 3 cores"):
+    with pytest.raises(ValueError, match="lists 2 of 3 cores"):
         busy_ns(STAT, {0, 1, 2})
 
 
@@ -52,7 +52,7 @@ def test_a_run_beside_a_busy_process_tells(run_program: Callable, tmp_path: Path
 
 
 def test_a_stall_that_may_be_a_crowd_is_no_verdict(tmp_path: Path) -> None:
-    """The same recording as on a quiet machine, and as where others had held the cores all the time."""
+    """The same recording as on an idle machine, and as where others had held the cores all the time."""
 
     def report(share: float, observer: bool = False) -> Report:
         home = tmp_path / f"crowd{share}{observer}"
