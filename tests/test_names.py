@@ -67,7 +67,7 @@ def exported(folder: Path) -> Path:
         for name in NAMES:
             export.range(now, now + STEP_NS, name)
             now += STEP_NS
-        export.range(start - 1, now + 1, "turn of the loop")
+        export.range(start - 1, now + 1, "iteration of the loop")
         now += STEP_NS
     folder.mkdir()
     return export.sqlite(folder / "report1.sqlite")
@@ -85,7 +85,7 @@ def annotated(folder: Path) -> Path:
         for name in NAMES:
             add(name, now, now + 20)
             now += 20
-        add("turn of the loop", start - 1, now + 1)
+        add("iteration of the loop", start - 1, now + 1)
         now += 20
     folder.mkdir()
     path = folder / "trace.json"

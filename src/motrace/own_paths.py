@@ -16,7 +16,7 @@ _HOMES = re.compile(rf"{_BEGINS}(?:/(?:home|Users)/[^/\s\"':,;)]+|/root){_ENDS}"
 
 
 def shortened(data: Document, experiment: Path) -> Document:
-    """JSON in whose texts paths of the experiment, and of people's homes, are no longer absolute.
+    """JSON in which paths of the experiment, and of people's homes, are no longer absolute.
 
     What shares no folder but the topmost with the experiment stays, as system libraries under /usr do.
     """

@@ -141,7 +141,7 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(recorded: tuple[StandIn, Pa
     path.write_bytes(recorded[1].read_bytes()[:-1000])
     assert 0 < read_gpu_metrics(path).num_rows < whole
     path.write_text("nothing of the kind")
-    with pytest.raises(MotraceError, match="no file of GPU sensors"):
+    with pytest.raises(MotraceError, match="not a file of GPU sensors"):
         read_gpu_metrics(path)
 
 

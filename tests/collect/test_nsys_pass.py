@@ -88,9 +88,9 @@ def test_a_pass_follows_the_quiet_runs(experiment: tuple[Path, subprocess.Comple
         ("01-none", [], False, "completed"),
         ("02-none-nsys", ["nsys"], True, "completed"),
     ]
-    quiet, watched = manifest(out, "01-none"), manifest(out, "02-none-nsys")
-    assert quiet["options"] == watched["options"]
-    assert quiet["nvtx"] == {"attached": False} and quiet["collect"] == {}
+    unprofiled, watched = manifest(out, "01-none"), manifest(out, "02-none-nsys")
+    assert unprofiled["options"] == watched["options"]
+    assert unprofiled["nvtx"] == {"attached": False} and unprofiled["collect"] == {}
     assert watched["nvtx"]["attached"] is True and watched["nvtx"]["dummy"] is False
     assert watched["exit_code"] == 0 and watched["collector_warnings"] == []
     assert watched["resources"]["cpu_ns"] > 10_000_000
@@ -126,9 +126,12 @@ def test_a_pass_with_the_real_renderer(tmp_path: Path) -> None:
     assert done.returncode == 0 and warnings(done) == [], done.stdout + done.stderr
     run_dir = tmp_path / "x/02-record-nsys"
     check_ranges(run_dir, sqlite_of(run_dir))
-    watched, quiet = manifest(tmp_path, "02-record-nsys"), manifest(tmp_path, "01-record")
-    assert watched["adapter"] == quiet["adapter"] and watched["adapter"]["backend"] == "Vulkan"
-    assert watched["video"]["frames"] == 8 and watched["workload"]["state_sha256"] == quiet["workload"]["state_sha256"]
+    watched, unprofiled = manifest(tmp_path, "02-record-nsys"), manifest(tmp_path, "01-record")
+    assert watched["adapter"] == unprofiled["adapter"] and watched["adapter"]["backend"] == "Vulkan"
+    assert (
+        watched["video"]["frames"] == 8
+        and watched["workload"]["state_sha256"] == unprofiled["workload"]["state_sha256"]
+    )
     export = sqlite_of(run_dir)
     ((calls,),) = rows(export, "SELECT count(*) FROM VULKAN_API")
     assert calls > 1000

@@ -170,7 +170,7 @@ def test_a_process_that_is_not_there_gives_an_empty_table(tmp_path: Path) -> Non
     collector = ThreadsCollector()
     collector.attach(gone.pid, tmp_path)
     (warning,) = collector.finish(tmp_path)
-    assert "no thread could be looked at" in warning
+    assert "no thread could be read" in warning
     assert thread_samples.read(tmp_path / FILE).states().num_rows == 0
 
 

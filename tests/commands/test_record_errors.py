@@ -59,7 +59,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
         (("--nsys-args", "'"), "No closing quotation"),
         (("--mode", "sideways"), "invalid choice"),
         (("--preset", "huge"), "invalid choice"),
-        (("--name", "../up"), "--name ../up: use letters"),
+        (("--name", "../up"), "--name ../up: use only letters"),
         (("--no-such-flag",), "unrecognized arguments"),
         (("--repeet", "3"), "did you mean --repeat?"),
         (("--workload", "humanoyd"), "did you mean humanoid?"),
@@ -77,7 +77,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
             ("--preset", "quick", "--frames", "1", "--warmup", "1", "--num-envs", "1", "--size", "64x48"),
             "--preset: every size that it sets is given",
         ),
-        (("--name", ""), "--name : use letters"),
+        (("--name", ""), "--name : use only letters"),
         (("--workload", "nothing"), "give humanoid, unilab or MODULE:CLASS"),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_name_that_is_taken(run_program: Callable, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     done = record(run_program, tmp_path, "--mode", "none")
     assert done.returncode == 2
-    assert "is there already" in one_line(done)
+    assert "exists already" in one_line(done)
 
 
 def test_arguments_reach_the_workload(run_program: Callable, tmp_path: Path) -> None:

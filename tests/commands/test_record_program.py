@@ -212,7 +212,7 @@ def test_a_command_of_an_installed_package(run_program: Callable, tmp_path: Path
         (TABLE, ("ls", "-l"), "ls is not a Python program"),
         (TABLE, (sys.executable,), "must be a script, -m MODULE or -c CODE"),
         (TABLE, (sys.executable, "-m"), "-m: what comes after it is missing"),
-        (TABLE, (sys.executable, "-I", "x.py"), "-I: an isolated Python sees no recorder"),
+        (TABLE, (sys.executable, "-I", "x.py"), "-I: an isolated Python can't load the recorder"),
     ],
 )
 def test_what_can_not_be_recorded_is_one_line(

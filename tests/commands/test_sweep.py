@@ -93,7 +93,7 @@ def test_a_linear_drift_adds_the_same_to_every_point(envs: int, sizes: int, pair
         (("--mode", "both"), "invalid choice"),
         (("--workload", "nothing"), "give humanoid, unilab or MODULE:CLASS"),
         (("--python", "python3"), "--python names UniLab's interpreter"),
-        (("--name", "../up"), "--name ../up: use letters"),
+        (("--name", "../up"), "--name ../up: use only letters"),
         (("--resume",), "--resume: say which sweep with --name"),
         (("--resume", "--name", "y"), "holds no sweep.json"),
         (("--no-such-flag",), "unrecognized arguments"),
@@ -253,7 +253,7 @@ def test_resuming_makes_only_what_is_missing(
     words = (*GRID, "--repeat", 2, *cheap("Grows"), "--resume", "--", "--its-own")
     name = ("--out", tmp_path, "--name", "x")
     status, line = here(capsys, *name, *(word for word in words if word != "--resume"))
-    assert status == 2 and "go on with it with --resume" in line
+    assert status == 2 and "continue it with --resume" in line
     status, line = here(capsys, *name, *words, "another")
     assert status == 2 and "--resume: workload_args was ['--its-own'], now" in line
     done = sweep(run_program, tmp_path, *words)

@@ -129,7 +129,7 @@ def test_what_is_cut_off_or_says_nothing_is_named(whole: Path, tmp_path: Path, c
     run_json(status=None)(tmp_path / "e/02")
     (tmp_path / "whole.sqlite").unlink()
     _, report = analysed(tmp_path / "e")
-    for named in ("cut.sqlite", "cut.json", "02: run.json tells no status"):
+    for named in ("cut.sqlite", "cut.json", "02: run.json holds no status"):
         assert any(named in text for text in said(report)), said(report)
 
 

@@ -13,16 +13,16 @@ GLUE = "glue"
 class Layout:
     """``phase``: of each slice, the leaf it belongs to. ``spans``: name, first slice, slice after the last one.
 
-    Spans come in order of begin, the outer first. ``quiet`` slices are those in which the loop thread runs.
+    Spans come in order of begin, the outer first. ``calm`` slices are those in which the loop thread runs.
     """
 
     phase: list[str] = field(default_factory=list)
     spans: list[tuple[str, int, int]] = field(default_factory=list)
-    quiet: list[int] = field(default_factory=list)
+    calm: list[int] = field(default_factory=list)
 
     def own(self, phase: str) -> None:
         """One slice of the loop thread's own work."""
-        self.quiet.append(len(self.phase))
+        self.calm.append(len(self.phase))
         self.phase.append(phase)
 
     def leaf(self, name: str, slices: int) -> None:

@@ -91,7 +91,7 @@ def _chunk(
 ) -> Chunk:
     slices = len(layout.phase)
     mean = np.full(slices, float(config.slice_ns))
-    mean[layout.quiet] /= 8
+    mean[layout.calm] /= 8
     lengths = np.ceil(random.exponential(mean, (frames, slices)) * random.lognormal(0, 0.3, (frames, 1)))
     lengths = np.maximum(lengths, 1).astype(np.int64).reshape(-1)
     edges = np.concatenate(([start_ns], start_ns + np.cumsum(lengths)))
@@ -110,7 +110,7 @@ def _loop(config: Config, random: np.random.Generator, layout: Layout, frames: i
     chance = np.array([_LOOP.get(phase, (0.5, 0.45)) for phase in layout.phase])
     dice = random.random((frames, len(chance)))
     state = np.where(dice < chance[:, 0], RUNNING, np.where(dice < chance.sum(axis=1), BLOCKED, RUNNABLE))
-    state[:, layout.quiet] = RUNNING
+    state[:, layout.calm] = RUNNING
     if config.run_queue == "none":
         state[state == RUNNABLE] = BLOCKED
     elif config.run_queue == "preempted":  # it leaves its core to wait for one, and comes back without sleeping

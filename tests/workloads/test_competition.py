@@ -52,7 +52,7 @@ def test_a_run_beside_a_busy_process_tells(run_program: Callable, tmp_path: Path
 
 
 def test_a_stall_that_may_be_a_crowd_is_no_verdict(tmp_path: Path) -> None:
-    """The same recording as on a quiet machine, and as where others had held the cores all the time."""
+    """The same recording as on an idle machine, and as where others had held the cores all the time."""
 
     def report(share: float, observer: bool = False) -> Report:
         home = tmp_path / f"crowd{share}{observer}"

@@ -72,7 +72,7 @@ def attribute(
     unknown = np.where(states.known, zero, states.wall_ns)
     least = states.running_ns
     if exact != EXACT and evidence is not None and evidence.working is None:
-        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: who knows
+        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: not known
     shares = [
         Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),

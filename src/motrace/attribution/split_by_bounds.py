@@ -1,4 +1,4 @@
-"""Blocked time, cut into exclusive causes: who gets how much, with bounds that hold.
+"""Blocked time, divided into exclusive causes, with bounds that hold.
 
 Workers are known by bounds on the time that each worked inside the blocked time (``Usage``). Where
 several worked at once the phase's own role comes first; each gets what those before it left.

@@ -74,7 +74,7 @@ class Trace:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether it tells of anyone when they worked or waited."""
+        """Whether it shows when any thread worked or waited."""
         return any(self.store.rows(table) for table in ("thread_states", "api_calls", "gpu_ops"))
 
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:

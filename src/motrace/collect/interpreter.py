@@ -1,4 +1,4 @@
-"""What the interpreter of the measured process can import; it is not always ours."""
+"""What the interpreter of the measured process can import; it may differ from motrace's."""
 
 from __future__ import annotations
 

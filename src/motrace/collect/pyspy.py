@@ -1,4 +1,4 @@
-"""``--collect pyspy``: py-spy, started by us on the running process, kept from doing harm."""
+"""``--collect pyspy``: py-spy, attached to the running process with limits on what it may cost."""
 
 from __future__ import annotations
 

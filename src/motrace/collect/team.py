@@ -61,7 +61,7 @@ class Team:
         return [collector for collector in self.collectors if collector.name not in self._left_out]
 
     def described(self) -> JsonObject:
-        """Fields of the run's manifest: who watched."""
+        """Fields of the run's manifest: the collectors."""
         return {
             "collectors": [collector.name for collector in self.collectors],
             "observer": any(collector.intrusive for collector in self.collectors),

@@ -1,4 +1,4 @@
-"""``--collect threads``: what every thread does and waits on, sampled from /proc by a process of ours."""
+"""``--collect threads``: what every thread does and waits on, sampled from /proc by a separate process."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class MotrixBuild:
-    """A build of motrixsim: two may bear one version."""
+    """A build of motrixsim: two builds may have the same version."""
 
     version: str | None = None
     library_bytes: int = 0
@@ -113,7 +113,7 @@ class ProjectVersion:
 
 @dataclass(frozen=True)
 class ProgramEnvironment:
-    """The environment of a measured program that has its own, and what was run in it."""
+    """The environment of a measured program that has its own, and its command."""
 
     python: str | None = None
     packages: dict[str, str | None] = field(default_factory=dict)
@@ -162,7 +162,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Command:
-    """What was asked for. ``chosen`` says what was chosen and why, ``warnings`` what was said before the first run."""
+    """The command and its options. ``chosen`` holds motrace's choices and why, ``warnings`` those before the runs."""
 
     argv: list[str] = field(default_factory=list)
     options: Options = field(default_factory=dict)

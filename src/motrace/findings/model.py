@@ -160,7 +160,7 @@ class BenchmarkRow:
 
 @dataclass(frozen=True)
 class Triage:
-    """Whether the slowness is expected, and whose it is; ``values`` fill the reason's sentence.
+    """Whether the slowness is expected, and who owns it; ``values`` fill the reason's sentence.
 
     ``application`` is the program's name where it is known (UniLab). ``meaning`` is that of the leading cause.
     """
@@ -189,7 +189,7 @@ class ClockAlignment:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that ``analyze`` says of one experiment. Every number that a person sees is in it."""
+    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown."""
 
     schema_version: str
     experiment: str

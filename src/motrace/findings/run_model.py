@@ -27,7 +27,7 @@ from .values import (
 class RunSummary:
     """One run. ``recording`` is loop and drain. ``profilers`` are those that disturb, ``collectors`` all.
 
-    ``profiler_failed``: one of them left nothing behind. ``profiler_attached``: the user ran one around the program.
+    ``profiler_failed``: one of them recorded nothing. ``profiler_attached``: the user attached one.
     """
 
     run_id: str

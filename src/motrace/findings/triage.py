@@ -26,7 +26,7 @@ REPORTED_TO = {
     Owner.SETUP: Owner.NONE,
     Owner.NONE: Owner.NONE,
 }
-"""Who is to act, by the owner of the cause: the application chooses its encoder; neither chooses the machine."""
+"""Who should act, by the owner of the cause: the application chooses its encoder; neither chooses the machine."""
 
 
 @dataclass(frozen=True)

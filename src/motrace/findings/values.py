@@ -59,7 +59,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PhaseTime:
-    """A phase inside frames, children included. ``parent`` is the phase that most often stands around it.
+    """A phase inside frames, children included. ``parent`` is the phase that most often encloses it.
 
     ``self_ns`` is the time outside its children; over all phases it adds up to the loop. ``share`` is of the loop.
     """
@@ -92,7 +92,7 @@ class SegmentPhase:
 
 @dataclass(frozen=True)
 class RecorderOverhead:
-    """What recording took of the loop; None where the recorder did not come to its end."""
+    """What recording cost in the loop; None where the recorder did not run to its end."""
 
     recorder_ns: int | None
     share_of_loop: float | None

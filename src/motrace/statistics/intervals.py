@@ -14,7 +14,7 @@ MOST_TERMS = 500
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of the per-frame times of a phase, in ns; percentiles interpolate linearly (NumPy's default)."""
+    """Statistics of a phase's per-frame times, in ns; percentiles interpolate linearly (NumPy's default)."""
 
     total_ns: int
     mean_ns: int

@@ -102,7 +102,7 @@ class Options:
         return cls(**values)  # type: ignore[arg-type]  # as ``as_json`` wrote them
 
     def command(self, run_dir: Path) -> ProcessCommand:
-        """The process of a run: a worker of ours, in our own environment."""
+        """The process of a run: motrace's own worker, in its own environment."""
         return worker(self.as_json(), run_dir)
 
 

@@ -54,7 +54,7 @@ class Asked(Protocol):
 
 
 def worker(options: JsonObject, run_dir: Path) -> ProcessCommand:
-    """A worker of ours in our own environment."""
+    """motrace's own worker in its own environment."""
     descriptor, path = tempfile.mkstemp(".json", dir=_own_folder())  # the manifest is without credentials
     with open(descriptor, "w") as file:
         json.dump(options, file)

@@ -159,7 +159,7 @@ class _Answer:
 
 
 class UniLab:
-    """In the place of a workload class: UniLab runs in an interpreter of its own, never in a worker of ours."""
+    """In the place of a workload class: UniLab runs in an interpreter of its own, never in motrace's worker."""
 
     def __init__(self, context: RunContext) -> None:
         raise MotraceError("unilab is recorded only by run_record --workload unilab")

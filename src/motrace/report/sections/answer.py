@@ -12,7 +12,7 @@ from ..say import advice, bounds, capital, doubt, next_step, reason, say, triage
 
 
 def verdict(one: Verdict) -> list[Text]:
-    """What makes numbers misleading, then where the time goes, whose that is, and what to do."""
+    """What makes numbers misleading, then where the time goes, which component owns it, and what to do."""
     texts = [
         Text(f"{say(found.finding, found.values)}. {capital(advice(found.advice))}.", Tone.WARNING)
         for found in one.setup
