@@ -128,8 +128,8 @@ def analyse(
 ) -> Analysis:
     """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can.
 
-    ``scratch`` receives the event tables, see ``Analysis.events``. ``name`` is what tables call the experiment: by
-    default as its folder is called.
+    ``scratch`` receives the event tables, see ``Analysis.events``. ``name`` is what tables and report call the
+    experiment: by default as its folder is called.
     """
     name = name or name_of(home)
     warnings: list[str] = list(sources.warnings)
@@ -151,7 +151,8 @@ def analyse(
     usable = [one for one in done if one.summary is not None]
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
-    report, good = _report_of_good(home, experiment, usable, cautions, profiles)
+    named = replace(experiment, experiment=name)
+    report, good = _report_of_good(home, named, usable, cautions, profiles)
     return Analysis(home, report, Dataset.joined(one.dataset for one in done if one.summary is None or one in good))
 
 

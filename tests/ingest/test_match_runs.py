@@ -274,3 +274,28 @@ def test_a_profile_of_several_processes_goes_to_the_run_of_each(tmp_path: Path) 
     pids = {entry.run: {thread.pid for thread in entry.stacks.threads} for entry in told if entry.stacks is not None}
     logs = {name: {int(path.stem.split("-")[1]) for path in (tmp_path / name).glob("spans-*.bin")} for name in "ab"}
     assert pids == logs
+
+
+def test_time_stamps_of_0_do_not_stretch_the_trace(tmp_path: Path) -> None:
+    """Kineto writes some GPU events at 0 (its issue 109): they are left out with a warning; the frames are kept."""
+    start = 1_700_000_000_000_000
+    events = [
+        {
+            "ph": "X",
+            "cat": "user_annotation",
+            "name": f"Step#{number}",
+            "pid": 1,
+            "tid": 1,
+            "ts": start + 1000 * number,
+            "dur": 900,
+            "args": {},
+        }
+        for number in range(6)
+    ]
+    stray = {**events[0], "cat": "kernel", "name": "gemm", "ts": 0, "args": {"device": 0, "stream": 7}}
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps({"schemaVersion": 1, "deviceProperties": [], "traceEvents": [*events, stray]}))
+    assert analyze.main([str(path), "--out", str(tmp_path / "out")]) == 0
+    report = read_report(tmp_path / "out")
+    assert report.runs[0].frames == 6 and report.runs[0].residual_ns == 0
+    assert any("more than 30 days from" in text for text in said(report))

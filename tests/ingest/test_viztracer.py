@@ -151,6 +151,14 @@ def test_a_bad_file_is_one_line(
     assert said in line and "x.json" in line
 
 
+def test_a_time_stamp_out_of_range_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = {"ph": "X", "cat": "fee", "name": "f (a.py:1)", "pid": 1, "tid": 1, "ts": 1e30, "dur": 1.0}
+    (tmp_path / "x.json").write_text(json.dumps({"traceEvents": [call], "viztracer_metadata": {"version": "1.1.1"}}))
+    assert analyze.main([str(tmp_path / "x.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "out of range" in line
+
+
 def test_other_chrome_traces_are_not_taken_for_its(tmp_path: Path) -> None:
     (tmp_path / "x").write_text('{"traceEvents": [{"ph": "X", "cat": "mine", "name": "a", "ts": 1, "dur": 2}]}')
     assert source_of(tmp_path / "x") is None

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..attribution.run import PROFILER_ONLY
 from ..statistics.intervals import difference
 from .model import Comparison, Contrast, PhaseDifference
 from .run_model import RunSummary
@@ -97,7 +98,7 @@ def comparison(runs: Sequence[RunSummary]) -> Comparison:
     return Comparison(
         None if missing else contrast_runs(by_mode["record"], by_mode["none"]),
         missing,
-        bool(runs) and all(run.mode == CUSTOM for run in runs),
+        bool(runs) and all(run.mode in (CUSTOM, PROFILER_ONLY) for run in runs),
         tuple(contrast_runs(by_mode[new], by_mode[base]) for base, new in steps),
     )
 

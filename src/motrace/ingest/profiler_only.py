@@ -39,7 +39,8 @@ LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "U
 MOST = 0.5
 """If frames cover less of the loop, times per frame say little of it."""
 _MOST_CHOICES = 8
-LONGEST_TRACE_NS = 10**9 * 3600 * 24 * 30
+LONGEST_DAYS = 30
+LONGEST_TRACE_NS = 10**9 * 3600 * 24 * LONGEST_DAYS
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +17,7 @@ from ..readers.torch.events import EARLIEST_UTC_NS, extent
 from ..readers.torch.kineto import BY_MARKS, SOURCE, TorchTrace, read_torch
 from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
-from .profiler_only import Watched, recording_of
+from .profiler_only import LONGEST_DAYS, LONGEST_TRACE_NS, Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_events
 
 _KINETO = re.compile(r'"(schemaVersion|deviceProperties|baseTimeNanoseconds|distributedInfo)"\s*:')
@@ -66,7 +67,7 @@ class TorchSource(Source):
         self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are annotations."""
-        found = read_torch(file.path)
+        found, far = _near(read_torch(file.path))
         pids, (start, end) = found.pids, found.extent_ns
         if not pids and not found.tables["gpu_ops"].num_rows:
             raise MotraceError(f"{file.name} holds no event of a program: torch.profiler saw nothing")
@@ -77,11 +78,34 @@ class TorchSource(Source):
         watched = Watched(*names, sorted(pids), {}, utc_ns, end - start)
         run, fit = recording_of(watched, events["nvtx"].filter(own), file.path, experiment, phases)
         run.run_id = file.name
-        run.warnings += [text for text in found.warnings if "clock" not in text]
+        if far:
+            run.warnings.append(
+                f"events left out because they lie more than {LONGEST_DAYS} days from most others: {far:,}"
+            )
         covered = write_events(events, run.key, fit.offset_ns, folder)
         seen = covered if events["gpu_ops"].num_rows else None
         profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
         return run, Part(self.name, folder, fit, seen, profile=profile)
+
+
+def _near(trace: TorchTrace) -> tuple[TorchTrace, int]:
+    """The trace without events that lie too far from most (time stamps of 0 beside UTC), and how many those are."""
+    if trace.extent_ns[1] - trace.extent_ns[0] <= LONGEST_TRACE_NS:
+        return trace, 0
+    tables = {**trace.tables, "": trace.operators}
+    middle = int(np.median(np.concatenate([table.column("start_ns").to_numpy() for table in tables.values()])))
+    first, last = middle - LONGEST_TRACE_NS // 2, middle + LONGEST_TRACE_NS // 2
+    near = {
+        name: table.filter((pc.field("start_ns") >= first) & (pc.field("end_ns") <= last))
+        for name, table in tables.items()
+    }
+    kept = [table for table in near.values() if table.num_rows]
+    extent = (
+        min(pc.min(table.column("start_ns")).as_py() for table in kept),
+        max(pc.max(table.column("end_ns")).as_py() for table in kept),
+    )
+    far = sum(table.num_rows for table in tables.values()) - sum(table.num_rows for table in kept)
+    return replace(trace, operators=near.pop(""), tables=near, extent_ns=extent), far
 
 
 def _profile(file: ProfilerFile, run: RunRecording, found: TorchTrace, times: ProfileTimes) -> UserProfile:

@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 CATEGORY = "fee"
 """Of the calls of functions (function entry and exit)."""
 _GZIP = b"\x1f\x8b"
+_LATEST_US = 2.0**62 / 1000
 
 
 class _Named(msgspec.Struct):
@@ -95,6 +96,8 @@ def read_viztracer(path: Path) -> FunctionCalls:
     calls = [event for event in data.traceEvents if event.ph == "X" and (event.cat or "").lower() == CATEGORY]
     if not calls:
         raise MotraceError(f"{path.name} holds no call of a function: VizTracer saw nothing")
+    if not all(abs(event.ts) + abs(event.dur) < _LATEST_US for event in calls):
+        raise MotraceError(f"{path.name} holds a time stamp that is out of range: it is damaged; record it again")
     return _calls(calls, dict(_threads(data.traceEvents)), data.viztracer_metadata)
 
 
