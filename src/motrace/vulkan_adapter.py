@@ -1,4 +1,4 @@
-"""The Vulkan adapter that the renderer chose, in its own words."""
+"""The Vulkan adapter that the renderer chose, as the renderer reports it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def add_options(made: Parser) -> None:
         "--collect-timeout",
         type=float,
         default=Settings.timeout_s,
-        help="end an nsys that makes no progress for so many seconds after its run (default: 60)",
+        help="end an nsys that makes no progress for this many seconds after its run (default: 60)",
     )
 
 

@@ -95,7 +95,7 @@ def record() -> Parser:
         "--stall-timeout",
         type=float,
         default=STALL_TIMEOUT_S,
-        help="end a run that begins no span for so many seconds (default: 300)",
+        help="end a run that begins no span for this many seconds (default: 300)",
     )
     add_options(made)
     made.rest, made.on_stray_word = "workload_args", f"; {TO_MEASURE_A_PROGRAM}"
@@ -125,7 +125,7 @@ def sweep() -> Parser:
         "--stall-timeout",
         type=float,
         default=STALL_TIMEOUT_S,
-        help="end a run that begins no span for so many seconds (default: 300)",
+        help="end a run that begins no span for this many seconds (default: 300)",
     )
     made.add_argument("--resume", action="store_true", help="continue the sweep --name: record only the missing runs")
     made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit the recordings below FOLDER again")

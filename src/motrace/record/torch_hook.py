@@ -2,7 +2,7 @@
 
 The torch is the measured program's own, and is not imported before it is asked for.
 
-Kineto's times are UTC. Marks tie them to the spans' clock: the name of each bears CLOCK_MONOTONIC
+Kineto's times are UTC. Marks tie them to the spans' clock: the name of each holds CLOCK_MONOTONIC
 just before it begins, and the next one's just after it has ended.
 """
 

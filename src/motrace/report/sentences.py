@@ -1,4 +1,4 @@
-"""Every code that a finding bears, as a sentence. Values fill the fields in braces, in the format behind the colon.
+"""Every code of a finding, as a sentence. Values fill the fields in braces, in the format behind the colon.
 
 Sentences of one part of a line (a meaning, an action, a note) have no capital letter and no full stop.
 """

@@ -107,9 +107,9 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and (missing := not_installed(error)):
         return missing
     if kind == "PanicException":
-        return f"Motrix panicked: {text[:300]} (its own words are in {run_folder.LOG_FILE})"
+        return f"Motrix panicked: {text[:300]} (its own message is in {run_folder.LOG_FILE})"
     if kind == "RenderClosedError":
-        return f"the renderer closed in mid-run: {text[:300]} (its own words are in {run_folder.LOG_FILE})"
+        return f"the renderer closed in mid-run: {text[:300]} (its own message is in {run_folder.LOG_FILE})"
     if isinstance(error, SystemExit):
         return f"the workload called sys.exit({error.code!r})"
     return f"{kind}: {text[:300]} (the traceback is in {run_folder.LOG_FILE})"

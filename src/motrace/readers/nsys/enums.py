@@ -103,7 +103,7 @@ def waits_on(api: str, name: str) -> str | None:
     """What a call of ``name`` waits for, by its name alone; None if it does not wait.
 
     ``api`` is cuda, vulkan or osrt. The type that CUPTI gives a synchronisation is not used: files
-    are known in which cudaDeviceSynchronize bears the type of an event.
+    are known in which cudaDeviceSynchronize has the type of an event.
     """
     return next((what for pattern, what in _WAITS[api] if pattern.match(name)), None)
 

@@ -83,7 +83,7 @@ def _operators(by_kind: dict[str, list[Event]], shift: int) -> pa.Table:
 
 
 def _by_marks(annotations: Sequence[Event]) -> ClockOffset | None:
-    """A mark begins after the time that it bears, and ends before the time that the next one bears."""
+    """A mark begins after the time in its name, and ends before the time in the name of the next."""
     marks = sorted((int(found[1]), event) for event in annotations if (found := MARK.match(event.name)))
     if len(marks) < 2:
         return None
