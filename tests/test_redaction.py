@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_credential_reaches_the_program_and_no_file(
     words = ("--token", SECRET, f"auth.password={SECRET}", "--tokenizer", "kept", f"http://u:{SECRET}@host/")
     how = {
         "workload": ("--workload", "prog:It", "--mode", "none", "--frames", "1", "--", *words),
-        "program": ("--instrument", table, "--", "python", program, *words),
+        "program": ("--instrument", table, "--", sys.executable, program, *words),
     }[kind]
     environment = {"PYTHONPATH": str(tmp_path)}
     options = ("--out", tmp_path / "traces", "--name", "x", "--collect", "none")
@@ -162,7 +163,8 @@ def test_a_recording_from_before_is_redacted_when_it_is_read(
     assert report["command"]["argv"] == ["python", "~/prog.py", "--api-key", R, "--out", "../elsewhere"]
 
 
-def test_paths_of_people_and_of_the_experiment(tmp_path: Path) -> None:
+def test_paths_of_people_and_of_the_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/srv/me")
     home = tmp_path / "traces/x"
     home.mkdir(parents=True)
     shown = {

@@ -39,8 +39,9 @@ def _shortener(experiment: Path) -> Callable[[str], str]:
     steps: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
         (_prefix(place, "/?"), lambda m: "" if m[0].endswith("/") else ".") for place in places
     ]
-    steps += [(_prefix(home), lambda m: "~") for home in homes]
-    steps += [(_HOMES, lambda m: "~")]
+    inner = [_prefix(home) for home in homes if len(home.parts) > 2]
+    outer = [_prefix(home) for home in homes if len(home.parts) == 2]  # /home itself: what is below it names a person
+    steps += [(home, lambda m: "~") for home in (*inner, _HOMES, *outer)]
     for place in places:
         for up, parent in enumerate(place.parents, 1):
             if len(parent.parts) > 2:
