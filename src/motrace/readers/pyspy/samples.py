@@ -15,7 +15,7 @@ from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
 from ...errors import MotraceError
 from ..clock_offset import ClockOffset
-from .align import FEW, find_shift
+from .align import FEWER, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
@@ -135,7 +135,7 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
     }
     checked = max((thread for thread in profile.threads if thread.tid in spans and thread.tid in stops),
                   key=lambda thread: len(thread.stack), default=None)  # fmt: skip
-    if checked is None or len(checked.stack) < FEW:
+    if checked is None or len(checked.stack) < FEWER:
         few = f"only {len(checked.stack)} samples" if checked else "no samples"
         return _without(profile, pid, f"{few} of a thread with spans: their times can't be checked, and are not used")
     own = profile.has_python()
@@ -162,6 +162,8 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
     # Where the spans are so long that a shift by one changes little, so much is all that is known.
     error_ns = 2e9 / rate if found.ambiguous else float(np.quantile(stops[checked.tid][2], 0.95))
     says = f"{found.agrees:.1%} of {found.judged} samples in their span, {found.next_best:.0%} if off by one"
+    if not found.judged:
+        says = f"{found.one_kind:.1%} of the samples are in spans of one kind"
     return _made(profile, parts, _clock(f"{BY_LOCKS}: {says}", int(error_ns), found.judged), warnings)
 
 
