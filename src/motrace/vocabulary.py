@@ -66,6 +66,33 @@ EVIDENCE: dict[EvidenceKind, str] = {
 """What each kind of evidence is."""
 
 
+class Tool(str, Enum):
+    """What recorded a run beside its spans, as tables name it."""
+
+    NSYS = "nsys"
+    PYSPY = "py-spy"
+    TORCH = "torch"
+    SCALENE = "scalene"
+    THREADS = "threads"
+
+
+class ClockMethod(str, Enum):
+    """How the times of a source were put on the clock of its run."""
+
+    OWN = "own"
+    SAMPLED = "sampled"
+    MONOTONIC = "monotonic"
+    TRACE_ALONE = "trace_alone"
+    MARKS = "marks"
+    ONE_MARK = "one_mark"
+    RANGES = "ranges"
+    RANGES_WITH_JUMPS = "ranges_with_jumps"
+    UTC = "utc"
+    LOCK_LOG = "lock_log"
+    START_LINE = "start_line"
+    NONE = "none"
+
+
 def evidence_word(kinds: Iterable[EvidenceKind]) -> str:
     """Kinds of evidence as the word that tables hold: ``cpu_counters+gpu_work``."""
     mine = set(kinds)

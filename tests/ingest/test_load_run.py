@@ -20,6 +20,7 @@ from motrace.commands import analyze
 from motrace.errors import MotraceError
 from motrace.ingest.discover import find
 from motrace.ingest.registry import NSYS, source_of
+from motrace.vocabulary import ClockMethod
 from tests.collect.nsys_help import installed
 from tests.conftest import PROGRAMS, ROOT, SHARED
 from tests.readers.exports import everything
@@ -71,7 +72,7 @@ def test_a_report_anywhere_below_the_path_is_joined_to_its_run(joined: analysis.
 @pytest.mark.nsys
 def test_the_clocks_are_aligned_to_less_than_50_us(joined: analysis.Analysis) -> None:
     (row,) = [row for row in joined.report.clocks if row.source == "nsys"]
-    assert row.pairs > 50 and "NVTX ranges" in row.method
+    assert row.pairs > 50 and row.method is ClockMethod.RANGES
     assert row.error_ns < 50_000
     spans, nvtx = joined.tables["spans"].to_pandas(), pd.read_parquet(joined.events["nvtx"][0])
     ranges = nvtx[(nvtx["kind"] == "range") & (nvtx["domain"] == "motrace") & (nvtx["tid"] == spans["tid"].mode()[0])]

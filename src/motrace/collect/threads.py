@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import MotraceError
@@ -59,8 +60,8 @@ class ThreadsCollector(FromOutside):
         try:
             samples = thread_samples.read(run_dir / RAW_FILE)
             thread_samples.write(samples, run_dir / FILE)
-            facts = {**samples.facts, "cost_share": round(samples.cost_share, 5), "samples": samples.facts.get("reads")}
-            (run_dir / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
+            more = {"cost_share": round(samples.cost_share, 5), "samples": samples.facts.reads}
+            (run_dir / FACTS_FILE).write_text(json.dumps({**asdict(samples.facts), **more}, indent=1) + "\n")
             (run_dir / RAW_FILE).unlink()
         except MotraceError as error:
             return [*warnings, f"threads: {error}"]
@@ -72,7 +73,7 @@ class ThreadsCollector(FromOutside):
             warnings.append("threads: no thread could be read; does the process belong to another user?")
         if samples.late_share > LATE_SHARE:
             warnings.append(
-                f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts['scheduling']} "
+                f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts.scheduling} "
                 "scheduling): running threads are seen too seldom; leave a core free, or use Linux 6.12 or later"
             )
         return warnings

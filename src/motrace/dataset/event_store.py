@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..vocabulary import Tool
 from .tables import EVENT_TABLES
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class WindowEvents:
 def state_source(store: EventStore) -> str | None:
     """The best source of thread states in a store: the scheduler's events before samples; None if there is none."""
     sources = store.words("thread_states", "source")
-    return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
+    return min(sources, key=lambda source: (source != Tool.NSYS, source), default=None)
 
 
 def kinds_of(store: EventStore) -> frozenset[str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from ..cautions import Caution, CautionCode, caution, recorded, shared
 from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
+from ..vocabulary import ClockMethod
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import NO_RUN, judge
 from .compare import comparison, same_states
@@ -75,5 +76,5 @@ def _clock(row: dict[str, str | int | float]) -> ClockAlignment:
         drift_ppm=float(row["drift_ppm"]),
         error_ns=int(row["error_ns"]),
         pairs=int(row["pairs"]),
-        method=str(row["method"]),
+        method=ClockMethod(row["method"]),
     )
