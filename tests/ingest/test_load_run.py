@@ -20,6 +20,7 @@ from motrace.commands import analyze
 from motrace.errors import MotraceError
 from motrace.ingest.discover import find
 from motrace.ingest.registry import NSYS, source_of
+from motrace.report.say import say
 from motrace.vocabulary import ClockMethod
 from tests.collect.nsys_help import installed
 from tests.conftest import PROGRAMS, ROOT, SHARED
@@ -115,7 +116,7 @@ def test_tables_are_written(watched: Path, tmp_path: Path, capsys: pytest.Captur
     for name in ("nvtx", "api_calls", "waits"):
         assert len(pd.read_parquet(tmp_path / "out" / f"{name}.parquet"))
     text = (tmp_path / "out/report.md").read_text()
-    assert "## What profilers saw of" in text and "spans and NVTX ranges" in text
+    assert "## What profilers saw of" in text and say(ClockMethod.RANGES) in text
     assert (tmp_path / "out/report.html").read_text().count("What the loop thread waited on") == 1
     capsys.readouterr()
 
