@@ -111,4 +111,4 @@ def _export(path: Path, scratch: Path, export: Exporter | None) -> Path:
     try:
         return export(path, scratch)
     except (MotraceError, OSError, sqlite3.Error) as error:
-        raise MotraceError(f"{reason(path.name, error).rstrip(".")}; {how}") from None
+        raise MotraceError(f"{reason(path.name, error).rstrip('.')}; {how}") from None
