@@ -10,13 +10,12 @@ does: a failure of a tool is a warning, and the run goes on.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from ..run_folder import JsonObject
 
 
-class Collector(Protocol):
-    """One tool that watches one run."""
+class Collector:
+    """One tool that watches one run. Without more it neither wraps the measured process nor changes its environment."""
 
     name: str
     """As ``--collect`` names it."""
@@ -26,43 +25,27 @@ class Collector(Protocol):
 
     def missing(self) -> str | None:
         """None if the tool can run here, else one line that says what is missing and what to do."""
+        return None
 
     def command(self, command: list[str], run_dir: Path) -> list[str]:
         """The command that runs ``command`` (the measured process) under the tool; it itself if not needed."""
+        return command
 
     def environment(self, run_dir: Path) -> dict[str, str]:
         """Environment variables that the measured process needs."""
+        return {}
 
     def attach(self, pid: int, run_dir: Path) -> None:
         """The measured process runs and has this id. Called once; must return at once."""
 
     def finish(self, run_dir: Path) -> list[str]:
         """The measured process has ended: stop, collect, convert. Returns warnings, one line each."""
+        return []
 
-
-@runtime_checkable
-class Telling(Protocol):
-    """A collector that has something to say of itself."""
-
-    def facts(self) -> JsonObject:
-        """What the run's manifest should hold of it (version, flags): JSON values. Called after ``finish``."""
-
-
-@runtime_checkable
-class Retrying(Protocol):
-    """A collector whose tool can fail in a way that a gentler setting does not."""
+    def facts(self) -> JsonObject | None:
+        """What the run's manifest should hold of it (version, flags), if anything. Called after ``finish``."""
+        return None
 
     def calmer(self) -> Collector | None:
         """After ``finish``: the collector with which the pass is worth another try, None if it is not."""
-
-
-class FromOutside:
-    """What a collector does that neither wraps the measured process nor changes its environment."""
-
-    def command(self, command: list[str], run_dir: Path) -> list[str]:
-        """The same."""
-        return command
-
-    def environment(self, run_dir: Path) -> dict[str, str]:
-        """None needed."""
-        return {}
+        return None

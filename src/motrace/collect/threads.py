@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import MotraceError
 from ..readers import thread_samples
-from .base import FromOutside
+from .base import Collector
 from .thread_sampler import DEFAULT_BUDGET, DEFAULT_HZ
 
 FILE, RAW_FILE, FACTS_FILE, LOG_FILE = "threads.arrow", "threads.bin", "threads.json", "threads.log"
@@ -20,7 +20,7 @@ PATIENCE_S = 3.0
 LATE_SHARE = 0.05
 
 
-class ThreadsCollector(FromOutside):
+class ThreadsCollector(Collector):
     """Samples thread states at ``hz``, for at most ``budget`` of one core. See docs/collect-python.md."""
 
     name = "threads"
