@@ -150,9 +150,6 @@ _PHASES = (
 )
 PHASES: dict[str, Phase] = {phase.name: phase for phase in _PHASES}
 
-LOOP_LEAVES = ("policy", "step", "submit", "wait", "take", "copy", "encode.write", "encode.finish")
-"""The leaf spans of a recorded frame, in the order in which they happen."""
-
 
 def phase_info(name: str) -> Phase:
     """The phase called ``name``; a span name of the user's own becomes a Python phase."""
@@ -233,8 +230,8 @@ IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "t
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
 """What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
 
-NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
-"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
+NVTX_DOMAIN, RUN_MARK, SYNC_MARK = "motrace", "motrace.run ", "motrace.sync"
+"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text."""
 
 RIDING_COLLECTORS = ("threads", "gpu")
 """Collectors that ride along in every run, since they disturb nothing; the others get a profiled pass."""
