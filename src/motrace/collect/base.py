@@ -9,9 +9,15 @@ does: a failure of a tool is a warning, and the run goes on.
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
 from pathlib import Path
 
 from ..run_folder import JsonObject
+
+_PROBE = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+PATIENCE_S = 30.0
+"""What the interpreter of the measured process, which may differ from ours, may take to answer."""
 
 
 class Collector:
@@ -49,3 +55,14 @@ class Collector:
     def calmer(self) -> Collector | None:
         """After ``finish``: the collector with which the pass is worth another try, None if it is not."""
         return None
+
+
+def has_module(python: tuple[str, ...], name: str) -> bool:
+    """Whether ``name`` is installed for ``python`` (an interpreter and its options; empty: our own)."""
+    if not python:
+        return importlib.util.find_spec(name) is not None
+    try:
+        done = subprocess.run((*python, "-c", _PROBE, name), capture_output=True, timeout=PATIENCE_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

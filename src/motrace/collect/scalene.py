@@ -9,8 +9,7 @@ from ..errors import MotraceError
 from ..readers.scalene import read_lines
 from ..record import boot
 from ..run_folder import LOG_FILE, RUN_FILE, read_manifest
-from .base import Collector
-from .interpreter import has_module
+from .base import Collector, has_module
 
 FILE = "scalene.json"
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from ..errors import MotraceError
 from ..readers.torch.kineto import read_torch
 from ..record.torch_hook import FIRST_FRAME, VARIABLE
-from .base import Collector
-from .interpreter import has_module
+from .base import Collector, has_module
 
 FILE = "torch.json"
 
