@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,6 @@ import pyarrow.parquet as pq
 
 from ..vocabulary import Tool
 from .tables import EVENT_TABLES
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -96,6 +93,17 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
     return np.asarray(pc.fill_null(column.indices, len(words) - 1).to_numpy(zero_copy_only=False), np.int64), words
 
 
+def _says(table: pa.Table, name: str, word: str) -> Array:
+    """In which rows a column of words says this one."""
+    found, words = codes(table, name)
+    return np.isin(found, [index for index, one in enumerate(words) if one == word])
+
+
+def _who_and_when(table: pa.Table) -> tuple[Array, Array, Array, Array]:
+    pid, tid, start_ns, end_ns = (integers(table, name) for name in ("pid", "tid", "start_ns", "end_ns"))
+    return pid, tid, start_ns, end_ns
+
+
 @dataclass(frozen=True)
 class TracedStates:
     """Rows of ``thread_states`` of one source in a window; parallel arrays."""
@@ -159,38 +167,22 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
         rows = store.load(
             "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
         )
-        state, words = codes(rows, "state")
-        states = TracedStates(
-            source,
-            integers(rows, "pid"),
-            integers(rows, "tid"),
-            integers(rows, "start_ns"),
-            integers(rows, "end_ns"),
-            np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
-            np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
-        )
+        running, blocked = _says(rows, "state", "running"), _says(rows, "state", "blocked")
+        states = TracedStates(source, *_who_and_when(rows), running, blocked)
     columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")
-    api, apis = codes(rows, "api")
-    calls = Calls(
-        integers(rows, "pid"),
-        integers(rows, "tid"),
-        integers(rows, "start_ns"),
-        integers(rows, "end_ns"),
-        np.array([str(word) for word in words], object)[waits],
-        np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
-    )
+    waits_on = np.array([str(word) for word in words], object)[waits]
+    calls = Calls(*_who_and_when(rows), waits_on, _says(rows, "api", "vulkan"))
     return WindowEvents(states, calls, load_ops(store, window_ns))
 
 
 def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> TracedOps:
     """GPU operations that overlap a window of run times; all of them without one."""
     rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), window_ns)
-    kind, words = codes(rows, "kind")
     return TracedOps(
         integers(rows, "device"),
-        np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
+        _says(rows, "kind", "graphics"),
         integers(rows, "start_ns"),
         integers(rows, "end_ns"),
         integers(rows, "launch_ns", NO_LAUNCH),
