@@ -97,6 +97,10 @@ class RunSummary:
         """A phase by its name."""
         return next((one for one in self.phases if one.phase == name), None)
 
+    def segment_ns(self, name: str) -> int:
+        """Wall time of a segment; 0 where the run has it not."""
+        return sum(one.wall_ns for one in self.segments if one.segment == name)
+
 
 @dataclass(frozen=True)
 class Composition:
