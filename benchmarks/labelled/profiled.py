@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from .recorded import ROOT, TRIES, crowded, labelled, loop_words, read_truth, ru
 
 RUNS = ("interpreter", "native", "copies", "sleep", "pipe")
 LOOP = str(ROOT / "benchmarks" / "labelled" / "loop.py")
+TORCH_CASES = 12
 UNSEEN = ("sleep", "pipe")
 """Owners that wait: a sampler that leaves out idle threads shows nothing of them."""
 
@@ -78,19 +78,16 @@ def scalene(folder: Path, random: np.random.Generator, number: int) -> Label | N
     return _watched(folder, random, RUNS[number % len(RUNS)], [*words, LOOP], path, "--plain")
 
 
-@lru_cache(maxsize=4)
-def _torch_traces(folder: Path, seed: int) -> bool:
-    """All traces of torch.profiler, made by one process: torch takes seconds to start."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return run([sys.executable, "-m", "benchmarks.labelled.torch_loop", str(folder), str(seed), "12"], folder)
-
-
 def torch_cpu(folder: Path, random: np.random.Generator, number: int) -> Label | None:
     """torch.profiler on the CPU; without stacks nothing shows what Python does, nor a sleep."""
     if importlib.util.find_spec("torch") is None:
         return None
     cache = folder.parents[1] / "torch"
-    if not _torch_traces(cache, 1):
+    if not cache.exists():  # all at once, by one process: torch takes seconds to start
+        cache.mkdir()
+        seed = str(int(random.integers(1 << 30)))
+        run([sys.executable, "-m", "benchmarks.labelled.torch_loop", str(cache), seed, str(TORCH_CASES)], cache)
+    if not (cache / f"{number}.truth.json").exists():
         return None
     shutil.copy(cache / f"{number}.json", folder / "trace.json")
     times = read_truth(cache / f"{number}.truth.json")
@@ -133,6 +130,6 @@ KINDS = (
     Kind("py-spy alone", 10, pyspy, real=True),
     Kind("VizTracer alone", 12, viztracer, real=True),
     Kind("Scalene alone", 10, scalene, real=True),
-    Kind("torch.profiler on the CPU", 12, torch_cpu, real=True),
+    Kind("torch.profiler on the CPU", TORCH_CASES, torch_cpu, real=True),
     Kind("Nsight Systems alone", 10, nsys, real=True),
 )

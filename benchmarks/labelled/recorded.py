@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +25,12 @@ TRIES = 3
 
 
 def start(words: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """A process in ``folder``, ahead of what else the machine does where we may put it there."""
+    """A process in ``folder``, silent."""
     path = os.pathsep.join((str(ROOT), str(ROOT / "src")))
-    process = subprocess.Popen(
+    return subprocess.Popen(
         words, cwd=folder, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    with suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text("-15")
-    return process
 
 
 def run(words: Sequence[str], folder: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .loop import Truth, python_loop, sleep
+from .loop import Truth, go_first, python_loop, sleep
 
 FRAMES = 25
 
@@ -61,6 +61,7 @@ def trace(folder: Path, number: int, random: np.random.Generator) -> None:
 
 def main(folder: str, seed: int, count: int) -> None:
     """All of them."""
+    go_first()
     torch.set_num_threads(1)
     random = np.random.default_rng(seed)
     for number in range(count):
