@@ -18,6 +18,8 @@ from .recorded import ROOT, TRIES, crowded, labelled, loop_words, read_truth, ru
 
 RUNS = ("interpreter", "native", "copies", "sleep", "pipe")
 LOOP = str(ROOT / "benchmarks" / "labelled" / "loop.py")
+TRACED = ("interpreter", "native", "copies", "sleep", "thread")
+"""VizTracer changes the command of a Python child, so there are none here."""
 TORCH_CASES = 12
 UNSEEN = ("sleep", "pipe")
 """Owners that wait: a sampler that leaves out idle threads shows nothing of them."""
@@ -66,7 +68,7 @@ def viztracer(folder: Path, random: np.random.Generator, number: int) -> Label |
         return None
     path = folder / "calls.json"
     words = [tool, "-o", str(path), "--quiet", "--tracer_entries", "200000", "--", LOOP]
-    return _watched(folder, random, (*RUNS, "thread")[number % 6], words, path, "--plain")
+    return _watched(folder, random, TRACED[number % len(TRACED)], words, path, "--plain")
 
 
 def scalene(folder: Path, random: np.random.Generator, number: int) -> Label | None:
