@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.labelled.kinds import KINDS, Graded, case
+from benchmarks.labelled.kinds import KINDS, Graded, case, made
 from benchmarks.labelled.label import Kind, Outcome
 
 MOST_WRONG_AND_CERTAIN, LEAST_RIGHT, MOST_ABSTAINED, LEAST_REAL = 0.01, 0.95, 0.15, 0.25
@@ -94,10 +94,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} of each kind, none of real tools")
     parser.add_argument("--jobs", type=int, default=2, help="cases analysed at once (default: 2)")
     parser.add_argument("--list", action="store_true", help="print every case that was not right")
+    parser.add_argument("--number", type=int, help="only the case of this number in each kind")
+    parser.add_argument("--keep", type=Path, help="write the files into this folder, and don't grade")
     args = parser.parse_args()
-    cases = chosen(args.kind, args.quick)
+    cases = [one for one in chosen(args.kind, args.quick) if args.number in (None, one[1])]
     if not cases:
-        parser.error(f"no kind begins with {args.kind!r}: there are {', '.join(kind.name for kind in KINDS)}")
+        parser.error(f"no such case; there are the kinds {', '.join(kind.name for kind in KINDS)}")
+    if args.keep is not None:
+        for kind, number in cases:
+            folder = args.keep / f"{kind.name} {number}".replace(",", "").replace(" ", "-") / "case"
+            print(folder, made(kind, number, args.seed, folder))
+        return 0
     found = list(graded(cases, args.seed, args.jobs))
     if args.list:
         print(*(one.line() for one in found if one.outcome not in (Outcome.RIGHT, None)), sep="\n")

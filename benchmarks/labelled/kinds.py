@@ -72,13 +72,17 @@ def judged(kind: Kind, number: int, folder: Path, label: Label) -> Graded:
     return Graded(kind.name, number, outcome, label.planted, expected, said(worst), certain, not label.holders)
 
 
+def made(kind: Kind, number: int, seed: int, folder: Path) -> Label | None:
+    """Write a case's files into a new folder."""
+    folder.mkdir(parents=True)
+    return kind.make(folder, np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number]), number)
+
+
 def case(kind: Kind, number: int, seed: int, home: Path) -> Graded:
     """Make a case in a folder of its own below ``home``, analyse and grade it, and throw it away."""
-    random = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
     with tempfile.TemporaryDirectory(dir=home) as name:
         folder = Path(name) / "case"
-        folder.mkdir()
-        label = kind.make(folder, random, number)
+        label = made(kind, number, seed, folder)
         if label is None:
             return Graded(kind.name, number, None)
         return judged(kind, number, folder, label)
