@@ -26,7 +26,17 @@ from motrace.vocabulary import CAUSES
 from tests.findings.made import cause, phase, run, trace
 
 BLOCKED_CAUSES = sorted(name for name, one in CAUSES.items() if one.state == "blocked")
-CLASSES = ("interpreter", "copying", "native:libtorch", "gil", "sleeping", "pipe", "file", "wait", "native_pool_with_gil")
+CLASSES = (
+    "interpreter",
+    "copying",
+    "native:libtorch",
+    "gil",
+    "sleeping",
+    "pipe",
+    "file",
+    "wait",
+    "native_pool_with_gil",
+)
 
 
 @st.composite

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import MotraceError, UsageError
 from ..record.nvtx_ranges import INJECTED
 from ..run_folder import JsonObject
+from .base import Collector
 from .nsys import HELP, REPORT, STREAM, Nsys, NsysOptions, find_nsys
 from .nsys_session import SPIN_S, Session
 
@@ -94,7 +95,7 @@ def without_perf_events(args: Sequence[str]) -> list[str]:
     return kept
 
 
-class NsysCollector:
+class NsysCollector(Collector):
     """One run under ``nsys profile``; see ``Collector``."""
 
     name = NAME
@@ -186,13 +187,13 @@ class NsysCollector:
             raise MotraceError("nsys wrote no report; its messages are in the run's log")
 
     def calmer(self) -> NsysCollector | None:
-        """See ``Retrying``: where the report was lost with perf events, some times the same, then without them."""
+        """See ``Collector``: where the report was lost with perf events, some times the same, then without them."""
         if not (self._lost and perf_events(self._flags)):
             return None
         args = self._args if self._tries > 1 else without_perf_events(self._args)
         return NsysCollector(args, self._timeout_s, self._tries - 1)
 
     def facts(self) -> JsonObject:
-        """See ``Telling``."""
+        """See ``Collector``."""
         version = self._nsys.version_text if self._nsys is not None else None
         return {"version": version, "flags": self._flags, "perf_events": perf_events(self._flags), "hung": self._hung}

@@ -13,10 +13,10 @@ from ..errors import MotraceError, UsageError, reason
 from ..ingest.discover import find, name_of
 from ..readers.nsys.export import is_nsys_file
 from ..report.document import short
-from . import execute, parsers, refuse
+from . import complain, execute, parsers, refuse
 from .pandas_later import pandas_later
 from .sums import print_sums
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 
 def run(args: argparse.Namespace) -> int:

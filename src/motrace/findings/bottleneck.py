@@ -8,7 +8,8 @@ from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
-from .bottleneck_rules import NSYS, TRACE_RULES, leading_rule, rules_of
+from ..vocabulary import Tool
+from .bottleneck_rules import TRACE_RULES, leading_rule, rules_of
 from .codes import Action, Advice, Doubt, Meaning, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
@@ -49,7 +50,7 @@ def judge(
     if all(run.mode == PROFILER_ONLY for run in chosen):
         rule = TRACE_RULES.get(first.bucket, rule)
     doubt, claims = _doubt(first, second, buckets, _parts(first, software, causes, wall))
-    tools = {source.split()[0] for run in runs if run.trace is not None for source in run.trace.sources}
+    tools = {tool for run in runs if run.trace is not None for tool in run.trace.tools}
     settle = None if doubt is None else _settle(chosen, overhead, tools)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
@@ -113,7 +114,7 @@ def _doubt(
     return None, ()
 
 
-def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], tools: set[str]) -> Advice:
+def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], tools: set[Tool]) -> Advice:
     """What would settle it; ``tools`` are those that recorded something already."""
     share = max(contention_share(run) for run in runs)
     if share > MUCH:
@@ -127,4 +128,4 @@ def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], to
             return Advice(Action.REPEAT_PROFILED_PASS, {"profilers": profilers, "phases": tuple(phases)})
     if all(run.mode == PROFILER_ONLY for run in runs):
         return Advice(Action.RECORD_WITH_MOTRACE)
-    return Advice(Action.SAMPLE_THREAD_STATES if NSYS in tools else Action.SAMPLE_STATES_OR_SCHEDULING)
+    return Advice(Action.SAMPLE_THREAD_STATES if Tool.NSYS in tools else Action.SAMPLE_STATES_OR_SCHEDULING)

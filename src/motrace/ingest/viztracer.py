@@ -19,6 +19,7 @@ from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
+from ..vocabulary import ClockMethod
 from .profiler_only import Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
@@ -63,11 +64,11 @@ class VizTracerSource(Source):
         run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
         profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
         if fit is None:
-            return Part(self.name, folder, profile=profile)
+            return Part(folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
         write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.key, folder)
         profile = profile.aligned(fit.method, fit.error_ns)
-        return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
+        return Part(folder, fit, names=calls.threads, profile=profile)
 
     def alone(
         self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
@@ -86,21 +87,21 @@ class VizTracerSource(Source):
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
         profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
-        return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
+        return run, Part(folder, fit, names=calls.threads, profile=profile)
 
 
 def _clock(calls: FunctionCalls, run: RunRecording) -> ClockFit | None:
     """By CLOCK_MONOTONIC if it is the run's, else by UTC; None where nothing says how its clock is to be taken."""
     start, end = calls.extent_ns
     error_ns = round(CALIBRATION_NS + DRIFT * (end - start))
-    monotonic = ClockFit.constant(0, error_ns, 1, "CLOCK_MONOTONIC, which VizTracer reads too", run.origin_ns)
+    monotonic = ClockFit.constant(0, error_ns, 1, ClockMethod.MONOTONIC, run.origin_ns)
     if calls.utc_minus_ts_ns is None or run.utc_ns is None:
         inside = start < run.origin_ns + run.end_ns and end > run.origin_ns
         return monotonic if inside else None
     apart = calls.utc_minus_ts_ns - (run.utc_ns - run.origin_ns)
     if abs(apart) < SAME_CLOCK_NS:
         return monotonic
-    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, "UTC", run.origin_ns)
+    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, ClockMethod.UTC, run.origin_ns)
 
 
 def _phases(calls: FunctionCalls) -> Array:
