@@ -35,6 +35,8 @@ def test_one_kind_of_span_is_told_from_what_lies_between(shift: int) -> None:
 def test_a_program_that_is_in_one_span_nearly_all_the_time_keeps_its_samples() -> None:
     found = placed(400, 1, 200, 1)
     assert found.holds and found.ambiguous and found.judged == 0 and found.shift == 1
+    elsewhere = Ranges(np.array(["step"]), np.array([10**15]), np.array([10**15 + 1]))
+    assert not find_shift(STACKS, np.zeros(100, int), np.arange(104), elsewhere).holds, "no sample is in a span"
 
 
 def test_few_samples_count_if_all_of_them_are_in_their_span() -> None:

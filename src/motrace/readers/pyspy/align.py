@@ -111,7 +111,7 @@ def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ran
         labels = spans.labels(stop_ns[index[inside]])
         scores[shift] = agreement(stacks, stack[inside], labels)
         if shift == expected and len(labels):
-            one_kind = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+            one_kind = float(np.bincount(labels + 1, minlength=2)[1:].max() / len(labels))
     best = max(scores, key=lambda shift: (scores[shift][1], shift == expected))
     if scores[expected][1] > 0.98 * scores[best][1]:
         best = expected
