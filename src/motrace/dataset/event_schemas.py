@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from .columns import END, EXPERIMENT, PID, RUN, START, TID, WORD, column
+from .columns import END, KEY, PID, START, TID, WORD, column
 
 EVENT_SCHEMAS: dict[str, pa.Schema] = {
     "nvtx": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             PID,
             TID,
             column("end_tid", pa.int64(), "the thread that closed it; null unless it is another one", nullable=True),
@@ -26,8 +25,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "gpu_ops": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("device", pa.int64(), "number of the GPU in its trace"),
             column("queue", pa.int64(), "CUDA stream or Vulkan context"),
             column("kind", WORD, "kernel, memcpy, memset or graphics"),
@@ -44,8 +42,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "api_calls": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             PID,
             TID,
             column("api", WORD, "cuda, vulkan or osrt"),
@@ -59,8 +56,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "thread_states": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             PID,
             TID,
             START,
@@ -72,8 +68,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "gpu_labels": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             PID,
             TID,
             column("context", pa.int64(), "command buffer"),
@@ -84,8 +79,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "samples": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("t_ns", pa.int64(), "when the sample was taken", "ns"),
             column("weight_ns", pa.int64(), "the time it stands for", "ns"),
             PID,
@@ -97,16 +91,14 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "stacks": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("stack_id", pa.int64(), "number of the stack in its run"),
             column("frames", pa.list_(pa.string()), "functions, the outermost first, as `function (module)`"),
         ]
     ),
     "gpu_metrics": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("t_ns", pa.int64(), "when it was read", "ns"),
             column("device", pa.int64(), "number of the GPU"),
             column("metric", WORD, "its name"),
@@ -116,8 +108,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     ),
     "lines": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("file", WORD, "source file"),
             column("line", pa.int64(), "line number"),
             column("python_pct", pa.float64(), "share of the elapsed time in Python, a hint", "%"),

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from .columns import END, EXPERIMENT, FRAME, PID, RUN, START, TID, WORD, WORDS, column, known
+from .columns import END, FRAME, KEY, PID, START, TID, WORD, WORDS, column, known
 from .event_schemas import EVENT_SCHEMAS
 
 SCHEMAS: dict[str, pa.Schema] = {
     "runs": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("mode", WORD, "record, none, custom (a program that is not one of our workloads), or trace"),
             column(
                 "profilers", WORDS, "collectors that disturb a run; runs are compared within a mode and its profilers"
             ),
             column("collectors", WORDS, "all collectors"),
+            column("pooled", pa.bool_(), "true if the report counts it among the runs of its mode and profilers"),
             column("profiled", pa.bool_(), "true if a collector disturbed it: its times are not those of the program"),
             column("profiler_attached", pa.bool_(), "true if a profiler that the user ran watched it"),
             column("status", WORD, "completed, interrupted, crashed, running or unknown"),
@@ -52,8 +52,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "frames": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("frame", pa.int64(), "frame number from 0, warm-up included"),
             START,
             END,
@@ -62,8 +61,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "frame_phases": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("frame", pa.int64(), "frame number from 0, warm-up included"),
             column("phase", WORD, "the phase"),
             column("ns", pa.int64(), "time in the phase, its children included; no row where it is 0", "ns"),
@@ -71,8 +69,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "spans": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("span_id", pa.int64(), "number of the span within the run, in order of begin"),
             column("parent_id", pa.int64(), "the span around it on its thread; null at the top", nullable=True),
             FRAME,
@@ -92,8 +89,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "thread_cpu": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("span_id", pa.int64(), "a span on the loop thread"),
             PID,
             column("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
@@ -104,8 +100,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "threads": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             PID,
             column("tid", pa.int64(), "the thread; 0 for a child process as a whole"),
             column("name", WORD, "the kernel's name of it, 15 characters at most"),
@@ -114,8 +109,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "clocks": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("source", WORD, "whose clock"),
             column("offset_ns", pa.int64(), "to add to its times to get run times", "ns"),
             column("drift_ppm", pa.float64(), "how much faster it runs", "ppm"),
@@ -124,13 +118,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             column("method", WORD, "how it was aligned"),
         ]
     ),
-    "segments": pa.schema(
-        [EXPERIMENT, RUN, column("segment", WORD, "startup, warmup, loop, drain or shutdown"), START, END]
-    ),
+    "segments": pa.schema([*KEY, column("segment", WORD, "startup, warmup, loop, drain or shutdown"), START, END]),
     "attribution": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("segment", WORD, "the segment of the run"),
             FRAME,
             column("phase", WORD, "the leaf phase"),
@@ -145,8 +136,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "episodes": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("env", pa.int64(), "number of the environment in its batch"),
             column("episode", pa.int64(), "number of the episode of its environment, from 0"),
             column("start_step", pa.int64(), "its first step; steps are counted like frames, warm-up included"),
@@ -160,8 +150,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "waits": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("phase", WORD, "the leaf phase of the loop thread in which the call began"),
             column("role", WORD, "role of the thread that called"),
             column("api", WORD, "cuda, vulkan or osrt"),
@@ -173,8 +162,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "gpu_phases": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("phase", WORD, "the leaf phase; unattributed: launched by a call that is not in the trace"),
             column("operations", pa.int64(), "how many operations were launched in it"),
             column("launched_ns", pa.int64(), "busy time of the operations launched in it", "ns"),
@@ -183,8 +171,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "gpu_frames": pa.schema(
         [
-            EXPERIMENT,
-            RUN,
+            *KEY,
             column("frame", pa.int64(), "frame number from 0, warm-up included"),
             column("busy_ns", pa.int64(), "a GPU (or the software rasterizer) worked", "ns"),
             column("wait_ns", pa.int64(), "it worked while the loop thread was off its core", "ns"),

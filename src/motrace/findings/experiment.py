@@ -9,6 +9,7 @@ import pyarrow as pa
 from ..cautions import Caution, CautionCode, caution, recorded, shared
 from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
+from ..dataset.tables import ExperimentKey
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import NO_RUN, judge
 from .compare import comparison, same_states
@@ -24,7 +25,7 @@ NO_ENVIRONMENT = Environment(unknown={"environment": "no experiment.json"})
 
 
 def experiment_report(
-    name: str,
+    key: ExperimentKey,
     manifest: ExperimentManifest,
     runs: Sequence[RunSummary],
     joined: Mapping[str, pa.Table],
@@ -49,7 +50,8 @@ def experiment_report(
     ]
     return Report(
         schema_version=SCHEMA_VERSION,
-        experiment=name,
+        experiment=key.name,
+        experiment_id=key.id,
         created_utc=manifest.created_utc,
         environment=environment,
         command=command,

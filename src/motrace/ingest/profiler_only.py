@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from .. import run_folder
 from ..attribution.run import PROFILER_ONLY
 from ..dataset.facts import RunManifest
+from ..dataset.tables import ExperimentKey
 from ..errors import UsageError
 from ..escape import encodable
 from ..readers.recording import RunRecording, ThreadSpans
@@ -64,7 +65,7 @@ class Watched:
 
 
 def recording_of(
-    trace: Watched, table: pa.Table, path: Path, experiment: str, phases: str | None = None
+    trace: Watched, table: pa.Table, path: Path, experiment: ExperimentKey, phases: str | None = None
 ) -> tuple[RunRecording, ClockFit]:
     """A recording whose phases are ranges (rows of ``nvtx``, times from the file's start), and the clock that fits it.
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
+from ..dataset.tables import ExperimentKey
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
@@ -70,7 +71,7 @@ class VizTracerSource(Source):
         return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are the functions that take the most; what they call else is their own time."""
         calls = read_viztracer(file.path)
