@@ -115,7 +115,7 @@ def test_a_file_alone_is_a_run_whose_phases_are_functions(made: Path, tmp_path: 
 
 
 def test_an_iteration_is_a_frame_and_what_it_calls_its_phases(made: Path) -> None:
-    """From a call of ``policy`` to the next, whatever is called twice or now and then, elsewhere, or while importing."""
+    """From a call of ``policy`` to the next, whatever is called twice, now and then, or by imports."""
     one = analysis.load(made / "body.json")
     (found,) = one.report.runs
     names = {name.split(" (")[0] for name in phases(found)}
