@@ -137,6 +137,10 @@ def test_two_experiments_of_one_name_never_mix(traces: Path, tmp_path: Path) -> 
     assert {(key.experiment, key.run, key.experiment_id) for key in both.runs} == {
         ("same", "02-none", found[home]) for home in found if home.is_dir()
     }
+    assert len(Dataset.read(tmp_path / "*/analysis").table("samples")) == 2
+    shutil.copytree(tmp_path / "demo-llvmpipe/analysis", tmp_path / "twice/analysis")
+    with pytest.raises(MotraceError, match=r"both hold run x.txt of the experiment x.txt .*: remove one of them"):
+        Dataset.read(tmp_path / "*/analysis")
     again = copy("nsys-llvmpipe/02-none", tmp_path / "moved" / "02-none").parent
     assert analyze.main([str(again)]) == 0 and load(again).report.experiment_id in found.values()
     with pytest.raises(MotraceError, match=r"both hold run 02-none of the experiment .*: remove one of them"):

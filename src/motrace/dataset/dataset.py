@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,12 +56,12 @@ class Dataset:
             raise MotraceError(f"{path}: holds no analysis; make one with `{command('analyze')}`")
         parts = {folder: _of_folder(folder) for folder in folders}
         places: dict[tuple[str, str], Path] = {}
-        for folder, key in ((folder, key) for folder, part in parts.items() for key in part.runs):
+        for folder, key in ((folder, key) for folder, part in parts.items() for key in _keys(part)):
             other = places.setdefault((key.experiment_id, key.run), folder)
             if other != folder:
                 raise MotraceError(
                     f"{other} and {folder} both hold run {key.run} of the experiment {key.experiment} "
-                    f"({key.experiment_id}): remove one of them, or name the other alone"
+                    f"({key.experiment_id}): remove one of them, or read one folder alone"
                 )
         return cls.joined(parts.values())
 
@@ -82,6 +82,14 @@ def _of_folder(folder: Path) -> Dataset:
         {name: _read(name, [path]) for name, path in there.items() if name not in EVENT_TABLES},
         {name: (path,) for name, path in there.items() if name in EVENT_TABLES and _checked(name, path)},
     )
+
+
+def _keys(part: Dataset) -> Iterator[RunKey]:
+    """The keys of its runs; without one, of the profile that belongs to none."""
+    yield from part.runs
+    for file in () if part.runs else (file for files in part.events.values() for file in files):
+        rows = pq.read_table(file, columns=list(RunKey._fields)).slice(0, 1)
+        yield from (RunKey(**row) for row in rows.to_pylist())
 
 
 def _checked(name: str, path: Path) -> pq.ParquetFile:
