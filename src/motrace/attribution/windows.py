@@ -46,7 +46,8 @@ class Trace:
     ``covered_ns`` is from when to when all of them recorded; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
     states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
-    what the user's own profiles of it tell.
+    what the user's own profiles of it tell. ``pids`` are the processes whose GPU work can explain its waits: a trace of
+    several ranks holds others' too; None where all of it is the run's.
     """
 
     store: EventStore
@@ -59,6 +60,7 @@ class Trace:
     step_ns: int = 0
     stacks: LoopStacks | None = None
     profiles: tuple[UserProfile, ...] = ()
+    pids: frozenset[int] | None = None
 
     @property
     def error_ns(self) -> int:
@@ -80,7 +82,7 @@ class Trace:
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
         """What its events say of [start_ns, end_ns)."""
         error = self.error_ns
-        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source)
+        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source, self.pids)
         return evidence_from(events, who, self.coverage())
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:

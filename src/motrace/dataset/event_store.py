@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,13 +146,24 @@ def state_source(store: EventStore) -> str | None:
     return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
 
 
-def kinds_of(store: EventStore) -> frozenset[str]:
-    """The kinds of GPU work in a store."""
-    return store.words("gpu_ops", "kind")
+def kinds_of(store: EventStore, pids: Collection[int] | None = None) -> frozenset[str]:
+    """The kinds of GPU work that processes submitted; None for all."""
+    kind, words = codes(store.load("gpu_ops", ("kind",), where=_submitted_by(pids)), "kind")
+    return frozenset(str(words[code]) for code in np.unique(kind))
 
 
-def load_window(store: EventStore, window_ns: tuple[int, int], source: str | None) -> WindowEvents:
-    """The events that overlap a window of run times, ns."""
+def _submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
+    """GPU work of some processes; work of which the process is not known may be theirs."""
+    if pids is None:
+        return None
+    pid = pc.field("pid")
+    return pid.isin(sorted(pids)) | pc.is_null(pid) | (pid <= 0)
+
+
+def load_window(
+    store: EventStore, window_ns: tuple[int, int], source: str | None, pids: Collection[int] | None = None
+) -> WindowEvents:
+    """The events that overlap a window of run times, ns; of the GPU's work what ``pids`` (None: all) submitted."""
     states = None
     if source is not None:
         rows = store.load(
@@ -180,12 +191,18 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
         np.array([str(word) for word in words], object)[waits],
         np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
     )
-    return WindowEvents(states, calls, load_ops(store, window_ns))
+    return WindowEvents(states, calls, load_ops(store, pids, window_ns))
 
 
-def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> TracedOps:
-    """GPU operations that overlap a window of run times; all of them without one."""
-    rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), window_ns)
+def load_ops(
+    store: EventStore, pids: Collection[int] | None = None, window_ns: tuple[int, int] | None = None
+) -> TracedOps:
+    """GPU operations that ``pids`` (None: all) submitted and that overlap a window of run times (None: all).
+
+    Another process's work, a rank's or a stranger's on the same GPU, explains no wait of these processes.
+    """
+    columns = ("device", "kind", "start_ns", "end_ns", "launch_ns")
+    rows = store.load("gpu_ops", columns, window_ns, _submitted_by(pids))
     kind, words = codes(rows, "kind")
     return TracedOps(
         integers(rows, "device"),

@@ -29,7 +29,8 @@ def read_run(source: RunSources, scratch: Path, phases: str | None = None) -> tu
     if source.is_trace:
         (only,) = source.files
         alone, its = only.source.alone(only, source.experiment, scratch / "own0", phases)
-        return alone, _joined(alone, [its], [only.name])
+        pids = None if alone is None else frozenset(alone.pids)
+        return alone, _joined(alone, [its], [only.name], pids)
     run = read_recording(source.path)
     run.run_id, run.experiment = source.run_id or run.run_id, source.experiment
     parts: list[Part] = []
@@ -51,8 +52,8 @@ def _order(file: ProfilerFile) -> tuple[bool, bool, int]:
     return file.source.name != NSYS.name, not file.collected, order.index(file.source.name) if file.collected else 0
 
 
-def _joined(run: RunRecording | None, parts: list[Part], files: list[str]) -> Trace:
-    """What was collected of a run, on its clock."""
+def _joined(run: RunRecording | None, parts: list[Part], files: list[str], pids: frozenset[int] | None = None) -> Trace:
+    """What was collected of a run, on its clock; ``pids`` as in ``Trace``."""
     names: dict[tuple[int, int], str] = {}
     clocks: dict[str, ClockFit] = {}
     for part, file in zip(parts, files):
@@ -72,10 +73,11 @@ def _joined(run: RunRecording | None, parts: list[Part], files: list[str]) -> Tr
         covered_ns=(max(edge[0] for edge in covered), min(edge[1] for edge in covered)) if covered else (0, 0),
         clocks=clocks,
         names=names,
-        gpu_kinds=kinds_of(store),
+        gpu_kinds=kinds_of(store, pids),
         state_source=source,
         states_from=sampled.states_from if sampled is not None else StatesFrom.SCHEDULING,
         step_ns=sampled.step_ns if sampled is not None else 0,
         stacks=next((part.stacks for part in parts if part.stacks is not None), None),
         profiles=tuple(part.profile for part in parts if part.profile is not None),
+        pids=pids,
     )
