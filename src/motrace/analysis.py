@@ -193,7 +193,9 @@ def _combined(
     """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
-        raise MotraceError(f"{home.name}: nothing can be analysed: {why}")
+        if home.is_file():  # the reason names it
+            raise MotraceError(why.replace(home.name, str(home), 1))
+        raise MotraceError(f"{home}: nothing can be analysed: {why}")
     joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
     report = experiment_report(key, experiment, summaries, joined, cautions, profiles)

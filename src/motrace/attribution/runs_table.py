@@ -43,7 +43,7 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
         "start_utc": recording.utc_ns // 1000 if recording.utc_ns is not None else None,
         "origin_ns": recording.origin_ns,
         "run_wall_ns": analysis.segments[-1].end_ns,
-        "contention_ns": used.others_cpu_ns // max(1, used.cores) if used is not None else 0,
+        "contention_ns": used.contention_ns if used is not None else 0,
     }
     return tables.make(tables.SCHEMAS["runs"], {**analysis.key.columns(1), **{name: [row[name]] for name in row}})
 

@@ -14,10 +14,10 @@ from ..ingest.discover import find
 from ..ingest.experiment_key import name_of
 from ..readers.nsys.export import is_nsys_file
 from ..report.document import short
-from . import execute, parsers, refuse
+from . import complain, execute, parsers, refuse
 from .pandas_later import pandas_later
 from .sums import print_sums
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,13 +21,13 @@ from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
 from ..workloads.program import Program
-from . import execute, parsers, refuse
+from . import complain, execute, parsers, refuse
 from .collecting import settings_of
 from .outside import prepare_for_profiler, tell_of_profiler
 from .parsers import TO_MEASURE_A_PROGRAM
 from .passes import Done, Planned, plan_runs, run_all, usable
 from .record_program import instrument_warnings, program_of
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 FIRST_MODE = "record"
 

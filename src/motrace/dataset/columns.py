@@ -28,3 +28,8 @@ TID = column("tid", pa.int64(), "thread id of the kernel")
 START = column("start_ns", pa.int64(), "begin", "ns")
 END = column("end_ns", pa.int64(), "end", "ns")
 FRAME = column("frame", pa.int64(), "frame number from 0, warm-up included; null outside frames", nullable=True)
+
+
+def keyed(*columns: pa.Field) -> pa.Schema:
+    """The schema of a table: its run's key, then the columns."""
+    return pa.schema([*KEY, *columns])

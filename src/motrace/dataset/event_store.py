@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..vocabulary import Tool
 from .tables import EVENT_TABLES
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -95,6 +93,17 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
     return np.asarray(pc.fill_null(column.indices, len(words) - 1).to_numpy(zero_copy_only=False), np.int64), words
 
 
+def _says(table: pa.Table, name: str, word: str) -> Array:
+    """In which rows a column of words says this one."""
+    found, words = codes(table, name)
+    return np.isin(found, [index for index, one in enumerate(words) if one == word])
+
+
+def _who_and_when(table: pa.Table) -> tuple[Array, Array, Array, Array]:
+    pid, tid, start_ns, end_ns = (integers(table, name) for name in ("pid", "tid", "start_ns", "end_ns"))
+    return pid, tid, start_ns, end_ns
+
+
 @dataclass(frozen=True)
 class TracedStates:
     """Rows of ``thread_states`` of one source in a window; parallel arrays."""
@@ -143,7 +152,7 @@ class WindowEvents:
 def state_source(store: EventStore) -> str | None:
     """The best source of thread states in a store: the scheduler's events before samples; None if there is none."""
     sources = store.words("thread_states", "source")
-    return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
+    return min(sources, key=lambda source: (source != Tool.NSYS, source), default=None)
 
 
 def kinds_of(store: EventStore, pids: Collection[int] | None = None) -> frozenset[str]:
@@ -169,28 +178,13 @@ def load_window(
         rows = store.load(
             "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
         )
-        state, words = codes(rows, "state")
-        states = TracedStates(
-            source,
-            integers(rows, "pid"),
-            integers(rows, "tid"),
-            integers(rows, "start_ns"),
-            integers(rows, "end_ns"),
-            np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
-            np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
-        )
+        running, blocked = _says(rows, "state", "running"), _says(rows, "state", "blocked")
+        states = TracedStates(source, *_who_and_when(rows), running, blocked)
     columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")
-    api, apis = codes(rows, "api")
-    calls = Calls(
-        integers(rows, "pid"),
-        integers(rows, "tid"),
-        integers(rows, "start_ns"),
-        integers(rows, "end_ns"),
-        np.array([str(word) for word in words], object)[waits],
-        np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
-    )
+    waits_on = np.array([str(word) for word in words], object)[waits]
+    calls = Calls(*_who_and_when(rows), waits_on, _says(rows, "api", "vulkan"))
     return WindowEvents(states, calls, load_ops(store, pids, window_ns))
 
 
@@ -203,10 +197,9 @@ def load_ops(
     """
     columns = ("device", "kind", "start_ns", "end_ns", "launch_ns")
     rows = store.load("gpu_ops", columns, window_ns, _submitted_by(pids))
-    kind, words = codes(rows, "kind")
     return TracedOps(
         integers(rows, "device"),
-        np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
+        _says(rows, "kind", "graphics"),
         integers(rows, "start_ns"),
         integers(rows, "end_ns"),
         integers(rows, "launch_ns", NO_LAUNCH),

@@ -82,6 +82,11 @@ class Resources:
     others_cpu_ns: int = 0
     cores: int = 1
 
+    @property
+    def contention_ns(self) -> int:
+        """For how long at most others held every core: at least one thread of the run was ready then, and none ran."""
+        return self.others_cpu_ns // max(1, self.cores)
+
 
 @dataclass(frozen=True)
 class Gpu:

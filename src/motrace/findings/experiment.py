@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import pyarrow as pa
 
 from ..cautions import Caution, CautionCode, caution, recorded, shared
@@ -49,6 +50,7 @@ def experiment_report(
         *low_disk(environment.disk_free_bytes),
         *shared((run.run_id, one) for run in runs for one in run.warnings),
     ]
+    clocks = [{**row, "run_id": row["run"]} for row in joined["clocks"].to_pylist()]
     return Report(
         schema_version=SCHEMA_VERSION,
         experiment=key.name,
@@ -65,18 +67,6 @@ def experiment_report(
         verdict=verdict,
         triage=answer,
         benchmark=benchmark_rows(about) if runs else (),
-        clocks=tuple(_clock(row) for row in joined["clocks"].to_pylist()),
+        clocks=msgspec.convert(clocks, tuple[ClockAlignment, ...]),
         warnings=tuple(said),
-    )
-
-
-def _clock(row: dict[str, str | int | float]) -> ClockAlignment:
-    return ClockAlignment(
-        run_id=str(row["run"]),
-        source=str(row["source"]),
-        offset_ns=int(row["offset_ns"]),
-        drift_ppm=float(row["drift_ppm"]),
-        error_ns=int(row["error_ns"]),
-        pairs=int(row["pairs"]),
-        method=str(row["method"]),
     )

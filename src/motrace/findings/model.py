@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..cautions import Caution, Values
 from ..dataset.facts import Command, Environment
+from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
 from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
 from .profile_model import UserProfile
@@ -200,7 +201,7 @@ class ClockAlignment:
     drift_ppm: float
     error_ns: int
     pairs: int
-    method: str
+    method: ClockMethod
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ..escape import encodable
 from ..readers.recording import RunRecording, ThreadSpans
 from ..timeline.clocks import ClockFit
 from ..timeline.intervals import Intervals
+from ..vocabulary import ClockMethod
 
 Array = np.ndarray[Any, Any]
 
@@ -107,7 +108,7 @@ def recording_of(
     run = RunRecording(
         name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings, experiment=experiment
     )
-    return run, ClockFit.constant(-first, 0, 0, "the trace's own clock")
+    return run, ClockFit.constant(-first, 0, 0, ClockMethod.TRACE_ALONE)
 
 
 def _frames_cover(loop: ThreadSpans) -> float:

@@ -11,6 +11,7 @@ from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
+from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
 
@@ -18,6 +19,7 @@ class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"
+    tool = Tool.SCALENE
     collected = ("scalene.json",)
 
     def recognise(self, head: Head) -> bool:
@@ -48,8 +50,8 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
     if table.num_rows:
         write_table("lines", table, key, folder)
     if file.collected:
-        return Part("lines", folder)
+        return Part(folder)
     window = when(file.path)
     seconds = (window[1] - window[0]) / 1e9 if window is not None else None
     lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-    return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
+    return Part(folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))

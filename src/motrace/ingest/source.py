@@ -30,6 +30,7 @@ from ..escape import encodable
 from ..readers.nsys.export import Exporter
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit
+from ..vocabulary import Tool
 
 HEAD_BYTES = 1 << 16
 """So much is looked at of a file whose first bytes do not rule it out."""
@@ -114,7 +115,6 @@ class Part:
     that the user made.
     """
 
-    source: str
     folder: Path
     clock: ClockFit | None = None
     covered_ns: tuple[int, int] | None = None
@@ -128,10 +128,13 @@ class Part:
 class Source(Protocol):
     """A file format. ``collected`` are the names under which a collector of ours writes it into a run's folder.
 
+    ``tool`` is the tool that writes it, where a finding depends on what recorded a run.
+
     Without more it is read as it is, and says nothing of its process but when it was written.
     """
 
     name: ClassVar[str]
+    tool: ClassVar[Tool | None] = None
     collected: ClassVar[tuple[str, ...]] = ()
 
     def recognise(self, head: Head) -> bool:

@@ -20,12 +20,14 @@ from ..dataset.tables import ExperimentKey
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
-from ..vocabulary import FRAME_RANGE
+from ..vocabulary import ClockMethod
 from .function_loop import FunctionLoop, find_loop
 from .profiler_only import Watched, of_thread, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 Array = np.ndarray[Any, Any]
+FRAME = "frame"
+"""What a frame is called among the functions, whose names have a place too."""
 MOST = 20
 """So many functions are listed."""
 CALIBRATION_NS, DRIFT = 100_000, 2e-6
@@ -66,11 +68,11 @@ class VizTracerSource(Source):
         run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
         profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
         if fit is None:
-            return Part(self.name, folder, profile=profile)
+            return Part(folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
         write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.key, folder)
         profile = profile.aligned(fit.method, fit.error_ns)
-        return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
+        return Part(folder, fit, names=calls.threads, profile=profile)
 
     def alone(
         self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
@@ -84,7 +86,7 @@ class VizTracerSource(Source):
         base = calls.utc_minus_ts_ns
         watched = Watched(
             file.name, f"VizTracer {calls.version} alone", "function calls", np.unique(calls.pid).tolist(),
-            calls.threads, start + base if base is not None else None, end - start, frame=FRAME_RANGE,
+            calls.threads, start + base if base is not None else None, end - start, frame=FRAME,
         )  # fmt: skip
         loop = find_loop(calls, np.flatnonzero(of_thread(phases, calls.tid, calls.threads)))
         shown, rows = calls, _phases(calls, loop)
@@ -96,21 +98,21 @@ class VizTracerSource(Source):
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
         profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
-        return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
+        return run, Part(folder, fit, names=calls.threads, profile=profile)
 
 
 def _clock(calls: FunctionCalls, run: RunRecording) -> ClockFit | None:
     """By CLOCK_MONOTONIC if it is the run's, else by UTC; None where nothing says how its clock is to be taken."""
     start, end = calls.extent_ns
     error_ns = round(CALIBRATION_NS + DRIFT * (end - start))
-    monotonic = ClockFit.constant(0, error_ns, 1, "CLOCK_MONOTONIC, which VizTracer reads too", run.origin_ns)
+    monotonic = ClockFit.constant(0, error_ns, 1, ClockMethod.MONOTONIC, run.origin_ns)
     if calls.utc_minus_ts_ns is None or run.utc_ns is None:
         inside = start < run.origin_ns + run.end_ns and end > run.origin_ns
         return monotonic if inside else None
     apart = calls.utc_minus_ts_ns - (run.utc_ns - run.origin_ns)
     if abs(apart) < SAME_CLOCK_NS:
         return monotonic
-    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, "UTC", run.origin_ns)
+    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, ClockMethod.UTC, run.origin_ns)
 
 
 def _phases(calls: FunctionCalls, loop: FunctionLoop | None) -> Array:
@@ -145,7 +147,7 @@ def _with_frames(calls: FunctionCalls, loop: FunctionLoop) -> FunctionCalls:
     first = {"name": len(calls.names), "pid": loop.pid, "tid": loop.tid}
     name, pid, tid = (np.concatenate((np.full(count, value), getattr(calls, key))) for key, value in first.items())
     start, end = (np.concatenate((getattr(loop, key), getattr(calls, key))) for key in ("start_ns", "end_ns"))
-    names = [*calls.names, FRAME_RANGE]
+    names = [*calls.names, FRAME]
     return replace(calls, names=names, name=name, pid=pid, tid=tid, start_ns=start, end_ns=end)
 
 
