@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, check
+from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, RunKey, check
 from motrace.readers.nsys import columnar, export, sqlite
 from motrace.readers.nsys.enums import api_name, metric_unit, waits_on
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
@@ -110,7 +110,7 @@ def test_one_domain_alone(tmp_path: Path, form: str) -> None:
     assert names("") == ["outer", "outer"]
     assert names("absent") == []
     assert nvtx_table(trace, "absent").schema == nvtx_table(trace).schema
-    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[2:]
+    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[len(RunKey._fields) :]
 
 
 def test_gpu_operations_and_their_launches(tables: Callable[..., Tables]) -> None:

@@ -209,6 +209,7 @@ def run(args: argparse.Namespace) -> int:
     facts: JsonObject = {
         "schema_version": run_folder.SCHEMA_VERSION,
         "experiment": name,
+        "experiment_id": run_folder.new_id(),
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "status": run_folder.RUNNING,
         "command": {

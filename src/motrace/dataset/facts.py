@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..vocabulary import RIDING_COLLECTORS
 from .typed_json import Scalar
 
 OptionValue = Scalar | list[Scalar] | dict[str, Scalar]
@@ -250,6 +251,12 @@ class RunManifest:
     exit_code: int | None = None
 
     @property
+    def profilers(self) -> tuple[str, ...]:
+        """The collectors that disturbed it: runs are pooled by mode and these."""
+        named = tuple(name for name in self.collectors if name not in RIDING_COLLECTORS)
+        return (named or ("profiler",)) if self.observer else ()
+
+    @property
     def frames_asked(self) -> int | None:
         """How many frames it was to make."""
         frames = self.options.get("frames")
@@ -272,6 +279,7 @@ class ExperimentManifest:
     """experiment.json: what was asked, where, and of which runs. ``experiment`` is its name."""
 
     experiment: str | None = None
+    experiment_id: str | None = None
     created_utc: str | None = None
     status: str | None = None
     command: Command | None = None

@@ -103,6 +103,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         column("mode", WORD, "record, none, custom (a program that is not one of our workloads), or trace"),
         column("profilers", WORDS, "collectors that disturb a run; runs are compared within a mode and its profilers"),
         column("collectors", WORDS, "all collectors"),
+        column("pooled", pa.bool_(), "true if the report counts it among the runs of its mode and profilers"),
         column("profiled", pa.bool_(), "true if a collector disturbed it: its times are not those of the program"),
         column("profiler_attached", pa.bool_(), "true if a profiler that the user ran watched it"),
         column("status", WORD, "completed, interrupted, crashed, running or unknown"),

@@ -47,7 +47,7 @@ RULES = (
     BucketRule("system", None, Meaning.WAITS_WHILE_IDLE, Owner.APPLICATION, Action.SAMPLE_STACKS,
                tool=Tool.PYSPY, instead=Action.READ_STACKS),
     BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_NSYS,
-               tool=Tool.NSYS, instead=Action.RECORD_WITH_MOTRACE),
+               tool=Tool.NSYS, instead=Action.SAMPLE_THREAD_STATES),
 )  # fmt: skip
 """One for each bucket: what it says of causes that CAUSE_RULES don't name."""
 
@@ -67,6 +67,7 @@ TRACE_RULES = {
     "python_overhead": BucketRule(
         "python_overhead", None, Meaning.THREAD_RUNS, Owner.APPLICATION, Action.SAMPLE_THIS_THREAD
     ),
+    "unexplained": BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_MOTRACE),
 }
 """Of a profiler-only trace: nothing is known of capture and encoder there."""
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..cautions import Caution, CautionCode, caution, recorded, shared
 from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
+from ..dataset.tables import ExperimentKey
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import NO_RUN, judge
 from .compare import comparison, drifts, same_states
@@ -25,7 +26,7 @@ NO_ENVIRONMENT = Environment(unknown={"environment": "no experiment.json"})
 
 
 def experiment_report(
-    name: str,
+    key: ExperimentKey,
     manifest: ExperimentManifest,
     runs: Sequence[RunSummary],
     joined: Mapping[str, pa.Table],
@@ -52,7 +53,8 @@ def experiment_report(
     clocks = [{**row, "run_id": row["run"]} for row in joined["clocks"].to_pylist()]
     return Report(
         schema_version=SCHEMA_VERSION,
-        experiment=name,
+        experiment=key.name,
+        experiment_id=key.id,
         created_utc=manifest.created_utc,
         environment=environment,
         command=command,

@@ -206,10 +206,14 @@ class ClockAlignment:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown."""
+    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown.
+
+    ``experiment`` is its name, which others may have too; ``experiment_id`` is its own. Tables have both.
+    """
 
     schema_version: str
     experiment: str
+    experiment_id: str
     created_utc: str | None
     environment: Environment
     command: Command | None

@@ -61,6 +61,13 @@ def pool_runs(
     )
 
 
+def mark_pooled(runs: pa.Table, pools: Iterable[Pool]) -> pa.Table:
+    """The table ``runs`` with what these pools hold."""
+    ids = pa.array([run for pool in pools for run in pool.runs], pa.string())
+    at = runs.schema.get_field_index("pooled")
+    return runs.set_column(at, runs.schema.field(at), pc.is_in(runs.column("run").cast("string"), value_set=ids))
+
+
 def _composed(
     pool: Pool, pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
 ) -> Composition | None:

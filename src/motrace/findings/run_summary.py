@@ -15,7 +15,7 @@ from ..dataset.facts import RunManifest
 from ..dataset.frames import FrameTimes
 from ..dataset.times import bucket_times
 from ..statistics.intervals import Distribution
-from ..vocabulary import RIDING_COLLECTORS, Tool
+from ..vocabulary import Tool
 from .contention import MUCH, allow_for_others, contention_share
 from .episodes import run_episodes
 from .phases import phase_times, segment_phases, segment_times
@@ -45,11 +45,10 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> RunSummary:
     )
     in_loop = aggregate(tables["attribution"], ("bucket",), ("loop",))
     start, end = _utc(analysis)
-    profilers = tuple(name for name in manifest.collectors if name not in RIDING_COLLECTORS)
     summary = RunSummary(
         run_id=analysis.run_id,
         mode=analysis.mode,
-        profilers=(profilers or ("profiler",)) if manifest.observer else (),
+        profilers=manifest.profilers,
         collectors=tuple(manifest.collectors),
         rates_hz={name: one.rate for name, one in manifest.collect.items() if one.rate is not None},
         profiler_failed=manifest.observer and not _profiled(analysis, manifest),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset.ranges import Ranges
+from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.nsys.export import Exporter, NsysTrace, convert, is_nsys_file, nvtx_table, open_trace
 from ..readers.nsys.extent import extent
@@ -75,7 +76,7 @@ class NsysSource(Source):
         return Part(folder, fit, covered, names=names)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are NVTX ranges; its events may go on beyond the time that it says it lasted."""
         trace = opened(file)

@@ -17,7 +17,7 @@ import numpy as np
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.tables import ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.pyspy.samples import PROFILES, read_collected
@@ -74,10 +74,10 @@ class PySpySource(Source):
         return _timed(run, folder) if file.collected else _profile(file, run, run.key, folder, number)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A profile."""
-        return None, _profile(file, None, RunKey(experiment, file.name), folder, 0)
+        return None, _profile(file, None, experiment.run(file.name), folder, 0)
 
 
 def _is_raw(text: str, whole: bool) -> bool:

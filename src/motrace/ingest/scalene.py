@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.profiles import LineProfile, ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
@@ -39,10 +39,10 @@ class ScaleneSource(Source):
         return _lines(file, run, run.key, folder)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """The same."""
-        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+        return None, _lines(file, None, experiment.run(file.name), folder)
 
 
 def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:

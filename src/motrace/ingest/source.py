@@ -24,7 +24,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
-from ..dataset.tables import Column, RunKey
+from ..dataset.tables import Column, ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
@@ -155,7 +155,7 @@ class Source(Protocol):
         """
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
         raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of the run too")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset.profiles import EventProfile, ProfileTimes, UserProfile
+from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.recording import RunRecording
 from ..readers.torch.events import EARLIEST_UTC_NS, extent
@@ -66,7 +67,7 @@ class TorchSource(Source):
         return Part(folder, fit, seen, profile=profile)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are annotations."""
         found, far = _near(read_torch(file.path))
