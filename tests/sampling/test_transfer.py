@@ -150,6 +150,16 @@ def test_a_sleep_and_the_interpreter_lock_are_no_work_of_those_who_worked_meanwh
     assert encoder.lo_ns == 0, "what the samples contradict is not certain"
 
 
+@pytest.mark.parametrize("kind", ["pipe", "file", "sleeping"])
+def test_a_wait_in_the_encoders_own_phase_stays_the_encoders(kind: str) -> None:
+    rows = [cause("encode.write", "encoder", 700, 600, 900), cause("encode.write", "idle", 300, 100, 400)]
+    found = transfer_samples(rows, {"encode.write": {kind: 100}}, 1000)
+    assert {(one.cause, one.bucket, one.time.ns) for one in found} == {
+        ("encoder", "encoder", 700),
+        ("idle", "encoder", 300),
+    }
+
+
 def test_samples_add_nothing_to_a_wait_that_better_evidence_has_named() -> None:
     rows = [cause("step", "gil", 600, 600, 600), cause("step", "idle", 400, 0, 400)]
     found = transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)

@@ -13,7 +13,7 @@ from math import ceil
 
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
-from ..vocabulary import EvidenceKind
+from ..vocabulary import EvidenceKind, phase_info
 from .shares import ClassShare, blocked, running
 from .transfer_causes import cause_time
 
@@ -24,8 +24,9 @@ SPLIT = "native_or_python"
 EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
 # Of blocked time: the cause of a class, and from which causes it is taken, in this order. A thread that waits for
 # the GIL, or sleeps on purpose, waits for nobody's work, whoever worked meanwhile; a full pipe or a disk does not say
-# whose work it waits for, so that a worker keeps what is its own.
-_REST = "*"
+# whose work it waits for, so that a worker keeps what is its own. In a phase that has an owner (the encoder's pipe, a
+# loop that polls for the renderer) whatever is not the GIL is the owner's matter.
+_REST, OWNERLESS = "*", "system"
 _NAMED = (
     ("gil", "gil", ("other_threads", "idle", _REST)),
     ("sleeping", "pacing", ("idle", "other_threads", _REST)),
@@ -74,9 +75,10 @@ def _name(causes: list[CauseTime], phase: str, shares: list[ClassShare], wall_ns
     out = list(causes)
     mine = [row for row, one in enumerate(out) if one.phase == phase and one.state == "blocked"]
     total = sum(out[row].time.ns for row in mine)
+    owned = phase_info(phase).waiting != OWNERLESS
     for name, cause, donors in _NAMED:
         share = next((share for share in shares if share.name == name), None)
-        if share is None or not total:
+        if share is None or not total or (cause != "gil" and owned):
             continue
         known = sum(out[row].time.ns for row in mine if out[row].cause == cause)  # by better evidence
         wanted, least, most = (round(total * part) - known for part in (share.share, share.lo, share.hi))
