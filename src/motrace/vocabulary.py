@@ -48,6 +48,7 @@ class EvidenceKind(str, Enum):
     GPU_WAITS = "gpu_waits"
     STACK_SAMPLES = "stack_samples"
     TRANSFERRED = "transferred"
+    TURN_TAKING = "turn_taking"
     NONE = "none"
 
 
@@ -61,6 +62,7 @@ EVIDENCE: dict[EvidenceKind, str] = {
     EvidenceKind.GPU_WAITS: "waits in Vulkan for what was submitted, where nothing shows the GPU's work itself",
     EvidenceKind.STACK_SAMPLES: "samples of the loop thread's stacks",
     EvidenceKind.TRANSFERRED: "the composition that profiled runs saw, transferred to the unprofiled runs' time",
+    EvidenceKind.TURN_TAKING: "a model of a pipeline, whose workers hand work to each other: an estimate inside bounds",
     EvidenceKind.NONE: "no evidence",
 }
 """What each kind of evidence is."""

@@ -7,18 +7,22 @@ at the boundaries and near them, as the recorder would take them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import strategies as st
 
+from motrace.attribution.aggregate import TIMES
+from motrace.attribution.attribute import Shares
 from motrace.attribution.interval_evidence import Evidence
 from motrace.attribution.pieces import NO_FRAME, Pieces
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.timeline.intervals import Intervals, any_of
-from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind, phase_info
+from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind, bucket_of, evidence_word, phase_info
 
 RUNNING, RUNNABLE, BLOCKED = range(3)
 PHASES = ("policy", "step", "wait", "copy", "encode.write", "glue")
@@ -104,6 +108,28 @@ def build(
     return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu)
 
 
+def pipeline(random: np.random.Generator, steps: int = 400) -> Machine:
+    """A renderer whose workers hand work to each other while the loop thread waits, but for some independent steps."""
+    edges = np.concatenate(([0], np.cumsum(random.integers(200_000, 2_000_000, steps))))
+    roles = ["raster", "raster", "renderer", "task_pool"][: random.integers(2, 5)]
+    part = random.dirichlet(np.ones(len(roles))) * random.uniform(0.3, 1.0)
+    chosen = random.choice(len(roles) + 1, steps, p=[*part, 1 - part.sum()])
+    apart = random.random(steps) < random.uniform(0.0, 0.3)
+    busy = np.where(apart, random.random((len(roles), steps)) < part[:, None], chosen == np.arange(len(roles))[:, None])
+    workers = [Worker(role, False, mine[:, None]) for role, mine in zip(roles, busy)]
+    loop_state = np.full(steps, BLOCKED)
+    loop_state[::20] = RUNNING
+    nothing = np.zeros(steps, bool)
+    boundaries = edges[::20]
+    count = len(boundaries) - 1
+    zero = np.zeros(count, np.int64)
+    pieces = Pieces(boundaries[:-1], boundaries[1:], zero - 1, zero + NO_FRAME, zero, ["wait"] * count)
+    log = _log(random, 4, edges, loop_state, workers, boundaries, 1)
+    return Machine(
+        4, edges, loop_state, workers, pieces, log, dict(enumerate(roles)), dict.fromkeys(("graphics", "cuda"), nothing)
+    )
+
+
 def _used(edges: np.ndarray[Any, Any], busy: np.ndarray[Any, Any], times: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """CPU time used up to each time by something that works at rate ``busy`` (per step)."""
     total = np.concatenate(([0], np.cumsum(np.diff(edges) * busy)))
@@ -148,6 +174,29 @@ def _log(
         boundaries=np.column_stack((boundaries, np.floor(cpu), np.floor(delay))).astype(np.int64),
         members=members,
     )
+
+
+def summed(shares: list[Shares]) -> dict[tuple[str, str], Shares]:
+    """Shares by state and cause; evidence of several kinds taken together."""
+    found: dict[tuple[str, str], Shares] = {}
+    for share in shares:
+        if (first := found.get((share.state, share.cause))) is not None:
+            times = [one + other for one, other in zip(first.times(), share.times())]
+            share = Shares(share.state, share.cause, share.evidence, *times)
+        found[share.state, share.cause] = share
+    return found
+
+
+def table_of(machine: Machine, shares: Iterable[Shares]) -> pa.Table:
+    """Shares as the table ``attribution`` holds them, a row for each piece."""
+    rows = []
+    for share in shares:
+        columns = (*share.times(), share.ns, share.ns)[: len(TIMES)]
+        for piece, phase in enumerate(machine.pieces.phase):
+            times = dict(zip(TIMES, (int(column[piece]) for column in columns)))
+            words = {"state": share.state, "cause": share.cause, "bucket": bucket_of(share.cause, phase)}
+            rows.append({"frame": piece, "phase": phase, "evidence": evidence_word(share.evidence), **words, **times})
+    return pa.Table.from_pylist(rows)
 
 
 def intervals(machine: Machine, when: np.ndarray[Any, Any]) -> Intervals:

@@ -16,7 +16,7 @@ from motrace.attribution.pieces import Pieces
 from motrace.dataset.event_store import Calls, TracedOps, WindowEvents
 from motrace.timeline.intervals import Intervals
 from motrace.vocabulary import EvidenceKind
-from tests.attribution.simulated import Machine, build, calls, machines, scheduling, true_causes
+from tests.attribution.simulated import Machine, build, calls, machines, scheduling, summed, true_causes
 
 SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
 SEES_ALL = Blind(False, False)
@@ -25,15 +25,10 @@ many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCh
 
 
 def by_cause(machine: Machine, evidence: Evidence, with_clocks: bool = True) -> dict[str, Shares]:
-    """Shares by cause; a cause that has evidence of two kinds is summed."""
+    """Shares by cause."""
     log = machine.log if with_clocks else None
-    found: dict[str, Shares] = {}
-    for share in attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence):
-        if share.cause in found:
-            first = found[share.cause]
-            share = Shares(share.state, share.cause, share.evidence, first.ns + share.ns, first.lo_ns + share.lo_ns,
-                           first.hi_ns + share.hi_ns)  # fmt: skip
-        found[share.cause] = share
+    shares = summed(attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence))
+    found = {cause: share for (_, cause), share in shares.items()}
     wall = machine.pieces.end_ns - machine.pieces.start_ns
     assert (sum(share.ns for share in found.values()) == wall).all()
     return found

@@ -6,6 +6,10 @@ rows there:
 
     lo = max(sum lo, W - sum of the others' hi)        hi = min(sum hi, W - sum of the others' lo)
 
+Where a model gives ``ns``, what it says at either end (``turns_ns``, ``overlap_ns``) is summed by the same groups. The
+likely range reaches from the least of the three sums to the greatest, and ``MARGIN`` of the modelled time farther; time
+without a model keeps its bounds there.
+
 Cells are independent of each other, so their bounds add up. A group's hi can never exceed the wall time. Unexplained
 time may be anybody's: none of it is surely unexplained, and a bucket may hold all of it (``aggregate_buckets``).
 """
@@ -22,7 +26,7 @@ import pyarrow.compute as pc
 
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
-from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, evidence_kinds
+from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, EvidenceKind, evidence_kinds
 
 Array = np.ndarray[Any, Any]
 Key = tuple[str | int | None, ...]
@@ -31,7 +35,9 @@ Key = tuple[str | int | None, ...]
 CELL = ("experiment", "run", "segment", "frame", "phase", "blocked")
 """Within these columns the wall time is exact; ``blocked`` is made of ``state``."""
 CAUSE = ("phase", "state", "cause", "bucket", "evidence")
-TIMES = ("ns", "lo_ns", "hi_ns")
+MARGIN = 0.02
+"""What the model was wrong by beside the overlap, of the time that it splits (docs/attribution.md)."""
+TIMES = ("ns", "lo_ns", "hi_ns", "turns_ns", "overlap_ns")
 
 
 def aggregate(
@@ -49,18 +55,37 @@ def aggregate(
     state, bucket = (attribution.column(name).cast("string") for name in ("state", "bucket"))
     attribution = attribution.append_column("blocked", pc.equal(state, "blocked"))
     explained = pc.not_equal(bucket, "unexplained").to_numpy(zero_copy_only=False)
-    times = np.stack([*(attribution.column(name).to_numpy() for name in TIMES), explained], axis=1)
+    known = [name if name in attribution.column_names else "ns" for name in TIMES]
+    modelled = pc.match_substring(attribution.column("evidence").cast("string"), EvidenceKind.TURN_TAKING.value)
+    columns = [attribution.column(name).to_numpy() for name in known]
+    by_model = columns[0] * modelled.to_numpy(zero_copy_only=False)
+    times = np.stack([*columns, explained, by_model], axis=1)
     cells, _ = _grouped(attribution, [name for name in CELL if name in attribution.column_names])
     groups, first = _grouped(attribution, by)
     pairs, row_of_pair = _numbered(cells * (int(groups.max()) + 1) + groups)
     mine, whole = _sums(times, pairs), _sums(times, cells)[cells[row_of_pair]]
     wall = whole[:, 0]
     lo = np.maximum(mine[:, 1], wall - (whole[:, 2] - mine[:, 2]))
-    lo[mine[:, 3] == 0] = 0
+    lo[mine[:, 5] == 0] = 0
     hi = np.minimum(mine[:, 2], wall - (whole[:, 1] - mine[:, 1]))
-    sums = _sums(np.stack((mine[:, 0], lo, hi), axis=1), groups[row_of_pair]).tolist()
+    model = whole[:, 6] > 0
+    margin = np.round(MARGIN * whole[:, 6]).astype(np.int64)
+    ends = [
+        np.where(model, says + side * margin, bound)
+        for says in (mine[:, 0], mine[:, 3], mine[:, 4])
+        for side, bound in ((-1, lo), (1, hi))
+    ]
+    sums = _sums(np.stack((mine[:, 0], lo, hi, model, *ends), axis=1), groups[row_of_pair]).tolist()
     keys = attribution.select(list(by)).take(pa.array(first)).to_pylist()
-    return {tuple(keys[group].values()): Estimate(*sums[group]) for group in np.argsort(first, kind="stable")}
+    return {tuple(keys[group].values()): _estimate(*sums[group]) for group in np.argsort(first, kind="stable")}
+
+
+def _estimate(ns: int, lo_ns: int, hi_ns: int, modelled: int, *ends: int) -> Estimate:
+    """A sum with its bounds and, of a model, its likely range: ``ends`` are the sums at its settings, by turns with
+    the lower and with the upper bounds of what is not modelled."""
+    if not modelled:
+        return Estimate(ns, lo_ns, hi_ns)
+    return Estimate(ns, lo_ns, hi_ns, max(lo_ns, min(ns, *ends[::2])), min(hi_ns, max(ns, *ends[1::2])))
 
 
 def aggregate_causes(attribution: pa.Table) -> tuple[CauseTime, ...]:
@@ -94,7 +119,7 @@ def buckets_of(causes: Iterable[CauseTime]) -> dict[str, Estimate]:
     """Every bucket of causes that are no longer known by frame."""
     rows = [
         {"phase": one.phase, "state": one.state, "bucket": one.bucket,
-         "ns": one.time.ns, "lo_ns": one.time.lo_ns, "hi_ns": one.time.hi_ns}
+         "ns": one.time.ns, "lo_ns": one.time.lo_ns, "hi_ns": one.time.hi_ns, "evidence": ""}
         for one in causes
     ]  # fmt: skip
     return aggregate_buckets(pa.Table.from_pylist(rows), None) if rows else dict.fromkeys(BUCKETS, Estimate.exactly(0))

@@ -24,11 +24,24 @@ Array = np.ndarray[Any, Any]
 
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
 RUNNING_CAUSE = "native_or_python"
+OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
+"""How far the workers of a pipeline overlap (``union_fraction``): most likely, and the least and the most that real
+renderers showed against the scheduler's events of the same run (docs/attribution.md)."""
+MODELLED = "renderer"
+"""The group of phases for which that was measured."""
+
+
+ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
+"""State, cause and evidence."""
 
 
 @dataclass
 class Shares:
-    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi."""
+    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi.
+
+    ``turns_ns`` and ``overlap_ns``, where ``ns`` is a model's: what it says if workers take turns, and if they
+    overlap the most. Each adds up to the wall time as ``ns`` does.
+    """
 
     state: str
     cause: str
@@ -36,7 +49,22 @@ class Shares:
     ns: Array
     lo_ns: Array
     hi_ns: Array
+    turns_ns: Array | None = None
+    overlap_ns: Array | None = None
     rows: Array | None = None
+
+    @classmethod
+    def of_rows(cls, key: ShareKey, rows: Array, times: list[Array]) -> Shares:
+        """Some pieces' shares, from ``times``."""
+        state, cause, evidence = key
+        ns, lo_ns, hi_ns, *model = times
+        turns_ns, overlap_ns = model or (None, None)
+        return cls(state, cause, evidence, ns, lo_ns, hi_ns, turns_ns, overlap_ns, rows)
+
+    def times(self) -> tuple[Array, ...]:
+        """Its columns of times, as far as it has them."""
+        columns = (self.ns, self.lo_ns, self.hi_ns, self.turns_ns, self.overlap_ns)
+        return tuple(column for column in columns if column is not None)
 
 
 @dataclass(frozen=True)
@@ -86,7 +114,7 @@ def attribute(
         if len(rows) and blocked is not None:
             label, causes = blocked.split(group, rows)
             for cause, share in causes.items():
-                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in range(3)])
+                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in share])
                 for column, values in zip(target, share):
                     column[rows] = values
     return shares + [Shares("blocked", cause, label, *columns) for (cause, label), columns in sorted(totals.items())]
@@ -98,12 +126,14 @@ def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
     }
 
 
-def _by_role(log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array) -> dict[str, Usage]:
+def _by_role(
+    log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array, overlap: float
+) -> dict[str, Usage]:
     busy: dict[str, Usage] = {}
     for role in sorted(set(roles.values())):
         members = [member for member in log.members if roles[member.slot] == role]
         most = [log.cores if member.is_child else 1 for member in members]
-        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores)
+        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores, overlap)
     return busy
 
 
@@ -122,22 +152,24 @@ class _Blocked:
         self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
         self.cores = log.cores if log is not None else 1
         self.has_clocks = log is not None
-        self.during = {} if log is None else self._during(log, roles)
+        self.during = {overlap: {} if log is None else self._during(log, roles, overlap) for overlap in OVERLAPS}
         self.likely_ns = np.zeros(len(pieces))  # blocked time in which an unseen GPU most likely drew
         if evidence is not None and evidence.gpu_waits is not None:
             self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
         if evidence is not None:
             for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
                 if found is not None and len(found):
-                    self.during[name] = overlap(evidence, found, pieces, states)
+                    seen = overlap(evidence, found, pieces, states)
+                    for during in self.during.values():
+                        during[name] = seen
 
-    def _during(self, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
+    def _during(self, log: CpuLogFile, roles: dict[int, str], overlap: float) -> dict[str, Usage]:
         """Bounds on each role's work inside the blocked time of each piece."""
         wall, blocked = self.states.wall_ns.astype(float), self.states.blocked_ns.astype(float)
         usages = _usages(self.pieces, log)
         during = {
             role: _inside(used, blocked, wall, self.cores)
-            for role, used in _by_role(log, roles, usages, self.states.wall_ns).items()
+            for role, used in _by_role(log, roles, usages, self.states.wall_ns, overlap).items()
         }
         if self.evidence is None or not self.evidence.waiting:
             return during
@@ -145,29 +177,35 @@ class _Blocked:
         narrowed = {slot: _cpu_inside(used, blocked, wall, most[slot]) for slot, used in usages.items()}
         for slot, waiting in self.evidence.waiting.items():
             narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
-        calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
+        calls = _by_role(log, roles, narrowed, self.states.blocked_ns, overlap)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, rows: Array) -> tuple[tuple[EvidenceKind, ...], dict[str, tuple[Array, Array, Array]]]:
-        """The kinds of evidence, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
+    def split(self, group: str, rows: Array) -> tuple[tuple[EvidenceKind, ...], dict[str, tuple[Array, ...]]]:
+        """The kinds of evidence, and each cause's columns (``Shares.times``) in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
-        mine = {role: used.rows(rows) for role, used in self.during.items()}
+        unseen = evidence is not None and not self.has_clocks
+
+        def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
+            mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
+            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, unseen, likely)
+
         if evidence is None or evidence.working is None or blind:
             kinds = () if evidence is None else evidence.kinds
             if blind and group == "renderer" and likely.any():
                 kinds += (EvidenceKind.GPU_WAITS,)
-            if evidence is not None and not self.has_clocks:
-                return kinds, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
-            return (EvidenceKind.CPU_COUNTERS, *kinds), split_by_clocks(
-                blocked, mine, group, blind, self.cores, likely_ns=likely
-            )
+            if unseen or blind or group != MODELLED:
+                return kinds if unseen else (EvidenceKind.CPU_COUNTERS, *kinds), by_clocks(POINT)
+            point, turns, most = (by_clocks(overlap) for overlap in OVERLAPS)
+            return (EvidenceKind.CPU_COUNTERS, *kinds, EvidenceKind.TURN_TAKING), {
+                cause: (*found, turns[cause][0], most[cause][0]) for cause, found in point.items()
+            }
         causes = {
             cause: Usage(lo, ns, hi, lo)
             for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
         }
-        if evidence.sampled and self.during:  # samples err; the clocks' bounds hold
-            for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
+        if evidence.sampled and self.has_clocks:  # samples err; the clocks' bounds hold
+            for cause, (_, lo, hi) in by_clocks(POINT).items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
         return evidence.kinds, whole_ns(causes, blocked)

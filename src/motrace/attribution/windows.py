@@ -15,16 +15,13 @@ from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
-from ..vocabulary import EvidenceKind
-from .attribute import Blind, Shares, attribute
+from .attribute import Blind, ShareKey, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
 from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
 
-ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
-"""State, cause and evidence."""
 SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are in a window; a few windows are held in memory at once."""
@@ -142,14 +139,14 @@ def attribute_with_trace(
         _add(parts, rest, attribute(pieces.rows(rest), log, roles, born_ns, blind))
     out = []
     for key in list(parts):
-        which, ns, lo_ns, hi_ns = np.concatenate(parts.pop(key), axis=1)
-        out.append(Shares(*key, ns, lo_ns, hi_ns, which))
+        which, *columns = np.concatenate(parts.pop(key), axis=1)
+        out.append(Shares.of_rows(key, which, columns))
     return out
 
 
 def _add(parts: dict[ShareKey, list[Array]], rows: Array, shares: list[Shares]) -> None:
-    """Keep the shares of some pieces: a row each for which pieces have any, and their ns, lo_ns and hi_ns."""
+    """Keep the shares of some pieces: a row each for which pieces have any, and for their times."""
     for share in shares:
         some = np.flatnonzero(share.hi_ns)  # most pieces have few of the causes
-        kept = np.vstack((rows[some], share.ns[some], share.lo_ns[some], share.hi_ns[some]))
+        kept = np.vstack((rows[some], *(times[some] for times in share.times())))
         parts.setdefault((share.state, share.cause, share.evidence), []).append(kept)

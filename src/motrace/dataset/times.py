@@ -30,8 +30,10 @@ class CauseTime:
 class BucketTime:
     """Time of loop and drain that counts for a bucket; shares are of loop and drain.
 
-    ``loop_ns`` is that in the loop, None where it is not known by segment. ``evidence``: kinds that it rests on, those
-    of most time first.
+    ``likely_lo_share`` to ``likely_hi_share`` is a model's 95 % range inside the bounds, None where there is no model.
+    ``guess``: the point is a guess inside a wide range; reports show the bounds alone, and no headline rests on it.
+    ``loop_ns`` is the time in the loop, None where it is not known by segment. ``evidence``: kinds that it rests on,
+    those of most time first.
     """
 
     bucket: str
@@ -41,6 +43,9 @@ class BucketTime:
     hi_share: float
     loop_ns: int | None = None
     evidence: tuple[EvidenceKind, ...] = ()
+    likely_lo_share: float | None = None
+    likely_hi_share: float | None = None
+    guess: bool = False
 
     def __post_init__(self) -> None:
         if self.bucket not in BUCKETS:
@@ -69,5 +74,7 @@ def bucket_times(
         kinds = tuple(sorted(mine, key=lambda kind: (-mine[kind], order.index(kind))))
         share = totals[bucket].of(wall_ns)
         in_loop = None if loop_ns is None else loop_ns.get(bucket, 0)
-        out.append(BucketTime(bucket, totals[bucket], share.share, share.lo, share.hi, in_loop, kinds))
+        lo, hi = totals[bucket].likely_of(wall_ns)
+        guess = totals[bucket].guessed(wall_ns)
+        out.append(BucketTime(bucket, totals[bucket], share.share, share.lo, share.hi, in_loop, kinds, lo, hi, guess))
     return tuple(out)

@@ -64,5 +64,5 @@ def waited_for_a_core(runs: Iterable[RunSummary]) -> float:
 def starved(leading: str, runs: Sequence[RunSummary]) -> bool:
     """Whether the leading bucket is idle time, which threads that waited for a core look like."""
     stalls = [one for run in runs for one in run.causes if one.bucket == "renderer_stall" and one.time.ns]
-    blind = any(one.evidence == (EvidenceKind.CPU_COUNTERS,) for one in stalls)
+    blind = any(set(one.evidence) <= {EvidenceKind.CPU_COUNTERS, EvidenceKind.TURN_TAKING} for one in stalls)
     return leading == "renderer_stall" and blind and waited_for_a_core(runs) > BUSY

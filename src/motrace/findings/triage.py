@@ -96,6 +96,8 @@ def _triage(
         assert verdict.advice is not None
         return _open(first.reason, verdict.advice, about)
     if len({(one.answer, REPORTED_TO[of.owner]) for one, of in found}) > 1:
+        if verdict.open:
+            return _open(Reason.VERDICT_DOUBT, verdict.next_step)
         about |= {"buckets": tuple(one.bucket for one, _ in found), "likeliest": first.reason.value}
         return _open(Reason.SEVERAL_MAY_LEAD, verdict.next_step, about, rule.meaning)
     fix = next((one.advice for one in verdict.setup if one.owner is Owner.SETUP), Advice(rule.action))

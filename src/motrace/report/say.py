@@ -10,7 +10,7 @@ from ..cautions import Value, Values
 from ..findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
 from ..findings.codes import Advice, Answer, Doubt, Meaning, Owner, Reason
 from ..findings.model import Claim, Report, Triage, Verdict
-from ..findings.values import PoolKey
+from ..findings.values import BucketTime, PoolKey
 from ..vocabulary import BUCKETS, EvidenceKind
 from .benchmark_sentences import GROUPS, ITEMS, NOTES
 from .format import ms, percent, signed_ms, size
@@ -69,6 +69,20 @@ def pool_name(key: PoolKey) -> str:
 def bounds(lo: float, hi: float) -> str:
     """Bounds of a share."""
     return f"{percent(lo)} to {percent(hi)}"
+
+
+def known(one: BucketTime) -> str:
+    """Everything that is known of a bucket's share: the bounds alone where its point is a guess."""
+    if one.guess:
+        return bounds(one.lo_share, one.hi_share)
+    return f"{percent(one.share)} ({ranges(one)})"
+
+
+def ranges(one: BucketTime) -> str:
+    """The bounds of a bucket's share, and a model's range where there is one."""
+    lo, hi = one.likely_lo_share, one.likely_hi_share
+    likely = "" if lo is None or hi is None else f"; likely {bounds(lo, hi)}"
+    return bounds(one.lo_share, one.hi_share) + likely
 
 
 def claim(one: Claim) -> str:

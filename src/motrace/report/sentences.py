@@ -164,6 +164,7 @@ EVIDENCE_KINDS: Sentences = {
     EvidenceKind.GPU_WAITS: "GPU waits",
     EvidenceKind.STACK_SAMPLES: "stack samples",
     EvidenceKind.TRANSFERRED: "transferred",
+    EvidenceKind.TURN_TAKING: "turn-taking model",
     EvidenceKind.NONE: "none",
 }
 
