@@ -52,10 +52,11 @@ class Machine:
     log: CpuLogFile
     roles: dict[int, str]
     gpu: dict[str, np.ndarray[Any, Any]]  # graphics and cuda: whether each step the GPU did that
+    gil: np.ndarray[Any, Any]  # whether each step the loop thread waited for the interpreter lock, which another held
 
 
 @st.composite
-def machines(draw: st.DrawFn, with_gpu: bool = False) -> Machine:
+def machines(draw: st.DrawFn, with_gpu: bool = False, with_gil: bool = False) -> Machine:
     """A random machine; one seed decides what happens, so that examples stay small."""
     seed = draw(st.integers(0, 2**32 - 1))
     cores = draw(st.integers(1, 4))
@@ -64,7 +65,7 @@ def machines(draw: st.DrawFn, with_gpu: bool = False) -> Machine:
     steps = draw(st.integers(3, 40))
     lively = draw(st.floats(0.05, 0.95))
     every = draw(st.sampled_from((1, 1, 2, 5)))
-    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every, with_gpu)
+    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every, with_gpu, with_gil)
 
 
 def build(
@@ -76,6 +77,7 @@ def build(
     lively: float,
     every: int,
     with_gpu: bool = False,
+    with_gil: bool = False,
 ) -> Machine:
     """A machine; ``every`` says after how many boundaries the others' clocks are read."""
     lengths = random.integers(1, 50_000, steps)
@@ -105,7 +107,9 @@ def build(
         for worker in workers:
             worker.role = "renderer" if worker.role == "raster" else worker.role
     roles = {slot: worker.role for slot, worker in enumerate(workers)}
-    return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu)
+    held = [worker.busy.any(axis=1) for worker in workers if worker.role == "other"]
+    gil = (loop_state == BLOCKED) & np.any([np.zeros(steps, bool), *held], axis=0) & (random.random(steps) < 0.5)
+    return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu, gil & with_gil)
 
 
 def pipeline(random: np.random.Generator, steps: int = 400) -> Machine:
@@ -125,9 +129,8 @@ def pipeline(random: np.random.Generator, steps: int = 400) -> Machine:
     zero = np.zeros(count, np.int64)
     pieces = Pieces(boundaries[:-1], boundaries[1:], zero - 1, zero + NO_FRAME, zero, ["wait"] * count)
     log = _log(random, 4, edges, loop_state, workers, boundaries, 1)
-    return Machine(
-        4, edges, loop_state, workers, pieces, log, dict(enumerate(roles)), dict.fromkeys(("graphics", "cuda"), nothing)
-    )
+    gpu = dict.fromkeys(("graphics", "cuda"), nothing)
+    return Machine(4, edges, loop_state, workers, pieces, log, dict(enumerate(roles)), gpu, nothing)
 
 
 def _used(edges: np.ndarray[Any, Any], busy: np.ndarray[Any, Any], times: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -254,6 +257,8 @@ def _cause(machine: Machine, step: int, group: str) -> str:
         return "native_or_python"
     if machine.loop_state[step] == RUNNABLE:
         return "run_queue"
+    if machine.gil[step]:
+        return "gil"
     busy = {worker.role for worker in machine.workers if worker.busy[step].any()}
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":

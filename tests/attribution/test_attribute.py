@@ -35,7 +35,7 @@ def test_the_parts_add_up_exactly(machine: Machine) -> None:
 
 
 @many
-@given(machines())
+@given(machines(with_gil=True))
 def test_every_true_cause_lies_inside_its_bounds(machine: Machine) -> None:
     shares = {cause: share for (_, cause), share in shares_of(machine).items()}
     for piece in range(len(machine.pieces)):

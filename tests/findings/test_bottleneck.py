@@ -54,12 +54,12 @@ def test_it_speaks_of_the_cause_that_leads(name: str, meaning: Meaning, action: 
 
 def test_a_bucket_of_several_causes_is_not_certain_of_one() -> None:
     """Each is exact: System has 70 %, but neither of its causes alone has more than Simulation's 30 %."""
-    step = cause("step", "native_or_python", 300)
+    step = cause("step", "native", 300)
     assert of(cause("glue", "run_queue", 360), cause("glue", "pacing", 340), step).certain
     verdict = of(cause("glue", "run_queue", 400, 300, 700), cause("glue", "pacing", 300, 0, 400), step)
     assert verdict.doubt is Doubt.PARTS_OVERLAP
     assert [one.meaning for one in verdict.claims] == [Meaning.WAITS_FOR_CORE, Meaning.SLEEPS]
-    verdict = of(cause("glue", "run_queue", 300), cause("glue", "pacing", 290), cause("step", "native_or_python", 410))
+    verdict = of(cause("glue", "run_queue", 300), cause("glue", "pacing", 290), cause("step", "native", 410))
     assert verdict.leading is not None and verdict.leading.bucket == "system"
     assert verdict.doubt is Doubt.PART_MAY_NOT_LEAD
     assert [(one.bucket, one.hi) for one in verdict.claims] == [("system", 0.3), ("simulation", 0.41)]
@@ -75,6 +75,17 @@ def test_unexplained_time_is_anybodys() -> None:
         "unexplained": (0, 0.3), "system": (0.4, 0.7), "simulation": (0.3, 0.6),
     }  # fmt: skip
     assert not judged(made).certain
+
+
+def test_running_time_that_no_samples_split_may_be_pythons() -> None:
+    """A row without a range is exact: of 700 in the step by clocks alone, any part may be the interpreter's."""
+    made = run([cause("step", "native_or_python", 700), cause("glue", "native_or_python", 300)])
+    assert {one.bucket: (one.lo_share, one.hi_share) for one in made.buckets if one.hi_share} == {
+        "simulation": (0, 0.7), "python_overhead": (0.3, 1),
+    }  # fmt: skip
+    assert judged(made).next_step.action is Action.SPLIT_RUNNING
+    split = [cause("step", "native", 600), cause("step", "interpreter", 100), cause("glue", "interpreter", 300)]
+    assert of(*split).certain
 
 
 def test_advice_depends_on_what_was_given() -> None:

@@ -37,6 +37,8 @@ CELL = ("experiment", "run", "segment", "frame", "phase", "blocked")
 CAUSE = ("phase", "state", "cause", "bucket", "evidence")
 MARGIN = 0.02
 """What the model was wrong by beside the overlap, of the time that it splits (docs/attribution.md)."""
+PYTHON, UNSPLIT = "python_overhead", "native_or_python"
+"""The bucket that running time not split by samples may belong to, and its cause."""
 TIMES = ("ns", "lo_ns", "hi_ns", "turns_ns", "overlap_ns")
 
 
@@ -102,7 +104,12 @@ def aggregate_causes(attribution: pa.Table) -> tuple[CauseTime, ...]:
 def aggregate_buckets(
     attribution: pa.Table, segments: Sequence[str] | None = RECORDING_SEGMENTS
 ) -> dict[str, Estimate]:
-    """Every bucket, of loop and drain by default; the time of which nothing is known may be any bucket's."""
+    """Every bucket, of loop and drain by default.
+
+    The time of which nothing is known may be any bucket's, and running time that no samples split may be the
+    interpreter's, whatever its phase does.
+    """
+    attribution = _may_be_python(attribution)
     sums = aggregate(attribution, ("bucket",), segments)
     totals = {bucket: sums.get((bucket,), Estimate.exactly(0)) for bucket in BUCKETS}
     unknown = sum(time.ns for key, time in aggregate(attribution, ("state",), segments).items() if key == ("unknown",))
@@ -115,10 +122,32 @@ def aggregate_buckets(
     }
 
 
+def _may_be_python(attribution: pa.Table) -> pa.Table:
+    """Rows with those added that say how much of the running time may be Python overhead, which is 0 at least."""
+    cause, bucket = (attribution.column(name).cast("string") for name in ("cause", "bucket"))
+    unsplit = pc.and_(pc.equal(cause, UNSPLIT), pc.not_equal(bucket, PYTHON))
+    if not pc.any(unsplit).as_py():
+        return attribution
+    nothing = pc.multiply(attribution.column("lo_ns"), 0)
+    lo_ns = pc.if_else(unsplit, nothing, attribution.column("lo_ns"))
+    changed = _with(attribution, {"bucket": bucket, "cause": cause, "lo_ns": lo_ns})
+    python = pa.array([PYTHON] * len(bucket), pa.string())
+    both = {name: nothing for name in TIMES if name in attribution.column_names and name != "hi_ns"}
+    return pa.concat_tables(
+        [changed, _with(changed, {**both, "bucket": python}).filter(unsplit)], promote_options="default"
+    )
+
+
+def _with(table: pa.Table, columns: dict[str, pa.Array | pa.ChunkedArray]) -> pa.Table:
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
+
+
 def buckets_of(causes: Iterable[CauseTime]) -> dict[str, Estimate]:
     """Every bucket of causes that are no longer known by frame."""
     rows = [
-        {"phase": one.phase, "state": one.state, "bucket": one.bucket,
+        {"phase": one.phase, "state": one.state, "cause": one.cause, "bucket": one.bucket,
          "ns": one.time.ns, "lo_ns": one.time.lo_ns, "hi_ns": one.time.hi_ns, "evidence": ""}
         for one in causes
     ]  # fmt: skip

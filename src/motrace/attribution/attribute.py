@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..readers.cpu import CpuLogFile
+from ..thread_roles import may_hold_gil
 from ..vocabulary import EvidenceKind, phase_info
+from .aggregate import UNSPLIT
 from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
 from .pieces import Pieces
@@ -23,7 +25,6 @@ from .split_by_bounds import CUDA, GRAPHICS, split_by_clocks, whole_ns
 Array = np.ndarray[Any, Any]
 
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
-RUNNING_CAUSE = "native_or_python"
 OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
 """How far the workers of a pipeline overlap (``union_fraction``): most likely, and the least and the most that real
 renderers showed against the scheduler's events of the same run (docs/attribution.md)."""
@@ -102,7 +103,7 @@ def attribute(
     if exact != EXACT and evidence is not None and evidence.working is None:
         least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: not known
     shares = [
-        Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
+        Shares("running", UNSPLIT, exact, states.running_ns, least, states.running_ns),
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
         Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
     ]
@@ -153,6 +154,7 @@ class _Blocked:
         self.cores = log.cores if log is not None else 1
         self.has_clocks = log is not None
         self.during = {overlap: {} if log is None else self._during(log, roles, overlap) for overlap in OVERLAPS}
+        self.python_ns = np.zeros(len(pieces)) if log is None else self._python(log, roles)
         self.likely_ns = np.zeros(len(pieces))  # blocked time in which an unseen GPU most likely drew
         if evidence is not None and evidence.gpu_waits is not None:
             self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
@@ -162,6 +164,14 @@ class _Blocked:
                     seen = overlap(evidence, found, pieces, states)
                     for during in self.during.values():
                         during[name] = seen
+
+    def _python(self, log: CpuLogFile, roles: dict[int, str]) -> Array:
+        """For how long, at most, other threads of Python ran inside the blocked time of each piece."""
+        most = np.zeros(len(self.pieces))
+        for member in log.members:
+            if not member.is_child and may_hold_gil(roles[member.slot], member.library):
+                most += usage(member, self.pieces.start_ns, self.pieces.end_ns, log.cores, log.tick_ns).hi_ns
+        return np.asarray(np.minimum(most, self.states.blocked_ns))
 
     def _during(self, log: CpuLogFile, roles: dict[int, str], overlap: float) -> dict[str, Usage]:
         """Bounds on each role's work inside the blocked time of each piece."""
@@ -185,10 +195,11 @@ class _Blocked:
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         unseen = evidence is not None and not self.has_clocks
+        python = None if unseen else self.python_ns[rows]
 
         def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
             mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
-            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, unseen, likely)
+            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, python, unseen, likely)
 
         if evidence is None or evidence.working is None or blind:
             kinds = () if evidence is None else evidence.kinds

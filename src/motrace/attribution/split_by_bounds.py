@@ -26,6 +26,7 @@ def split_by_clocks(
     blind: bool,
     cores: int,
     overlap: float,
+    python_ns: Array | None = None,
     unseen: bool = False,
     likely_ns: Array | None = None,
 ) -> dict[str, tuple[Array, ...]]:
@@ -33,7 +34,9 @@ def split_by_clocks(
 
     ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
     among them where a trace showed the GPU. ``overlap`` is how far workers overlap (``union_fraction``): it moves the
-    estimate, not the bounds. ``blind``: someone unseen may have worked for ``group``.
+    estimate, not the bounds. ``python_ns`` is for how long
+    other Python threads ran at most: one of them may have held the interpreter lock that the loop thread waited for,
+    which no clock shows. ``blind``: someone unseen may have worked for ``group``.
     ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
     long an unseen GPU most likely drew; it moves the estimate, not the bounds.
     """
@@ -58,6 +61,8 @@ def split_by_clocks(
         if name == "policy" and (CUDA in busy or (blind and name == group)):
             split.take("cuda", busy.get(CUDA, anything))
     split.rest(blind or unseen)
+    if python_ns is not None:
+        split.may_be("gil", np.minimum(python_ns, blocked))
     return whole_ns(split.causes, blocked_ns)
 
 
@@ -135,6 +140,14 @@ class _Split:
         self._add("idle", lo, zero if blind else estimate, hi)
         if blind:
             self._add("unexplained", zero, estimate, hi)
+
+    def may_be(self, cause: str, most: Array) -> None:
+        """Up to ``most`` of the time may have another cause, of which nothing is known, whoever worked meanwhile."""
+        for name, used in self.causes.items():
+            lo = np.maximum(0.0, used.lo_ns - most)
+            self.causes[name] = Usage(lo, used.est_ns, used.hi_ns, lo)
+        zero = np.zeros(len(most))
+        self._add(cause, zero, zero, most)
 
     def _add(self, cause: str, lo: Array, estimate: Array, hi: Array) -> None:
         lo, hi = np.maximum(0.0, lo), np.maximum(np.maximum(0.0, lo), hi)

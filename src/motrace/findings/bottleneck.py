@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..attribution.aggregate import PYTHON, UNSPLIT
 from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
-from .bottleneck_rules import NSYS, TRACE_RULES, leading_rule, rules_of
+from .bottleneck_rules import NSYS, PYSPY, TRACE_RULES, leading_rule, rules_of
 from .codes import Action, Advice, Doubt, Meaning, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
@@ -51,6 +52,8 @@ def judge(
     doubt, claims = _doubt(first, second, buckets, _parts(first, software, causes, wall))
     tools = {source.split()[0] for run in runs if run.trace is not None for source in run.trace.sources}
     settle = None if doubt is None else _settle(chosen, overhead, tools)
+    if settle is not None and PYSPY not in tools and _unsplit(claims, causes):
+        settle = Advice(Action.SPLIT_RUNNING)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
     return Verdict(
@@ -111,6 +114,14 @@ def _doubt(
     if lead.lo <= rival.hi_share:
         return Doubt.PART_MAY_NOT_LEAD, (lead, _claim(rival))
     return None, ()
+
+
+def _unsplit(claims: Sequence[Claim], causes: Sequence[CauseTime]) -> bool:
+    """Whether the doubt is how much of the running time is Python's, which only samples of stacks can tell."""
+    buckets = {one.bucket for one in claims}
+    mine = [one for one in causes if one.bucket in buckets - {PYTHON}]
+    running = sum(one.time.ns for one in mine if one.cause == UNSPLIT)
+    return PYTHON in buckets and 2 * running > sum(one.time.ns for one in mine)
 
 
 def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], tools: set[str]) -> Advice:

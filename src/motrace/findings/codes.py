@@ -78,6 +78,7 @@ class Action(str, Enum):
     """``phases`` took over 30 % more or less under ``profilers``: what was seen there is not used."""
     SAMPLE_THREAD_STATES = "sample_thread_states"
     SAMPLE_STATES_OR_SCHEDULING = "sample_states_or_scheduling"
+    SPLIT_RUNNING = "split_running"
     INSTALL_VULKAN_DRIVER = "install_vulkan_driver"
     READ_SHARES = "read_shares"
     STOP_COMPETITORS = "stop_competitors"

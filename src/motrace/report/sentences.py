@@ -81,6 +81,7 @@ ACTIONS: Sentences = {
     "that has scheduling events",
     Action.SAMPLE_STATES_OR_SCHEDULING: "narrow the bounds with thread-state samples (--collect threads) or with "
     "a pass under Nsight Systems that has scheduling events (--collect nsys)",
+    Action.SPLIT_RUNNING: "separate Python from compiled code with stack samples (--collect pyspy)",
     Action.INSTALL_VULKAN_DRIVER: "install the Vulkan part of the NVIDIA driver (libnvidia-gl); in a container, set "
     "NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility",
     Action.READ_SHARES: "read the shares and not the milliseconds; both differ on a GPU",
