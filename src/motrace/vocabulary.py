@@ -30,6 +30,11 @@ BUCKETS: dict[str, str] = {
     "encoder": "Encoder",
     "simulation": "Simulation",
     "policy": "Policy",
+    "own_threads": "Own threads",
+    "child_processes": "Child processes",
+    "pipes": "Pipes",
+    "io": "File IO",
+    "pacing": "Pacing",
     "system": "System",
     "unexplained": "Unexplained",
 }
@@ -93,6 +98,11 @@ class Phase:
     running: str
     waiting: str
     waits_for: str
+
+    @property
+    def owns_waits(self) -> bool:
+        """Whether a sleep, a pipe or a file that it waits for is its owner's matter: the renderer's, the encoder's."""
+        return self.waiting in ("renderer_stall", "encoder")
 
 
 _PHASES = (
@@ -164,10 +174,11 @@ _CAUSES = (
     Cause("policy_pool", "blocked", "policy", "the policy's thread pool worked"),
     Cause("cuda", "blocked", "policy", "waiting for CUDA work"),
     Cause("gil", "blocked", "python_overhead", "waiting for the interpreter lock"),
-    Cause("io", "blocked", "system", "waiting for a file or a pipe"),
-    Cause("pacing", "blocked", "system", "a deliberate sleep"),
-    Cause("other_threads", "blocked", "system", "other threads of the process worked"),
-    Cause("other_processes", "blocked", "system", "a child process other than the encoder worked"),
+    Cause("other_threads", "blocked", "own_threads", "other threads of the process worked"),
+    Cause("other_processes", "blocked", "child_processes", "a child process other than the encoder worked"),
+    Cause("pipe", "blocked", "pipes", "waiting for the far end of a pipe or a socket, whose work was not observed"),
+    Cause("io", "blocked", "io", "waiting for a file"),
+    Cause("pacing", "blocked", "pacing", "a deliberate sleep"),
     Cause("idle", "blocked", "waiting", "no observed thread, process or GPU queue was busy: latency"),
     Cause("unexplained", "unknown", "unexplained", "no evidence shows the cause"),
 )
@@ -204,6 +215,13 @@ ROLE_CAUSES: dict[str, str] = {
 
 IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
+
+WAIT_CAUSES: dict[str, str] = {
+    "gil": "gil", "pipe": "pipe", "socket": "pipe", "file": "io", "disk": "io", "sleep": "pacing",
+}  # fmt: skip
+"""The cause that the loop thread's own wait gives to blocked time: the interpreter lock's before all others', the rest
+where nobody worked meanwhile, in phases that do not own their waits."""
+OWN_WAITS = frozenset(WAIT_CAUSES.values())
 
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
 """What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""

@@ -102,4 +102,6 @@ def test_nobody_worked_while_it_slept(measured: Any) -> None:
     _, rows, _ = measured
     slept = by_phase(rows, "state", "blocked")["sleep"]
     assert by_phase(rows, "cause", "idle")["sleep"] > 0.95 * slept
-    assert by_phase(rows, "cause", "idle", "lo_ns")["sleep"] > 0.9 * slept
+    assert by_phase(rows, "cause", "pacing", "hi_ns")["sleep"] > 0.9 * slept, "no clock shows that it slept on purpose"
+    for name in ("other_threads", "other_processes"):
+        assert by_phase(rows, "cause", name, "hi_ns").get("sleep", 0) < 0.1 * slept

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import may_hold_gil
-from ..vocabulary import EvidenceKind, phase_info
+from ..timeline.intervals import Intervals
+from ..vocabulary import OWN_WAITS, EvidenceKind, phase_info
 from .aggregate import UNSPLIT
 from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
 from .pieces import Pieces
-from .split_by_bounds import CUDA, GRAPHICS, split_by_clocks, whole_ns
+from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +33,8 @@ MODELLED = "renderer"
 """The group of phases for which that was measured."""
 
 
+Columns = dict[str, tuple[Array, ...]]
+"""By cause, what ``Shares.times`` holds."""
 ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
 """State, cause and evidence."""
 
@@ -107,13 +110,15 @@ def attribute(
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
         Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
     ]
-    group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
+    waits_for = [(phase_info(phase).waits_for, phase_info(phase).owns_waits) for phase in pieces.phase]
+    kinds = sorted(set(waits_for))
+    kind_of = np.array([kinds.index(one) for one in waits_for], np.int64)
     blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None
     totals: dict[tuple[str, tuple[EvidenceKind, ...]], list[Array]] = {}
-    for group in sorted(set(group_of.tolist())):
-        rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
+    for kind, (group, owns_waits) in enumerate(kinds):
+        rows = np.flatnonzero((kind_of == kind) & (states.blocked_ns > 0))
         if len(rows) and blocked is not None:
-            label, causes = blocked.split(group, rows)
+            label, causes = blocked.split(group, owns_waits, rows)
             for cause, share in causes.items():
                 target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in share])
                 for column, values in zip(target, share):
@@ -190,16 +195,16 @@ class _Blocked:
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns, overlap)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, rows: Array) -> tuple[tuple[EvidenceKind, ...], dict[str, tuple[Array, ...]]]:
+    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], Columns]:
         """The kinds of evidence, and each cause's columns (``Shares.times``) in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         unseen = evidence is not None and not self.has_clocks
-        python = None if unseen else self.python_ns[rows]
+        waits = self._own_waits(rows, owns_waits)
 
         def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
             mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
-            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, python, unseen, likely)
+            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, waits, unseen, likely)
 
         if evidence is None or evidence.working is None or blind:
             kinds = () if evidence is None else evidence.kinds
@@ -213,13 +218,35 @@ class _Blocked:
             }
         causes = {
             cause: Usage(lo, ns, hi, lo)
-            for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
+            for cause, (ns, lo, hi) in split_blocked(
+                evidence, self.pieces, self.states, group, owns_waits, rows
+            ).items()
         }
         if evidence.sampled and self.has_clocks:  # samples err; the clocks' bounds hold
             for cause, (_, lo, hi) in by_clocks(POINT).items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
+        waits.allow_for(causes, blocked)
         return evidence.kinds, whole_ns(causes, blocked)
+
+    def _own_waits(self, rows: Array, owned: bool) -> OwnWaits:
+        """What the loop thread may have waited for by itself, in the pieces ``rows`` of phases that own that or not."""
+        evidence, others = self.evidence, frozenset() if owned else OWN_WAITS - {GIL}
+        if evidence is None:
+            return OwnWaits({}, tuple(sorted(others)), self.python_ns[rows])
+        some, states = self.pieces.rows(rows), self.states.rows(rows)
+        python = None
+        if GIL in evidence.hidden and (self.has_clocks or evidence.working is not None):
+            python = self.python_ns[rows] if self.has_clocks else states.blocked_ns.astype(float)
+            if evidence.working is not None:
+                working = evidence.working.get("other", Intervals.nothing())
+                python = np.minimum(python, overlap(evidence, working, some, states).hi_ns)
+        seen = {
+            cause: overlap(evidence, found, some, states)
+            for cause, found in evidence.waits.items()
+            if cause == GIL or cause in others
+        }
+        return OwnWaits(seen, tuple(sorted(others & evidence.hidden)), python)
 
 
 def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:

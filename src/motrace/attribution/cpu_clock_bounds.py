@@ -41,6 +41,11 @@ class States:
     blocked_ns: Array
     known: Array
 
+    def rows(self, rows: Array) -> States:
+        """The same for some of the intervals."""
+        columns = (self.wall_ns, self.running_ns, self.runnable_ns, self.blocked_ns, self.known)
+        return States(*(column[rows] for column in columns))
+
 
 @dataclass
 class Usage:

@@ -48,6 +48,8 @@ class Evidence:
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
     GPUs did, None where the trace doesn't show it. ``gpu_waits`` is when a thread waited in Vulkan for what
     it had submitted, given where the trace doesn't show what the GPU drew: most likely it did then.
+    ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
+    these causes that the trace can't show.
     ``error_ns`` is the error of the alignment of these intervals with the pieces. ``states_from`` says
     what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
@@ -63,6 +65,8 @@ class Evidence:
     graphics: Intervals | None = None
     cuda: Intervals | None = None
     gpu_waits: Intervals | None = None
+    waits: dict[str, Intervals] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
     states_from: StatesFrom = StatesFrom.SCHEDULING
 
     def __post_init__(self) -> None:
@@ -98,11 +102,14 @@ def states_of(evidence: Evidence, pieces: Pieces) -> States:
     return States(wall, wall - off, waiting, off - waiting, np.ones(len(wall), bool))
 
 
-def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -> dict[str, Intervals]:
+def exclusive_sets(
+    evidence: Evidence, group: str, start_ns: int, end_ns: int, owns_waits: bool = False
+) -> dict[str, Intervals]:
     """All moments of [start_ns, end_ns), by who worked in them, for a phase that waits for ``group``.
 
-    Where several worked at once the phase's own group comes first, then the others in the order of
-    ``ROLE_GROUPS``; so the sets are exclusive, and together they are the whole.
+    A wait for the interpreter lock comes first. Where several worked at once the phase's own group does, then the
+    others in the order of ``ROLE_GROUPS``, then what the loop thread itself waited for, unless the phase
+    ``owns_waits``; so the sets are exclusive, and together they are the whole.
     """
     working = {role: found.clip(start_ns, end_ns) for role, found in (evidence.working or {}).items()}
     graphics = (evidence.graphics or Intervals.nothing()).clip(start_ns, end_ns)
@@ -115,6 +122,8 @@ def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -
         sets[cause] = sets.get(cause, Intervals.nothing()) | (who & left)
         left = left - who
 
+    waits = {cause: found.clip(start_ns, end_ns) for cause, found in evidence.waits.items()}
+    take("gil", waits.pop("gil", Intervals.nothing()))
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             raster = working.get("raster", Intervals.nothing())
@@ -130,11 +139,15 @@ def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -
                 take(ROLE_CAUSES[role], working[role])
         if name == "policy":
             take("cuda", cuda)
+    for cause, found in sorted(waits.items() if not owns_waits else ()):
+        take(cause, found)
     sets["idle"] = left
     return {cause: found for cause, found in sets.items() if len(found) or cause == "idle"}
 
 
-def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str, rows: Array) -> dict[str, Bounds]:
+def split_blocked(
+    evidence: Evidence, pieces: Pieces, states: States, group: str, owns_waits: bool, rows: Array
+) -> dict[str, Bounds]:
     """(ns, lo_ns, hi_ns) of each exclusive cause of blocked time, float64, in the pieces ``rows``.
 
     All of the blocked time B lies in the off-core time O, as far as O reaches; the rest of O was
@@ -154,7 +167,7 @@ def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str
     most_missing = evidence.off_record(blocked, inner_start, inner_end)
     outside = np.maximum(1.0, (end - start) - total)
     out: dict[str, Bounds] = {}
-    for cause, found in exclusive_sets(evidence, group, first, last).items():
+    for cause, found in exclusive_sets(evidence, group, first, last, owns_waits).items():
         on_record = found & off
         inside, elsewhere = on_record.within(start, end), (found - off).within(start, end)
         spread = inside * blocked / np.maximum(total, 1.0)

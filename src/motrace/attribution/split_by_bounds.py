@@ -6,6 +6,7 @@ several worked at once the phase's own role comes first; each gets what those be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ Array = np.ndarray[Any, Any]
 RENDERER_ROLES = ("renderer", "task_pool")
 GRAPHICS, CUDA = "graphics", "cuda"
 """Names under which a GPU's work stands beside the roles' work."""
+GIL = "gil"
 
 
 def split_by_clocks(
@@ -26,7 +28,7 @@ def split_by_clocks(
     blind: bool,
     cores: int,
     overlap: float,
-    python_ns: Array | None = None,
+    waits: OwnWaits,
     unseen: bool = False,
     likely_ns: Array | None = None,
 ) -> dict[str, tuple[Array, ...]]:
@@ -34,9 +36,7 @@ def split_by_clocks(
 
     ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
     among them where a trace showed the GPU. ``overlap`` is how far workers overlap (``union_fraction``): it moves the
-    estimate, not the bounds. ``python_ns`` is for how long
-    other Python threads ran at most: one of them may have held the interpreter lock that the loop thread waited for,
-    which no clock shows. ``blind``: someone unseen may have worked for ``group``.
+    estimate, not the bounds. ``blind``: someone unseen may have worked for ``group``.
     ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
     long an unseen GPU most likely drew; it moves the estimate, not the bounds.
     """
@@ -47,6 +47,8 @@ def split_by_clocks(
     unseen_gpu = anything if likely_ns is None else Usage(zero, np.minimum(likely_ns, blocked), blocked, zero)
     if unseen:
         busy = {**busy, **{role: anything for roles in ROLE_GROUPS.values() for role in roles}}
+    if GIL in waits.seen:
+        split.take(GIL, waits.seen[GIL])
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             hidden = blind and name == group
@@ -60,9 +62,10 @@ def split_by_clocks(
                 split.take(ROLE_CAUSES[role], busy[role])
         if name == "policy" and (CUDA in busy or (blind and name == group)):
             split.take("cuda", busy.get(CUDA, anything))
+    for cause in sorted(waits.seen.keys() - {GIL}):
+        split.take(cause, waits.seen[cause])
     split.rest(blind or unseen)
-    if python_ns is not None:
-        split.may_be("gil", np.minimum(python_ns, blocked))
+    waits.allow_for(split.causes, blocked)
     return whole_ns(split.causes, blocked_ns)
 
 
@@ -78,6 +81,38 @@ def _union(blocked: Array, parts: list[Usage], overlap: float) -> Usage:
 
 def _fraction(used: Usage, blocked: Array) -> Array:
     return np.clip(used.est_ns / np.maximum(blocked, 1.0), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class OwnWaits:
+    """What the loop thread itself may have waited for, in pieces of phases that do or don't own their waits.
+
+    ``seen``: causes with bounds on that time, where something shows it. ``hidden``: causes that nothing shows; idle
+    time may be theirs. ``python_ns``: for how long other Python threads ran at most, None where waits for the
+    interpreter lock are seen: one of them may have held it, whoever worked meanwhile.
+    """
+
+    seen: dict[str, Usage]
+    hidden: tuple[str, ...]
+    python_ns: Array | None
+
+    def allow_for(self, causes: dict[str, Usage], blocked: Array) -> None:
+        """Widen the bounds of causes by what is hidden."""
+        zero = np.zeros(len(blocked))
+        idle = causes.get("idle")
+        if self.hidden and idle is not None:
+            causes["idle"] = Usage(zero, idle.est_ns, idle.hi_ns, zero)
+            for cause in self.hidden:
+                before = causes.get(cause, Usage.nothing(len(blocked)))
+                most = np.minimum(blocked, before.hi_ns + idle.hi_ns)
+                causes[cause] = Usage(before.lo_ns, before.est_ns, most, before.lo_ns)
+        if self.python_ns is None:
+            return
+        most = np.minimum(self.python_ns, blocked)
+        for name, used in causes.items():
+            lo = np.maximum(0.0, used.lo_ns - most)
+            causes[name] = Usage(lo, used.est_ns, used.hi_ns, lo)
+        causes[GIL] = Usage(zero, zero, most, zero)
 
 
 class _Split:
@@ -140,14 +175,6 @@ class _Split:
         self._add("idle", lo, zero if blind else estimate, hi)
         if blind:
             self._add("unexplained", zero, estimate, hi)
-
-    def may_be(self, cause: str, most: Array) -> None:
-        """Up to ``most`` of the time may have another cause, of which nothing is known, whoever worked meanwhile."""
-        for name, used in self.causes.items():
-            lo = np.maximum(0.0, used.lo_ns - most)
-            self.causes[name] = Usage(lo, used.est_ns, used.hi_ns, lo)
-        zero = np.zeros(len(most))
-        self._add(cause, zero, zero, most)
 
     def _add(self, cause: str, lo: Array, estimate: Array, hi: Array) -> None:
         lo, hi = np.maximum(0.0, lo), np.maximum(np.maximum(0.0, lo), hi)

@@ -15,6 +15,7 @@ from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
+from ..vocabulary import OWN_WAITS
 from .attribute import Blind, ShareKey, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
@@ -42,7 +43,8 @@ class Trace:
 
     ``covered_ns`` is from when to when all of them recorded; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
-    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
+    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``hidden`` are
+    causes that it can't show. ``profiles`` is
     what the user's own profiles of it tell.
     """
 
@@ -54,6 +56,7 @@ class Trace:
     state_source: str | None = None
     states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
+    hidden: frozenset[str] = OWN_WAITS
     stacks: LoopStacks | None = None
     profiles: tuple[UserProfile, ...] = ()
 
@@ -66,7 +69,13 @@ class Trace:
         """What the evidence builder needs to know of it."""
         kinds = self.gpu_kinds
         return Coverage(
-            *self.covered_ns, self.error_ns, self.step_ns, "graphics" in kinds, bool(kinds), self.states_from
+            *self.covered_ns,
+            self.error_ns,
+            self.step_ns,
+            "graphics" in kinds,
+            bool(kinds),
+            self.hidden,
+            self.states_from,
         )
 
     @property

@@ -97,7 +97,7 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
 
 @dataclass(frozen=True)
 class TracedStates:
-    """Rows of ``thread_states`` of one source in a window; parallel arrays."""
+    """Rows of ``thread_states`` of one source in a window; parallel arrays; ``waits_on`` is one of words."""
 
     source: str
     pid: Array
@@ -106,6 +106,7 @@ class TracedStates:
     end_ns: Array
     running: Array
     blocked: Array
+    waits_on: Array
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,13 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
     states = None
     if source is not None:
         rows = store.load(
-            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
+            "thread_states",
+            ("pid", "tid", "start_ns", "end_ns", "state", "waits_on"),
+            window_ns,
+            pc.field("source") == source,
         )
         state, words = codes(rows, "state")
+        waits, kinds = codes(rows, "waits_on")
         states = TracedStates(
             source,
             integers(rows, "pid"),
@@ -167,6 +172,7 @@ def load_window(store: EventStore, window_ns: tuple[int, int], source: str | Non
             integers(rows, "end_ns"),
             np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
             np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
+            np.array([str(kind) for kind in kinds], object)[waits],
         )
     columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))

@@ -50,6 +50,10 @@ RULES = (
     TriageRule("encoder", None, Answer.OUTSIDE_RENDERER, Reason.ENCODER),
     TriageRule("simulation", None, Answer.OUTSIDE_RENDERER, Reason.SIMULATION),
     TriageRule("policy", None, Answer.OUTSIDE_RENDERER, Reason.POLICY),
+    *(
+        TriageRule(bucket, None, Answer.OUTSIDE_RENDERER, Reason.MEANING)
+        for bucket in ("own_threads", "child_processes", "pipes", "io", "pacing")
+    ),
     TriageRule("system", None, Answer.MACHINE_SETUP, Reason.WAITS_FOR_CORE),
     TriageRule("unexplained", None, Answer.UNDECIDED, Reason.NO_EVIDENCE),
 )

@@ -26,7 +26,7 @@ EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
 _NAMED = (
     ("gil", "gil", ("other_threads", "idle")),
     ("sleeping", "pacing", ("idle",)),
-    ("pipe", "io", ("idle",)),
+    ("pipe", "pipe", ("idle",)),
 )
 
 

@@ -125,7 +125,8 @@ def buckets(pool: Pool, of: Pool | Composition) -> Table:
 
 def short_buckets(pool: Pool) -> Table:
     """Buckets that hold something, in few columns."""
-    return table("", [BUCKET, _time(pool), *SHARES], [one for one in _shown(pool.best) if one.time.hi_ns])
+    rows = [one for one in _shown(pool.best) if one.hi_share >= SMALLEST_CAUSE]
+    return table("", [BUCKET, _time(pool), *SHARES], rows)
 
 
 def phases(pool: Pool) -> Table | None:
