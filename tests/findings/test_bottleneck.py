@@ -107,6 +107,11 @@ def test_profiled_runs_count_only_where_there_is_no_other() -> None:
     assert judged(under, attached, plain, other).runs == ("plain",)
     assert judged(under, attached, other).runs == ("steps",)
     assert [one.finding for one in judged(under, attached).setup] == [SetupCode.ONLY_PROFILED_RUNS]
+    pyspy = run(causes, run_id="pyspy", profilers=("pyspy",))
+    assert judged(pyspy, under).runs == ("under",), "each disturbs in its own way"
+    for mode in ("custom", "none", "capture"):
+        modes = [replace(one, mode=mode) for one in (pyspy, under, plain)]
+        assert judged(*modes).runs == ("plain",)
     failed = run(causes, run_id="failed", profilers=("nsys",), profiler_failed=True)
     assert judged(failed, under).runs == ("under",)
     assert judged(replace(plain, status="crashed"), under).runs == ("under",)

@@ -18,14 +18,17 @@ BUSY = 0.5
 def judged_runs(runs: Iterable[RunSummary]) -> list[RunSummary]:
     """Completed runs of mode record, else of the mode that does most; those with frames before those without.
 
-    A run that a profiler disturbed counts only where there is no other.
+    A run that a profiler disturbed counts only where there is no other, and passes under different profilers are
+    never taken together.
     """
     completed = [run for run in runs if run.completed and run.recording_wall_ns]
     calm = [run for run in completed if not run.disturbed] or completed
     framed = [run for run in calm if run.frames] or calm
     mode = min((run.mode for run in framed), key=mode_order, default=None)
     mine = [run for run in framed if run.mode == mode]
-    return [run for run in mine if not run.profiler_failed] or mine
+    mine = [run for run in mine if not run.profiler_failed] or mine
+    profilers = min((run.profilers for run in mine), key=lambda names: (len(names), names), default=())
+    return [run for run in mine if run.profilers == profilers]
 
 
 def setup_findings(runs: Sequence[RunSummary], environment: Environment) -> tuple[SetupFinding, ...]:
