@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from motrace.attribution.aggregate import TIMES
 from motrace.attribution.attribute import Shares
-from motrace.attribution.interval_evidence import Evidence
+from motrace.attribution.interval_evidence import Evidence, StatesFrom
 from motrace.attribution.pieces import NO_FRAME, Pieces
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.timeline.intervals import Intervals, any_of
@@ -190,7 +190,7 @@ def summed(shares: list[Shares]) -> dict[tuple[str, str], Shares]:
     return found
 
 
-def table_of(machine: Machine, shares: Iterable[Shares]) -> pa.Table:
+def table_of(machine: Machine, shares: Iterable[Shares], step_ns: int = 0) -> pa.Table:
     """Shares as the table ``attribution`` holds them, a row for each piece."""
     rows = []
     for share in shares:
@@ -198,6 +198,7 @@ def table_of(machine: Machine, shares: Iterable[Shares]) -> pa.Table:
         for piece, phase in enumerate(machine.pieces.phase):
             times = dict(zip(TIMES, (int(column[piece]) for column in columns)))
             words = {"state": share.state, "cause": share.cause, "bucket": bucket_of(share.cause, phase)}
+            times["step_ns"] = step_ns * (EvidenceKind.THREAD_SAMPLES in share.evidence)
             rows.append({"frame": piece, "phase": phase, "evidence": evidence_word(share.evidence), **words, **times})
     return pa.Table.from_pylist(rows)
 
@@ -221,6 +222,27 @@ def scheduling(machine: Machine, error_ns: int = 0, knows_runnable: bool = True)
         working={role: shifted(found, error_ns) for role, found in working.items()},
         graphics=shifted(intervals(machine, machine.gpu["graphics"]), error_ns),
         cuda=shifted(intervals(machine, machine.gpu["cuda"]), error_ns),
+    )
+
+
+def sampled(machine: Machine, random: np.random.Generator, step_ns: int) -> Evidence:
+    """What samples of the threads' states show: each stands for the time half-way to its neighbours."""
+    moments = np.arange(machine.edges[0] + random.integers(step_ns), machine.edges[-1], step_ns)
+    at = np.searchsorted(machine.edges, moments, side="right") - 1
+    ends = np.concatenate(([machine.edges[0]], (moments[1:] + moments[:-1]) // 2, [machine.edges[-1]]))
+
+    def seen(when: np.ndarray[Any, Any]) -> Intervals:
+        return Intervals.union(ends[:-1][when[at]], ends[1:][when[at]])
+
+    return Evidence(
+        kinds=(EvidenceKind.THREAD_SAMPLES,),
+        step_ns=step_ns,
+        off_core=seen(machine.loop_state == BLOCKED),
+        working={
+            role: any_of(seen(worker.busy.any(axis=1)) for worker in machine.workers if worker.role == role)
+            for role in {worker.role for worker in machine.workers}
+        },
+        states_from=StatesFrom.SAMPLES,
     )
 
 

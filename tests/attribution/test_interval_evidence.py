@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,6 +74,27 @@ def test_every_true_cause_lies_inside_its_bounds(
             low, high, true = share.lo_ns[piece], share.hi_ns[piece], truth.get(cause, 0)
             assert low - SLACK_NS <= true <= high + SLACK_NS, (cause, piece, true, low, high)
         assert set(truth) <= set(shares)
+
+
+@many
+@given(machines(), st.integers(-3000, 3000), st.booleans())
+def test_more_evidence_never_makes_bounds_wider(machine: Machine, error_ns: int, why: bool) -> None:
+    """Deterministic sources intersect: whatever was known before, with one more each bound holds or narrows,
+    but for the alignment's error at the ends of a piece."""
+    slack = SLACK_NS + 4 * abs(error_ns)
+    chains = (
+        (None, calls(machine, error_ns), scheduling(machine, error_ns)),
+        (None, scheduling(machine, error_ns, knows_runnable=why)),
+    )
+    for chain in chains:
+        known = [summed(attribute(machine.pieces, machine.log, machine.roles, None, SEES_ALL, one)) for one in chain]
+        for before, after in pairwise(known):
+            for key in before.keys() | after.keys():
+                nothing = np.zeros(len(machine.pieces), np.int64)
+                was, now = (
+                    (one[key].lo_ns, one[key].hi_ns) if key in one else (nothing, nothing) for one in (before, after)
+                )
+                assert (now[0] >= was[0] - slack).all() and (now[1] <= was[1] + slack).all(), key
 
 
 @pytest.mark.parametrize("seed", range(5))

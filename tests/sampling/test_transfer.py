@@ -116,11 +116,33 @@ def pooled(*runs: RunSummary) -> Composition:
 
 
 def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> None:
-    rows = [cause("step", "other_threads", 700, 0, 1000), cause("step", "idle", 300, 0, 1000)]
+    bounded = (("other_threads", 700), ("idle", 300), ("gil", 0))
+    rows = [cause("step", name, ns, 0, 1000) for name, ns in bounded]
     found = {one.cause: one for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
     assert found["gil"].time.ns == 800 and found["gil"].bucket == "python_overhead"
-    assert 700 < found["gil"].time.lo_ns < 800 < found["gil"].time.hi_ns < 870, "Wilson's interval of 80 in 100"
+    gil = found["gil"].time
+    assert 670 < gil.lo_ns < 800 < gil.hi_ns < 900, "Wilson's interval of 80 in 100, and a sampler's own error"
     assert found["other_threads"].time.ns == 0 and found["idle"].time.ns == 200
+    assert found["other_threads"].time.hi_ns == 1000 - gil.lo_ns, "what is surely one cause's is no other's"
+
+
+def test_a_pipe_to_the_encoder_stays_the_encoders() -> None:
+    """More evidence never takes time from who owns it; elsewhere a read or a write may be a file's."""
+    counts = {"pipe": 90, "interpreter": 10}
+    own = [cause("encode.write", "encoder", 900, 800, 1000), cause("encode.write", "idle", 100, 0, 200)]
+    assert buckets_of(transfer_samples(own, {"encode.write": counts}, 1000)) == buckets_of(own)
+    waits = [cause("glue", name, ns, 0, 1000) for name, ns in (("idle", 1000), ("pipe", 0), ("io", 0), ("pacing", 0))]
+    found = {one.cause: one.time for one in transfer_samples(waits, {"glue": counts}, 1000)}
+    assert found["pipe"].ns == 1000 and (found["pipe"].lo_ns, found["io"].hi_ns) == (0, 1000)
+    assert found["pacing"].hi_ns < 100
+    slept = {one.cause: one.time for one in transfer_samples(waits, {"glue": {"sleeping": 90}}, 1000)}
+    assert slept["pacing"].ns == 1000 and slept["pacing"].lo_ns > 900 > 100 > slept["idle"].hi_ns
+
+
+def test_what_samples_name_stays_inside_the_clocks_bounds() -> None:
+    rows = [cause("step", "other_threads", 100, 0, 100), cause("step", "gil", 0, 0, 100), cause("step", "idle", 900)]
+    found = {one.cause: one.time for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
+    assert found["gil"].ns == found["gil"].hi_ns == 100, "other Python threads ran for no longer"
 
 
 @given(causes())

@@ -10,6 +10,10 @@ Where a model gives ``ns``, what it says at either end (``turns_ns``, ``overlap_
 likely range reaches from the least of the three sums to the greatest, and ``MARGIN`` of the modelled time farther; time
 without a model keeps its bounds there.
 
+Where time rests on samples, the bounds of a cell are a 95 % interval, and the sum of many of them is far too wide. So a
+sum of sampled cells has an interval of its own, inside that. Of the time B of a cell, of which samples ``step`` apart
+saw the share p, the variance is p (1 - p) B step; variances add, and what is rare gets ``Z`` squared steps more.
+
 Cells are independent of each other, so their bounds add up. A group's hi can never exceed the wall time. Unexplained
 time may be anybody's: none of it is surely unexplained, and a bucket may hold all of it (``aggregate_buckets``).
 """
@@ -39,6 +43,8 @@ MARGIN = 0.02
 """What the model was wrong by beside the overlap, of the time that it splits (docs/attribution.md)."""
 PYTHON, UNSPLIT = "python_overhead", "native_or_python"
 """The bucket that running time not split by samples may belong to, and its cause."""
+Z = 1.96
+"""The 97.5 % quantile of the normal distribution."""
 TIMES = ("ns", "lo_ns", "hi_ns", "turns_ns", "overlap_ns")
 
 
@@ -61,6 +67,7 @@ def aggregate(
     modelled = pc.match_substring(attribution.column("evidence").cast("string"), EvidenceKind.TURN_TAKING.value)
     columns = [attribution.column(name).to_numpy() for name in known]
     by_model = columns[0] * modelled.to_numpy(zero_copy_only=False)
+    step_ns = attribution.column("step_ns").to_numpy() if "step_ns" in attribution.column_names else 0 * columns[0]
     times = np.stack([*columns, explained, by_model], axis=1)
     cells, _ = _grouped(attribution, [name for name in CELL if name in attribution.column_names])
     groups, first = _grouped(attribution, by)
@@ -70,6 +77,9 @@ def aggregate(
     lo = np.maximum(mine[:, 1], wall - (whole[:, 2] - mine[:, 2]))
     lo[mine[:, 5] == 0] = 0
     hi = np.minimum(mine[:, 2], wall - (whole[:, 1] - mine[:, 1]))
+    steps = np.zeros(int(cells.max()) + 1, np.int64)
+    np.maximum.at(steps, cells, step_ns)
+    step = steps[cells[row_of_pair]]
     model = whole[:, 6] > 0
     margin = np.round(MARGIN * whole[:, 6]).astype(np.int64)
     ends = [
@@ -77,9 +87,24 @@ def aggregate(
         for says in (mine[:, 0], mine[:, 3], mine[:, 4])
         for side, bound in ((-1, lo), (1, hi))
     ]
-    sums = _sums(np.stack((mine[:, 0], lo, hi, model, *ends), axis=1), groups[row_of_pair]).tolist()
-    keys = attribution.select(list(by)).take(pa.array(first)).to_pylist()
-    return {tuple(keys[group].values()): _estimate(*sums[group]) for group in np.argsort(first, kind="stable")}
+    sums = _sums(np.stack((mine[:, 0], lo, hi, model, *ends), axis=1), groups[row_of_pair])
+    _narrow_sampled(sums, groups[row_of_pair], np.stack((mine[:, 0], lo, hi), axis=1), wall, step)
+    keys, rows = attribution.select(list(by)).take(pa.array(first)).to_pylist(), sums.tolist()
+    return {tuple(keys[group].values()): _estimate(*rows[group]) for group in np.argsort(first, kind="stable")}
+
+
+def _narrow_sampled(sums: Array, groups: Array, times: Array, wall: Array, step: Array) -> None:
+    """Narrow the bounds of ``sums`` (ns, lo, hi, ...) to the sampling error of the cells that rest on samples."""
+    if not step.any():
+        return
+    sampled = _sums(times * (step > 0)[:, None], groups)
+    share = times[:, 0] / np.maximum(wall, 1)
+    variance = np.bincount(groups, share * (1 - share) * wall * step, len(sums))
+    longest = np.zeros(len(sums), np.int64)
+    np.maximum.at(longest, groups, step)
+    half = np.ceil(Z * np.sqrt(variance) + Z**2 * longest).astype(np.int64)
+    sums[:, 1] += np.maximum(sampled[:, 0] - half - sampled[:, 1], 0)
+    sums[:, 2] -= np.maximum(sampled[:, 2] - sampled[:, 0] - half, 0)
 
 
 def _estimate(ns: int, lo_ns: int, hi_ns: int, modelled: int, *ends: int) -> Estimate:

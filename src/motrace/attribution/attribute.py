@@ -200,7 +200,7 @@ class _Blocked:
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         unseen = evidence is not None and not self.has_clocks
-        waits = self._own_waits(rows, owns_waits)
+        waits = self._own_waits(rows, owns_waits, evidence)
 
         def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
             mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
@@ -222,16 +222,17 @@ class _Blocked:
                 evidence, self.pieces, self.states, group, owns_waits, rows
             ).items()
         }
-        if evidence.sampled and self.has_clocks:  # samples err; the clocks' bounds hold
+        waits.allow_for(causes, blocked)
+        if self.has_clocks:  # whatever intervals say, the clocks' bounds hold
+            waits = self._own_waits(rows, owns_waits, None if evidence.sampled else evidence)
             for cause, (_, lo, hi) in by_clocks(POINT).items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
-        waits.allow_for(causes, blocked)
         return evidence.kinds, whole_ns(causes, blocked)
 
-    def _own_waits(self, rows: Array, owned: bool) -> OwnWaits:
+    def _own_waits(self, rows: Array, owned: bool, evidence: Evidence | None) -> OwnWaits:
         """What the loop thread may have waited for by itself, in the pieces ``rows`` of phases that own that or not."""
-        evidence, others = self.evidence, frozenset() if owned else OWN_WAITS - {GIL}
+        others = frozenset() if owned else OWN_WAITS - {GIL}
         if evidence is None:
             return OwnWaits({}, tuple(sorted(others)), self.python_ns[rows])
         some, states = self.pieces.rows(rows), self.states.rows(rows)

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from ..dataset import tables
 from ..dataset.dictionary_columns import encoded
-from ..vocabulary import bucket_of, evidence_word
+from ..vocabulary import EvidenceKind, bucket_of, evidence_word
 from .aggregate import TIMES, aggregate
+from .attribute import Shares
 from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
@@ -262,10 +263,17 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
         "phase": encoded(phase, phases),
         "bucket": encoded(which * len(phases) + phase, buckets),
         **{name: encoded(which, [getattr(share, name) for share in analysis.shares]) for name in ("state", "cause")},
+        "step_ns": np.array([_step_ns(analysis, share) for share in analysis.shares], np.int64)[which],
         "evidence": encoded(which, [evidence_word(share.evidence) for share in analysis.shares]),
         **dict(zip(TIMES, times)),
     }
     return tables.make(tables.SCHEMAS["attribution"], columns)
+
+
+def _step_ns(analysis: RunAnalysis, share: Shares) -> int:
+    """How far apart the samples are that a share rests on; 0 where it rests on none."""
+    sampled = analysis.trace is not None and EvidenceKind.THREAD_SAMPLES in share.evidence
+    return analysis.trace.step_ns if analysis.trace is not None and sampled else 0
 
 
 def residual_ns(parts: dict[str, pa.Table]) -> int:

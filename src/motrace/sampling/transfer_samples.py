@@ -8,12 +8,11 @@ for a pipe, or on purpose is separated from other blocked time. Samples give sha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from math import ceil
 
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
-from ..vocabulary import EvidenceKind
+from ..vocabulary import EvidenceKind, phase_info
 from .shares import ClassShare, blocked, running
 from .transfer_causes import cause_time
 
@@ -22,12 +21,12 @@ Counts = Mapping[str, Mapping[str, int]]
 
 SPLIT = "native_or_python"
 EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
-# Of blocked time: the cause of a class, and from which causes it is taken, in this order.
-_NAMED = (
-    ("gil", "gil", ("other_threads", "idle")),
-    ("sleeping", "pacing", ("idle",)),
-    ("pipe", "pipe", ("idle",)),
-)
+Bounds = dict[str, tuple[int, int]]
+"""By cause, the least and the most time."""
+DONORS = {"gil": ("other_threads", "idle"), "pacing": ("idle",), "pipe": ("idle",)}
+"""From which causes what samples name is taken, in this order."""
+_CLASSES = {"gil": "gil", "sleeping": "pacing", "pipe": "pipe"}
+"""The cause of each class of blocked time that is one."""
 
 
 def transfer_samples(
@@ -65,23 +64,60 @@ def _around(ns: int, lo_ns: int, hi_ns: int) -> Estimate:
 
 
 def _name(causes: list[CauseTime], phase: str, shares: list[ClassShare], wall_ns: int) -> list[CauseTime]:
-    """Blocked time of a phase moved from causes that say little to those that samples name."""
-    mine = [row for row, one in enumerate(causes) if one.phase == phase and one.state == "blocked"]
-    total = sum(causes[row].time.ns for row in mine)
-    out = list(causes)
-    for name, cause, donors in _NAMED:
-        share = next((share for share in shares if share.name == name), None)
-        if share is None or not total:
+    """Blocked time of a phase moved from causes that say little to those that samples name.
+
+    What is named stays inside the bounds that its cause has already; in phases that own their waits only waits for the
+    interpreter lock are named. A read's or a write's stack does not say of what: it may be a file's too.
+    """
+    mine = [one for one in causes if one.phase == phase and one.state == "blocked"]
+    total = sum(one.time.ns for one in mine)
+    if not total or not any(share.count for share in shares):
+        return causes
+    times = dict[str, Estimate]()
+    for one in mine:
+        times[one.cause] = Estimate.total((times.get(one.cause, Estimate.exactly(0)), one.time))
+    ns = {cause: time.ns for cause, time in times.items()}
+    evidence = {one.cause: one.evidence for one in mine}
+    bounds: Bounds = {cause: (time.lo_ns, time.hi_ns) for cause, time in times.items()}
+    named: set[str] = set()
+    for share in shares:
+        cause = _CLASSES.get(share.name, "")
+        if not cause or (cause != "gil" and phase_info(phase).owns_waits):
             continue
-        wanted, surely = round(total * share.share), round(total * share.hi)
-        moved = 0
-        for row in (row for donor in donors for row in mine if causes[row].cause == donor):
-            time = out[row].time
-            part = min(time.ns, wanted - moved)
-            moved += part
-            time = replace(time, ns=time.ns - part, lo_ns=max(0, time.lo_ns - surely))
-            out[row] = replace(out[row], time=time, share=time.ns / wall_ns if wall_ns else 0.0)
-        if moved:
-            bounds = _around(moved, int(total * share.lo), min(ceil(total * share.hi), total))
-            out.append(cause_time(phase, cause, EVIDENCE, bounds, wall_ns))
-    return out
+        own_lo, own_hi = bounds.get(cause, (0, 0))
+        may_be_file = cause == "pipe" and bounds.get("io", (0, 0))[1] > 0
+        lo, hi = max(own_lo, int(total * share.lo * (not may_be_file))), min(own_hi, ceil(total * share.hi))
+        if lo > hi:  # the samples contradict what is known
+            lo, hi = own_lo, own_hi
+        if may_be_file:
+            bounds["io"] = (bounds["io"][0], min(bounds["io"][1], max(ns["io"], hi)))
+        wanted = min(max(round(total * share.share), lo), hi) - ns.get(cause, 0)
+        for donor in DONORS[cause]:
+            part = min(max(0, wanted), ns.get(donor, 0))
+            wanted -= part
+            ns[cause] = ns.get(cause, 0) + part
+            if donor in ns:
+                ns[donor] -= part
+                bounds[donor] = (max(0, bounds[donor][0] - hi), bounds[donor][1])
+        bounds[cause] = (lo, hi)
+        named.add(cause)
+    return [one for one in causes if one not in mine] + _rows(phase, evidence, ns, bounds, named, wall_ns)
+
+
+def _rows(
+    phase: str,
+    evidence: dict[str, tuple[EvidenceKind, ...]],
+    ns: dict[str, int],
+    bounds: Bounds,
+    named: set[str],
+    wall: int,
+) -> list[CauseTime]:
+    """Causes of a phase's blocked time; what is surely named bounds all others."""
+    surely, total = sum(bounds[cause][0] for cause in named), sum(ns.values())
+    rows = []
+    for cause, (lo, hi) in bounds.items():
+        known = EVIDENCE if cause in named else evidence[cause]
+        most = hi if cause in named else min(hi, total - surely)
+        if most > 0 or ns.get(cause, 0):
+            rows.append(cause_time(phase, cause, known, _around(ns.get(cause, 0), lo, most), wall))
+    return rows
