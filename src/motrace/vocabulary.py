@@ -84,6 +84,36 @@ def evidence_kinds(word: str) -> tuple[EvidenceKind, ...]:
     return tuple(EvidenceKind(part) for part in word.split("+")) if word else ()
 
 
+class IntervalKind(str, Enum):
+    """What a range around a number is."""
+
+    MEASURED = "measured"
+    SAMPLED = "sampled"
+    TRANSFERRED = "transferred"
+    MODEL = "model"
+    SPREAD = "spread"
+
+
+INTERVALS: dict[IntervalKind, str] = {
+    IntervalKind.MEASURED: "a bound by clocks or events: the truth lies inside, if the threads' roles are right",
+    IntervalKind.SAMPLED: "a 95 % interval of the sampling error, inside the clocks' bounds",
+    IntervalKind.TRANSFERRED: "shares that profiled runs saw, inside the clocks' bounds: how far they hold for other "
+    "runs is not in it",
+    IntervalKind.MODEL: "where a model puts the number in 95 % of runs like those that it was measured on",
+    IntervalKind.SPREAD: "the least and the greatest of the runs",
+}
+"""What each kind of range says."""
+
+
+def interval_kind(evidence: Iterable[EvidenceKind]) -> IntervalKind:
+    """What the bounds are of time that rests on such evidence; of several kinds the one that says least."""
+    kinds = set(evidence)
+    if EvidenceKind.TRANSFERRED in kinds:
+        return IntervalKind.TRANSFERRED
+    sampled = kinds & {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES}
+    return IntervalKind.SAMPLED if sampled else IntervalKind.MEASURED
+
+
 @dataclass(frozen=True)
 class Phase:
     """What is known of a phase before anything is measured.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,8 @@ from motrace.findings.triage import triage
 from motrace.findings.values import Difference
 from motrace.report import html, markdown, terminal
 from motrace.report.document import short
-from motrace.vocabulary import BUCKETS, EvidenceKind
+from motrace.report.schema import encode
+from motrace.vocabulary import BUCKETS, EvidenceKind, IntervalKind
 from tests.conftest import ROOT
 from tests.findings.made import cause
 
@@ -83,6 +85,9 @@ def with_buckets(report: Report, adapter: Adapter | None, environment: Environme
     return judged(
         report, runs=runs, pools=pools, comparison=NOT_COMPARED, environment=environment or report.environment
     )
+
+
+THREADS = (EvidenceKind.THREAD_SAMPLES,)
 
 
 def test_every_row_that_was_asked_for_is_there(report: Report) -> None:
@@ -273,6 +278,28 @@ def test_no_headline_rests_on_a_guess(report: Report) -> None:
     for shown in (terminal.render(document), markdown.render(document), html.render(document)):
         assert "61.3" not in shown and "38.7" not in shown and "Most likely" not in shown
         assert "30.0 % to 70.0 %" in shown
+
+
+def test_every_range_says_what_it_is(report: Report) -> None:
+    """A verdict carries the measuring doubt and the spread between its runs, in every medium and in report.json."""
+    verdict, pool = report.verdict, report.pool("record")
+    assert pool is not None and verdict.leading is not None and len(verdict.runs) == 3
+    shares = [
+        one.share for run in report.runs_named(verdict.runs) for one in run.buckets if one.bucket == "renderer_gpu"
+    ]
+    leading = verdict.leading
+    assert (leading.least_run_share, leading.most_run_share) == (min(shares), max(shares))
+    assert leading.interval is IntervalKind.MEASURED
+    between = f"{min(shares) * 100:.1f} % to {max(shares) * 100:.1f} %, between runs"
+    for shown in (terminal.render(short(report), 200), markdown.render(short(report)), html.render(short(report))):
+        assert (
+            between in shown and f"{leading.hi_share * 100:.1f} %, measuring bound" in shown and "model, 95 %" in shown
+        )
+    written = json.loads(encode(report))["verdict"]["leading"]
+    assert written["interval"] == "measured" and written["least_run_share"] == min(shares)
+    kinds = {THREADS: IntervalKind.SAMPLED, (EvidenceKind.SCHEDULING,): IntervalKind.MEASURED,
+             (*THREADS, EvidenceKind.TRANSFERRED): IntervalKind.TRANSFERRED}  # fmt: skip
+    assert {kinds_of: cause("wait", "idle", 5, evidence=kinds_of).interval for kinds_of in kinds} == kinds
 
 
 def test_buckets_that_agree_need_not_be_told_apart(report: Report) -> None:

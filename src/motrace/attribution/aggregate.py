@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
-from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, EvidenceKind, evidence_kinds
+from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, EvidenceKind, evidence_kinds, interval_kind
 
 Array = np.ndarray[Any, Any]
 Key = tuple[str | int | None, ...]
@@ -119,11 +119,12 @@ def aggregate_causes(attribution: pa.Table) -> tuple[CauseTime, ...]:
     """Phase, state and cause over loop and drain, the largest first."""
     sums = aggregate(attribution, CAUSE)
     wall = sum(time.ns for time in sums.values())
-    words = (((*map(str, key),), time) for key, time in sums.items())
-    return by_size(
-        CauseTime(phase, state, cause, bucket, evidence_kinds(evidence), time, time.of(wall).share)
-        for (phase, state, cause, bucket, evidence), time in words
-    )
+    rows = []
+    for key, time in sums.items():
+        phase, state, cause, bucket, word = map(str, key)
+        kinds = evidence_kinds(word)
+        rows.append(CauseTime(phase, state, cause, bucket, kinds, time, time.of(wall).share, interval_kind(kinds)))
+    return by_size(rows)
 
 
 def aggregate_buckets(

@@ -40,7 +40,7 @@ def judge(
     if not chosen:
         return Verdict(setup=setup, doubt=Doubt.NO_COMPLETED_RUN, settle=Advice(Action.RECORD_AGAIN))
     wall = sum(run.recording_wall_ns for run in chosen)
-    pool = next((pool for pool in pools if pool.key.mode == chosen[0].mode and not pool.key.profiled), None)
+    pool = next((pool for pool in pools if pool.key == chosen[0].key), None)
     composed = None if pool is None else pool.composed
     causes = sum_causes(chosen, wall) if composed is None else composed.causes
     buckets = sum_buckets(chosen, causes, wall) if composed is None else composed.buckets

@@ -12,7 +12,7 @@ from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
 from ..errors import command
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from ..vocabulary import EvidenceKind
+from ..vocabulary import EvidenceKind, IntervalKind
 
 Sentences = Mapping[Enum, str]
 
@@ -169,6 +169,14 @@ EVIDENCE_KINDS: Sentences = {
     EvidenceKind.NONE: "none",
 }
 
+INTERVALS: Sentences = {
+    IntervalKind.MEASURED: "measuring bound",
+    IntervalKind.SAMPLED: "95 % sampling",
+    IntervalKind.TRANSFERRED: "transferred",
+    IntervalKind.MODEL: "model, 95 %",
+    IntervalKind.SPREAD: "between runs",
+}
+
 PROFILE_TIMES: Sentences = {
     ProfileTimes.ORDERED: "not known: samples are in order, and each stands for one over the rate",
     ProfileTimes.FROM_START: "from the profiler's start, which is not known; a stack lasts until the next one",
@@ -223,6 +231,7 @@ SENTENCES: Mapping[type[Enum], Sentences] = {
     Reason: REASONS,
     Use: USES,
     EvidenceKind: EVIDENCE_KINDS,
+    IntervalKind: INTERVALS,
     ProfileTimes: PROFILE_TIMES,
     CautionCode: CAUTIONS,
 }

@@ -13,7 +13,7 @@ from ...vocabulary import BUCKETS, CAUSES, FRAMED_SEGMENTS
 from ..blocks import Column, Section, Table, Text, Tone, numbers, section, table, words
 from ..figures import Bar, Bars, Figure
 from ..format import interval, ms, percent, seconds
-from ..say import evidence, pool_name
+from ..say import evidence, pool_name, say
 
 SMALLEST_CAUSE, SMALLEST_UPPER_BOUND, SMALLEST_PHASE = 0.0005, 0.005, 0.01
 """Shares below which a cause, a cause's upper bound and a phase outside the loop are left out."""
@@ -47,6 +47,10 @@ def _time(pool: Pool) -> Column[Timed]:
 
 def _likely(one: BucketTime) -> str:
     return interval(one.likely_lo_share, one.likely_hi_share, percent)
+
+
+def _runs(one: BucketTime) -> str:
+    return interval(None if one.guess else one.least_run_share, one.most_run_share, percent)
 
 
 def slug(*names: str) -> str:
@@ -116,7 +120,9 @@ def buckets(pool: Pool, of: Pool | Composition) -> Table:
         _time(pool),
         *BOUNDS,
         *SHARES,
+        words("bounds are", lambda one: say(one.interval)),
         numbers("likely", lambda one: one, _likely),
+        numbers("its runs", lambda one: one, _runs),
         words("rests on", lambda one: evidence(one.evidence)),
     ]
     total = ("sum", seconds(pool.recording_wall_ns), "", "", percent(1.0) if pool.recording_wall_ns else "–")
@@ -126,7 +132,8 @@ def buckets(pool: Pool, of: Pool | Composition) -> Table:
 def short_buckets(pool: Pool) -> Table:
     """Buckets that hold something, in few columns."""
     rows = [one for one in _shown(pool.best) if one.hi_share >= SMALLEST_CAUSE]
-    return table("", [BUCKET, _time(pool), *SHARES], rows)
+    kind: Column[BucketTime] = words("bounds are", lambda one: say(one.interval))
+    return table("", [BUCKET, _time(pool), *SHARES, kind], rows)
 
 
 def phases(pool: Pool) -> Table | None:
@@ -154,7 +161,7 @@ def causes(pool: Pool) -> Table:
         words("cause", lambda one: one.cause), words("meaning", lambda one: CAUSES[one.cause].meaning),
         _time(pool), *BOUNDS,
         numbers("share", lambda one: None if one.time.guessed(pool.recording_wall_ns) else one.share, percent),
-        words("rests on", lambda one: evidence(one.evidence)),
+        words("bounds are", lambda one: say(one.interval)), words("rests on", lambda one: evidence(one.evidence)),
     ]  # fmt: skip
     rows = [one for one in pool.causes if one.share >= SMALLEST_CAUSE or one.time.hi_ns >= least]
     return table("What the loop thread did, and what was busy while it was blocked", columns, rows, folded=True)
