@@ -283,6 +283,19 @@ def test_unlike_experiments_are_not_compared(
     assert f"unlike: {message}" in capsys.readouterr().out
 
 
+def test_versions_that_changed_are_listed(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are what a comparison is made for, so they are no reason to refuse it."""
+    shutil.copytree(recorded / "one", tmp_path / "other")
+    path = tmp_path / "other/experiment.json"
+    facts = json.loads(path.read_text())
+    facts["environment"]["packages"] |= {"numpy": "9.9.9"}
+    facts["environment"]["os"] = "Another OS"
+    path.write_text(json.dumps(facts))
+    assert compare.main([str(recorded / "one"), str(tmp_path / "other")]) == 0
+    changed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("changed: ")]
+    assert [line.split(": ")[1] for line in changed] == ["OS", "numpy"] and changed[1].endswith("against 9.9.9")
+
+
 def test_what_the_runs_tell_is_compared_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Frames where no options are known, the adapter, what rode along, and a profiler around it."""
     for name in ("base", "new"):

@@ -11,7 +11,7 @@ from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import NO_RUN, judge
-from .compare import comparison, same_states
+from .compare import comparison, drifts, same_states
 from .model import SCHEMA_VERSION, ClockAlignment, Report
 from .pools import pool_runs
 from .profile_model import UserProfile
@@ -43,6 +43,7 @@ def experiment_report(
     said = [
         *warnings,
         *([caution(CautionCode.STATES_DIFFER)] if same is False else []),
+        *drifts(compared),
         *map(recorded, command.warnings if command is not None else ()),
         *low_disk(environment.disk_free_bytes),
         *shared((run.run_id, one) for run in runs for one in run.warnings),

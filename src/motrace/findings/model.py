@@ -49,13 +49,29 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """What a mode adds to the mode below it, per frame, ns, drain included.
+
+    ``own_ns`` is the time in ``own_phases``, which only the upper mode has; ``shared_ns`` is all other time, which both
+    have and which changes only where the runs drifted or compete. The two add up to the difference of the frames.
+    ``contradicted``: ``shared_ns`` differs, and by more than the upper mode's own phases take.
+    """
+
+    contrast: Contrast
+    own_phases: tuple[str, ...]
+    own_ns: Difference
+    shared_ns: Difference
+    contradicted: bool
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What recording adds: record against none, None where a mode is missing; ``steps`` are the modes in between."""
 
     record_against_none: Contrast | None
     missing_modes: tuple[str, ...]
     own_program: bool
-    steps: tuple[Contrast, ...]
+    steps: tuple[Rung, ...]
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,9 @@ CAUTIONS: Sentences = {
     CautionCode.RECORDED: "{text}",
     CautionCode.UNREADABLE: "{text}",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
+    CautionCode.RUNGS_DIFFER: "what {new} alone does takes {own_ns:ms} ms per frame, but what {new} and {base} both do "
+    "differs by {shared_ns:signed_ms} ms: the machine changed between the runs, or the two compete for it. Read the "
+    "phases, not the difference of the frames, or record again with --repeat 3 while nothing else runs",
     CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
     CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",
     CautionCode.SOFTWARE_ADAPTER: "software adapter: the renderer drew with {adapter} on the CPU; its share says "

@@ -49,8 +49,8 @@ def benchmark(report: Report) -> list[Section]:
     tables = [
         table(
             say(group),
-            [words("item", lambda row: say(row.item)), words("value", lambda row: _value(report, row)),
-             words("note", lambda row: _note(report, row) or " ")],
+            [words("item", lambda row: say(row.item)), words("value", lambda row: value(report, row)),
+             words("note", lambda row: note(report, row) or " ")],
             rows,
         )
         for group in BenchmarkGroup
@@ -59,7 +59,7 @@ def benchmark(report: Report) -> list[Section]:
     return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables)
 
 
-def _value(report: Report, row: BenchmarkRow) -> str | None:
+def value(report: Report, row: BenchmarkRow) -> str | None:
     """A value in words: codes as sentences, text as it is, numbers with their unit."""
     leading, triage = report.verdict.leading, report.triage
     match row.item:
@@ -82,7 +82,8 @@ def _value(report: Report, row: BenchmarkRow) -> str | None:
     return number(row.value, digits) + {"1": "", "x": "x"}.get(row.unit, f" {row.unit}")
 
 
-def _note(report: Report, row: BenchmarkRow) -> str:
+def note(report: Report, row: BenchmarkRow) -> str:
+    """What is said beside a value, or why there is none."""
     leading, meaning = report.verdict.leading, report.verdict.meaning
     match row.item:
         case BenchmarkItem.EXPECTED:
