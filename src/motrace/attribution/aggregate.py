@@ -68,7 +68,7 @@ def aggregate(
     columns = [attribution.column(name).to_numpy() for name in known]
     by_model = columns[0] * modelled.to_numpy(zero_copy_only=False)
     step_ns = attribution.column("step_ns").to_numpy() if "step_ns" in attribution.column_names else 0 * columns[0]
-    times = np.stack([*columns, explained, by_model], axis=1)
+    times = np.stack([*columns, explained, by_model, columns[2] * (step_ns == 0)], axis=1)
     cells, _ = _grouped(attribution, [name for name in CELL if name in attribution.column_names])
     groups, first = _grouped(attribution, by)
     pairs, row_of_pair = _numbered(cells * (int(groups.max()) + 1) + groups)
@@ -88,13 +88,18 @@ def aggregate(
         for side, bound in ((-1, lo), (1, hi))
     ]
     sums = _sums(np.stack((mine[:, 0], lo, hi, model, *ends), axis=1), groups[row_of_pair])
-    _narrow_sampled(sums, groups[row_of_pair], np.stack((mine[:, 0], lo, hi), axis=1), wall, step)
+    may_take, may_lose = mine[:, 7], whole[:, 7] - mine[:, 7]
+    seen = np.stack((mine[:, 0], lo, hi, may_lose, may_take), axis=1)
+    _narrow_sampled(sums, groups[row_of_pair], seen, wall, step)
     keys, rows = attribution.select(list(by)).take(pa.array(first)).to_pylist(), sums.tolist()
     return {tuple(keys[group].values()): _estimate(*rows[group]) for group in np.argsort(first, kind="stable")}
 
 
 def _narrow_sampled(sums: Array, groups: Array, times: Array, wall: Array, step: Array) -> None:
-    """Narrow the bounds of ``sums`` (ns, lo, hi, ...) to the sampling error of the cells that rest on samples."""
+    """Narrow the bounds of ``sums`` (ns, lo, hi, ...) to the sampling error of the cells that rest on samples.
+
+    ``times``: ns, lo, hi, and what a group may lose to, or take for, causes that the samples can't show.
+    """
     if not step.any():
         return
     sampled = _sums(times * (step > 0)[:, None], groups)
@@ -103,8 +108,8 @@ def _narrow_sampled(sums: Array, groups: Array, times: Array, wall: Array, step:
     longest = np.zeros(len(sums), np.int64)
     np.maximum.at(longest, groups, step)
     half = np.ceil(Z * np.sqrt(variance) + Z**2 * longest).astype(np.int64)
-    sums[:, 1] += np.maximum(sampled[:, 0] - half - sampled[:, 1], 0)
-    sums[:, 2] -= np.maximum(sampled[:, 2] - sampled[:, 0] - half, 0)
+    sums[:, 1] += np.maximum(sampled[:, 0] - sampled[:, 3] - half - sampled[:, 1], 0)
+    sums[:, 2] -= np.maximum(sampled[:, 2] - sampled[:, 0] - sampled[:, 4] - half, 0)
 
 
 def _estimate(ns: int, lo_ns: int, hi_ns: int, modelled: int, *ends: int) -> Estimate:

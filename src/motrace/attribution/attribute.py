@@ -19,7 +19,7 @@ from ..timeline.intervals import Intervals
 from ..vocabulary import OWN_WAITS, EvidenceKind, phase_info
 from .aggregate import UNSPLIT
 from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
-from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
+from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocked, states_of
 from .pieces import Pieces
 from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
 
@@ -132,6 +132,19 @@ def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
     }
 
 
+def _used(pieces: Pieces, log: CpuLogFile, roles: dict[int, str]) -> tuple[dict[str, float], int, int]:
+    """CPU time of the children of each role from the first piece's start to the last one's end, at most, and these.
+
+    A thread's clock is exact, so that it bounds each piece by itself; a child's is not.
+    """
+    start, end = pieces.start_ns[:1], pieces.end_ns[-1:]
+    used: dict[str, float] = {}
+    for member in (one for one in log.members if one.is_child):
+        role = roles[member.slot]
+        used[role] = used.get(role, 0.0) + float(usage(member, start, end, log.cores, log.tick_ns).hi_ns[0])
+    return used, int(start[0]), int(end[0])
+
+
 def _by_role(
     log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array, overlap: float
 ) -> dict[str, Usage]:
@@ -155,6 +168,9 @@ class _Blocked:
         blind: Blind,
         evidence: Evidence | None,
     ) -> None:
+        self.ready = None if evidence is None else evidence.working  # who ran, and by samples who was ready to
+        if evidence is not None and log is not None:
+            evidence = on_cores(evidence, *_used(pieces, log, roles))
         self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
         self.cores = log.cores if log is not None else 1
         self.has_clocks = log is not None
@@ -225,9 +241,14 @@ class _Blocked:
         waits.allow_for(causes, blocked)
         if self.has_clocks:  # whatever intervals say, the clocks' bounds hold
             waits = self._own_waits(rows, owns_waits, None if evidence.sampled else evidence)
-            for cause, (_, lo, hi) in by_clocks(POINT).items():
+            bounds = by_clocks(POINT)
+            for cause, (_, lo, hi) in bounds.items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
+            if evidence.sampled:  # what the clocks don't allow a worker to have worked, it waited for a core
+                idle, known = causes["idle"], np.sum([used.est_ns for used in causes.values()], axis=0)
+                point = np.minimum(idle.est_ns + np.maximum(0.0, blocked - known), bounds["idle"][2])
+                causes["idle"] = Usage(idle.lo_ns, point, np.maximum(idle.hi_ns, point), idle.lo_ns)
         return evidence.kinds, whole_ns(causes, blocked)
 
     def _own_waits(self, rows: Array, owned: bool, evidence: Evidence | None) -> OwnWaits:
@@ -239,15 +260,16 @@ class _Blocked:
         python = None
         if GIL in evidence.hidden and (self.has_clocks or evidence.working is not None):
             python = self.python_ns[rows] if self.has_clocks else states.blocked_ns.astype(float)
-            if evidence.working is not None:
-                working = evidence.working.get("other", Intervals.nothing())
-                python = np.minimum(python, overlap(evidence, working, some, states).hi_ns)
-        seen = {
+            if self.ready is not None:  # a thread that holds the lock may wait for a core itself
+                ready = overlap(evidence, self.ready.get("other", Intervals.nothing()), some, states).hi_ns
+                seen = np.maximum(ready + evidence.step_ns, python)
+                python = seen if evidence.sampled else np.minimum(python, ready)
+        shown = {
             cause: overlap(evidence, found, some, states)
             for cause, found in evidence.waits.items()
             if cause == GIL or cause in others
         }
-        return OwnWaits(seen, tuple(sorted(others & evidence.hidden)), python)
+        return OwnWaits(shown, tuple(sorted(others & evidence.hidden)), python)
 
 
 def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:

@@ -8,7 +8,8 @@ narrow the bounds that the CPU clocks give: a thread inside a waiting call does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -89,6 +90,26 @@ class Evidence:
         sure = self.away if self.surely_off is None else self.surely_off
         known = 0.0 if sure is None else sure.within(start_ns, end_ns)
         return np.asarray(np.maximum(0.0, blocked - known))
+
+
+def on_cores(evidence: Evidence, cpu_ns: Mapping[str, float], start_ns: int, end_ns: int) -> Evidence:
+    """Samples whose workers work for no longer than their clocks say: a state can't tell who runs from who is ready.
+
+    ``cpu_ns`` is how much CPU time each role used at most in [start_ns, end_ns). Of each stay the last part is kept: a
+    thread
+    waits for its core first.
+    """
+    if not evidence.sampled or evidence.working is None or evidence.off_core is None:
+        return evidence
+    working = dict(evidence.working)
+    for role, found in evidence.working.items():
+        seen = found.clip(start_ns, end_ns)
+        while_blocked = seen & evidence.off_core  # what they used, they used for what the loop thread waits for, first
+        length = int((while_blocked.end_ns - while_blocked.start_ns).sum())
+        if role in cpu_ns and length > cpu_ns[role]:
+            dropped = (seen.end_ns - seen.start_ns) * (1 - cpu_ns[role] / length)
+            working[role] = Intervals(seen.start_ns + dropped.astype(np.int64), seen.end_ns)
+    return replace(evidence, working=working)
 
 
 def states_of(evidence: Evidence, pieces: Pieces) -> States:
@@ -172,6 +193,8 @@ def split_blocked(
         inside, elsewhere = on_record.within(start, end), (found - off).within(start, end)
         spread = inside * blocked / np.maximum(total, 1.0)
         estimate = np.where(total > blocked, spread, inside + missing * elsewhere / outside)
+        if evidence.sampled and total.any():  # what samples missed is like what they saw, here or in all pieces
+            estimate = np.where(total > 0, spread, blocked * inside.sum() / total.sum())
         others = (off - found).within(around_start, around_end)
         lo = np.maximum(0.0, blocked - others - most_missing)
         off_record = np.minimum((found - off).within(around_start, around_end), most_missing)

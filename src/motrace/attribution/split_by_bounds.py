@@ -196,11 +196,12 @@ def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Arr
     if "unexplained" in names:  # what clipping left over is not evidence for another cause
         row = names.index("unexplained")
         est[row] = np.clip(est[row] + blocked_ns - est.sum(axis=0), est[row], hi[row])
-    est = _fit(est, lo, hi, blocked_ns)
+    guessed = est.any(axis=1, keepdims=True)  # what has no estimate anywhere takes time only if nothing else can
+    est = _fit(_fit(est, lo, np.where(guessed, hi, est), blocked_ns), lo, hi, blocked_ns)
     ns = np.floor(est).astype(np.int64)
     left = blocked_ns - ns.sum(axis=0)
     columns = np.arange(ns.shape[1])
-    most_room = np.argmax(hi - ns, axis=0)
+    most_room = np.argmax(np.where(guessed, hi - ns, -1), axis=0) if guessed.any() else np.argmax(hi - ns, axis=0)
     ns[most_room, columns] += left
     return {
         name: (ns[row], np.minimum(lo[row].astype(np.int64), ns[row]), np.maximum(hi[row].astype(np.int64), ns[row]))

@@ -271,9 +271,11 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
 
 
 def _step_ns(analysis: RunAnalysis, share: Shares) -> int:
-    """How far apart the samples are that a share rests on; 0 where it rests on none."""
-    sampled = analysis.trace is not None and EvidenceKind.THREAD_SAMPLES in share.evidence
-    return analysis.trace.step_ns if analysis.trace is not None and sampled else 0
+    """How far apart the samples are that a share rests on; 0 where it rests on none, as what they can't show."""
+    trace = analysis.trace
+    if trace is None or EvidenceKind.THREAD_SAMPLES not in share.evidence or share.cause in trace.hidden:
+        return 0
+    return trace.step_ns
 
 
 def residual_ns(parts: dict[str, pa.Table]) -> int:
