@@ -419,3 +419,23 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(run_program: Callable) -
     done = run_program("-c", INTERRUPTED_IMPORT, check=False)
     assert done.returncode == 130
     assert one_line(done) == "analyze: interrupted"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("kineto.json", b'{"traceEvents": [], "schemaVersion": 1}'),
+        ("scalene.json", b'{"alloc_samples": 3, "elapsed_time_sec": 3, "files": 7}'),
+        ("speedscope.json", b'{"exporter": "py-spy", "$schema": "https://www.speedscope.app/", "profiles": []'),
+        ("export.sqlite", b"SQLite format 3\0" + b"x" * 900),
+        ("report.nsys-rep", b"x" * 900),
+        ("nothing.txt", b"x"),
+    ],
+)
+def test_an_error_names_a_file_once(name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert analyze.main([str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    what, _, advice = line.partition("run `")
+    assert what.startswith(f"analyze: {path}") and what.count(name) == 1 and (name in advice) == bool(advice)

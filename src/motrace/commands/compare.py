@@ -15,8 +15,8 @@ from ..findings.compare import Judged, contrast_runs, gate, usable
 from ..report.blocks import Document
 from ..report.format import percent
 from ..report.sections.comparison import contrast_table
-from . import execute, parsers
-from .terminal import Terminal, complain
+from . import complain, execute, parsers
+from .terminal import Terminal
 
 GATE_FAILED = 3
 

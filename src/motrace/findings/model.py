@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..cautions import Caution, Values
 from ..dataset.facts import Command, Environment
+from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
 from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
 from .profile_model import UserProfile
@@ -205,15 +206,19 @@ class ClockAlignment:
     drift_ppm: float
     error_ns: int
     pairs: int
-    method: str
+    method: ClockMethod
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown."""
+    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown.
+
+    ``experiment`` is its name, which others may have too; ``experiment_id`` is its own. Tables have both.
+    """
 
     schema_version: str
     experiment: str
+    experiment_id: str
     created_utc: str | None
     environment: Environment
     command: Command | None

@@ -12,7 +12,7 @@ from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
 from ..errors import command
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from ..vocabulary import EvidenceKind, IntervalKind
+from ..vocabulary import ClockMethod, EvidenceKind, IntervalKind
 
 Sentences = Mapping[Enum, str]
 
@@ -177,6 +177,21 @@ INTERVALS: Sentences = {
     IntervalKind.SPREAD: "between runs",
 }
 
+CLOCK_METHODS: Sentences = {
+    ClockMethod.OWN: "the run's own CLOCK_MONOTONIC",
+    ClockMethod.SAMPLED: "the run's own CLOCK_MONOTONIC, sampled",
+    ClockMethod.MONOTONIC: "CLOCK_MONOTONIC, which the profiler reads too",
+    ClockMethod.TRACE_ALONE: "the trace's own clock",
+    ClockMethod.MARKS: "sync marks",
+    ClockMethod.ONE_MARK: "one sync mark",
+    ClockMethod.RANGES: "spans and the ranges of the same names",
+    ClockMethod.RANGES_WITH_JUMPS: "spans and the ranges of the same names; the clock jumped",
+    ClockMethod.UTC: "UTC alone",
+    ClockMethod.LOCK_LOG: "lock log of py-spy",
+    ClockMethod.START_LINE: "start line of py-spy's log",
+    ClockMethod.NONE: "none: stack frames only",
+}
+
 PROFILE_TIMES: Sentences = {
     ProfileTimes.ORDERED: "not known: samples are in order, and each stands for one over the rate",
     ProfileTimes.FROM_START: "from the profiler's start, which is not known; a stack lasts until the next one",
@@ -236,6 +251,7 @@ SENTENCES: Mapping[type[Enum], Sentences] = {
     EvidenceKind: EVIDENCE_KINDS,
     IntervalKind: INTERVALS,
     ProfileTimes: PROFILE_TIMES,
+    ClockMethod: CLOCK_METHODS,
     CautionCode: CAUTIONS,
 }
 """By kind of code; those of the benchmark rows are in ``benchmark``."""

@@ -18,9 +18,9 @@ from .classify import BLOCKED_CLASSES, RUNNING_CLASSES, coarse, is_running
 
 CONFIDENCE = 0.95
 SYSTEMATIC = 0.03
-"""Shares of running time are wrong by up to so much however many samples there are: a sampler prefers some places
-(it waits for the memory map where a program maps much), and a stack does not always tell whose work it is. Measured
-on the program of known composition."""
+"""Shares of running and of blocked time are wrong by up to so much however many samples there are: a sampler
+prefers some places (it waits for the memory map where a program maps much), and a stack does not always tell whose
+work it is. Measured on the program of known composition."""
 
 
 @dataclass(frozen=True)

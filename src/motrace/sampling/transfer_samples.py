@@ -8,6 +8,7 @@ for a pipe, or on purpose is separated from other blocked time. Samples give sha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import ceil
 
 from ..dataset.estimate import Estimate
@@ -21,12 +22,18 @@ Counts = Mapping[str, Mapping[str, int]]
 
 SPLIT = "native_or_python"
 EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
-Bounds = dict[str, tuple[int, int]]
-"""By cause, the least and the most time."""
-DONORS = {"gil": ("other_threads", "idle"), "pacing": ("idle",), "pipe": ("idle",)}
-"""From which causes what samples name is taken, in this order."""
-_CLASSES = {"gil": "gil", "sleeping": "pacing", "pipe": "pipe"}
-"""The cause of each class of blocked time that is one."""
+# Of blocked time: the cause of a class, and from which causes it is taken, in this order. A thread that waits for
+# the GIL, or sleeps on purpose, waits for nobody's work, whoever worked meanwhile; a full pipe or a disk does not say
+# whose work it waits for, so that a worker keeps what is its own. In a phase that has an owner (the encoder's pipe, a
+# loop that polls for the renderer) whatever is not the GIL is the owner's matter.
+_REST = "*"
+_NAMED = (
+    ("gil", "gil", ("other_threads", "idle", _REST)),
+    ("sleeping", "pacing", ("idle", "other_threads", _REST)),
+    ("pipe", "pipe", ("idle",)),
+    ("file", "io", ("idle",)),
+)
+_SAMPLED = frozenset(cause for _, cause, _ in _NAMED)
 
 
 def transfer_samples(
@@ -64,60 +71,51 @@ def _around(ns: int, lo_ns: int, hi_ns: int) -> Estimate:
 
 
 def _name(causes: list[CauseTime], phase: str, shares: list[ClassShare], wall_ns: int) -> list[CauseTime]:
-    """Blocked time of a phase moved from causes that say little to those that samples name.
+    """Blocked time of a phase moved from causes that say less to those that samples name.
 
-    What is named stays inside the bounds that its cause has already; in phases that own their waits only waits for the
-    interpreter lock are named. A read's or a write's stack does not say of what: it may be a file's too.
+    A range of which nothing was known (its point is 0) ends where the samples say, and other Python threads' CPU time
+    bounds the waits for the interpreter lock. What is surely one cause's is no other's.
     """
-    mine = [one for one in causes if one.phase == phase and one.state == "blocked"]
-    total = sum(one.time.ns for one in mine)
-    if not total or not any(share.count for share in shares):
-        return causes
-    times = dict[str, Estimate]()
-    for one in mine:
-        times[one.cause] = Estimate.total((times.get(one.cause, Estimate.exactly(0)), one.time))
-    ns = {cause: time.ns for cause, time in times.items()}
-    evidence = {one.cause: one.evidence for one in mine}
-    bounds: Bounds = {cause: (time.lo_ns, time.hi_ns) for cause, time in times.items()}
-    named: set[str] = set()
-    for share in shares:
-        cause = _CLASSES.get(share.name, "")
-        if not cause or (cause != "gil" and phase_info(phase).owns_waits):
+    out = list(causes)
+    mine = [row for row, one in enumerate(out) if one.phase == phase and one.state == "blocked"]
+    total = sum(out[row].time.ns for row in mine)
+    owned, surely, named = phase_info(phase).owns_waits, 0, set[str]()
+    if not any(share.count for share in shares):
+        return out
+    for name, cause, donors in _NAMED:
+        share = next((share for share in shares if share.name == name), None)
+        if share is None or not total or (cause != "gil" and owned):
             continue
-        own_lo, own_hi = bounds.get(cause, (0, 0))
-        may_be_file = cause == "pipe" and bounds.get("io", (0, 0))[1] > 0
-        lo, hi = max(own_lo, int(total * share.lo * (not may_be_file))), min(own_hi, ceil(total * share.hi))
-        if lo > hi:  # the samples contradict what is known
-            lo, hi = own_lo, own_hi
-        if may_be_file:
-            bounds["io"] = (bounds["io"][0], min(bounds["io"][1], max(ns["io"], hi)))
-        wanted = min(max(round(total * share.share), lo), hi) - ns.get(cause, 0)
-        for donor in DONORS[cause]:
-            part = min(max(0, wanted), ns.get(donor, 0))
-            wanted -= part
-            ns[cause] = ns.get(cause, 0) + part
-            if donor in ns:
-                ns[donor] -= part
-                bounds[donor] = (max(0, bounds[donor][0] - hi), bounds[donor][1])
-        bounds[cause] = (lo, hi)
-        named.add(cause)
-    return [one for one in causes if one not in mine] + _rows(phase, evidence, ns, bounds, named, wall_ns)
+        known = sum(out[row].time.ns for row in mine if out[row].cause == cause)  # by better evidence
+        wanted, least, most = (round(total * part) - known for part in (share.share, share.lo, share.hi))
+        empty = [row for row in mine if out[row].cause == cause and not out[row].time.ns]
+        if cause == "gil" and empty:
+            cap = sum(out[row].time.hi_ns for row in empty)
+            wanted, least, most = (min(part, cap) for part in (wanted, least, most))
+        moved = 0
+        for row in _donors(out, mine, donors):
+            time = out[row].time
+            part = max(0, min(time.ns, wanted - moved))
+            moved += part
+            time = replace(time, ns=time.ns - part, lo_ns=min(time.ns - part, max(0, time.lo_ns - max(0, most))))
+            out[row] = replace(out[row], time=time, share=time.ns / wall_ns if wall_ns else 0.0)
+        for row in empty:
+            left = 0 if moved else max(0, min(out[row].time.hi_ns, most))
+            out[row] = cause_time(phase, cause, EVIDENCE, Estimate(0, 0, left), wall_ns)
+        if moved:
+            bounds = _around(moved, max(0, least), min(most, total))
+            out.append(cause_time(phase, cause, EVIDENCE, bounds, wall_ns))
+            surely += bounds.lo_ns
+            named.add(cause)
+    for row in (row for row in mine if out[row].cause not in named):
+        time = out[row].time
+        out[row] = replace(out[row], time=time.within(time.lo_ns, min(time.hi_ns, total - surely)))
+    return [one for one in out if one.time.hi_ns]
 
 
-def _rows(
-    phase: str,
-    evidence: dict[str, tuple[EvidenceKind, ...]],
-    ns: dict[str, int],
-    bounds: Bounds,
-    named: set[str],
-    wall: int,
-) -> list[CauseTime]:
-    """Causes of a phase's blocked time; what is surely named bounds all others."""
-    surely, total = sum(bounds[cause][0] for cause in named), sum(ns.values())
-    rows = []
-    for cause, (lo, hi) in bounds.items():
-        known = EVIDENCE if cause in named else evidence[cause]
-        most = hi if cause in named else min(hi, total - surely)
-        if most > 0 or ns.get(cause, 0):
-            rows.append(cause_time(phase, cause, known, _around(ns.get(cause, 0), lo, most), wall))
-    return rows
+def _donors(causes: list[CauseTime], rows: list[int], names: tuple[str, ...]) -> list[int]:
+    """The rows from which time is taken, in the order of ``names``; the rest the least certain first."""
+    rest = [row for row in rows if causes[row].cause not in (*names, *_SAMPLED)]
+    rest.sort(key=lambda row: (causes[row].time.lo_ns - causes[row].time.ns, causes[row].cause))
+    named = [row for name in names for row in rows if causes[row].cause == name]
+    return named + rest if _REST in names else named

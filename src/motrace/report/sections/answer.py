@@ -38,7 +38,8 @@ def verdict(one: Verdict) -> list[Text]:
     if one.owner is not None and one.advice is not None:
         texts.append(Text(f"Owner: {say(one.owner)}. Next action: {advice(one.advice)}.", Tone.ANSWER))
     if one.doubt is not None:
-        texts.append(Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "Why not certain:"))
+        settle = "" if one.settle == one.advice else f" To settle it: {next_step(one)}."
+        texts.append(Text(f"{capital(doubt(one))}.{settle}", Tone.ANSWER, "Why not certain:"))
     return texts
 
 
