@@ -48,6 +48,13 @@ def role_rules() -> dict[str, tuple[tuple[str, str], ...]]:
     return {"name": _ROLE_BY_NAME, "library": _ROLE_BY_LIBRARY, "first seen in": tuple(_ROLE_BY_ORIGIN.items())}
 
 
+def may_hold_gil(role: str, library: str) -> bool:
+    """Whether a thread of the process may run Python code: the interpreter started it, or nothing is known of it."""
+    if library:
+        return any(fnmatchcase(library, pattern) for pattern in ("libpython*", "python*"))
+    return role == "other"
+
+
 def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
     """The role of a thread or child process.
 

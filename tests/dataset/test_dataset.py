@@ -18,6 +18,7 @@ from motrace.dataset.schemas import SCHEMAS
 from motrace.dataset.tables import RunKey
 from motrace.errors import MotraceError
 from motrace.findings.run_model import Pool
+from motrace.vocabulary import BUCKETS
 from tests.conftest import ROOT
 from tests.reports import pools, read_report
 
@@ -79,7 +80,7 @@ def pools_of(traces: Path) -> dict[tuple[str, str], Pool]:
 def test_one_statement_gives_every_number_of_the_buckets(traces: Path) -> None:
     rows = rows_of("Buckets", traces)
     expected = {(*key, one.bucket): one for key, pool in pools_of(traces).items() for one in pool.buckets}
-    assert len(expected) == 9 * 10 and rows.keys() == expected.keys()
+    assert len(expected) == len(BUCKETS) * 10 and rows.keys() == expected.keys()
     for key, one in expected.items():
         found = [rows[key][name] for name in ("ns", "lo_ns", "hi_ns", "loop_ns")]
         assert found == [one.time.ns, one.time.lo_ns, one.time.hi_ns, one.loop_ns], key

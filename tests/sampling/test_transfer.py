@@ -145,7 +145,7 @@ def test_a_sleep_and_the_interpreter_lock_are_no_work_of_those_who_worked_meanwh
         return {one.cause: one.time.ns for one in found if one.time.ns}
 
     assert seen("sleeping") == {"pacing": 1000} and seen("gil") == {"gil": 1000}
-    assert seen("pipe") == seen("file") == {"encoder": 900, "io": 100}
+    assert seen("pipe") == {"encoder": 900, "pipe": 100} and seen("file") == {"encoder": 900, "io": 100}
     (encoder,) = (one.time for one in transfer_samples(rows, {"glue": {"gil": 100}}, 1000) if one.cause == "encoder")
     assert encoder.lo_ns == 0, "what the samples contradict is not certain"
 
@@ -158,6 +158,17 @@ def test_a_wait_in_the_encoders_own_phase_stays_the_encoders(kind: str) -> None:
         ("encoder", "encoder", 700),
         ("idle", "encoder", 300),
     }
+
+
+def test_what_samples_name_narrows_what_was_open() -> None:
+    """Ranges of which clocks say nothing end where the samples say; clocks bound the interpreter lock."""
+    waits = [cause("glue", name, ns, 0, 1000) for name, ns in (("idle", 1000), ("pipe", 0), ("io", 0), ("pacing", 0))]
+    slept = {one.cause: one.time for one in transfer_samples(waits, {"glue": {"sleeping": 90}}, 1000)}
+    assert slept["pacing"].ns == 1000 and slept["pacing"].lo_ns > 900
+    assert max(slept[name].hi_ns for name in ("idle", "pipe", "io")) < 100
+    rows = [cause("step", "other_threads", 100, 0, 100), cause("step", "gil", 0, 0, 100), cause("step", "idle", 900)]
+    found = {one.cause: one.time for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
+    assert found["gil"].ns == found["gil"].hi_ns == 100, "other Python threads ran for no longer"
 
 
 def test_samples_add_nothing_to_a_wait_that_better_evidence_has_named() -> None:

@@ -106,7 +106,7 @@ def _who_and_when(table: pa.Table) -> tuple[Array, Array, Array, Array]:
 
 @dataclass(frozen=True)
 class TracedStates:
-    """Rows of ``thread_states`` of one source in a window; parallel arrays."""
+    """Rows of ``thread_states`` of one source in a window; parallel arrays; ``waits_on`` is one of words."""
 
     source: str
     pid: Array
@@ -115,6 +115,7 @@ class TracedStates:
     end_ns: Array
     running: Array
     blocked: Array
+    waits_on: Array
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,15 @@ def load_window(
     states = None
     if source is not None:
         rows = store.load(
-            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
+            "thread_states",
+            ("pid", "tid", "start_ns", "end_ns", "state", "waits_on"),
+            window_ns,
+            pc.field("source") == source,
         )
         running, blocked = _says(rows, "state", "running"), _says(rows, "state", "blocked")
-        states = TracedStates(source, *_who_and_when(rows), running, blocked)
+        waits, kinds = codes(rows, "waits_on")
+        waited = np.array([str(kind) for kind in kinds], object)[waits]
+        states = TracedStates(source, *_who_and_when(rows), running, blocked, waited)
     columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")

@@ -189,6 +189,9 @@ SCHEMAS: dict[str, pa.Schema] = {
         column("ns", pa.int64(), "the time; sums to the wall time exactly", "ns"),
         column("lo_ns", pa.int64(), "it was at least this", "ns"),
         column("hi_ns", pa.int64(), "it was at most this", "ns"),
+        column("turns_ns", pa.int64(), "a model's time if workers take turns; where there is no model, ns", "ns"),
+        column("overlap_ns", pa.int64(), "a model's time if workers overlap the most; else ns", "ns"),
+        column("step_ns", pa.int64(), "how far apart the thread samples are that it rests on; 0 for none", "ns"),
         column("evidence", WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
     ),
     "episodes": keyed(

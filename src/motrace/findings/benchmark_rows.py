@@ -214,6 +214,8 @@ def _triage(findings: Findings) -> Iterator[BenchmarkRow]:
     setup = remark(Note.MACHINE_SETUP) if triage.answer is Answer.MACHINE_SETUP else None
     owner = None if triage.owner is None else triage.owner.value
     yield BenchmarkRow(BenchmarkItem.EXPECTED, triage.answer.value)
-    yield BenchmarkRow(BenchmarkItem.LEADING_BUCKET, None if leading is None else leading.bucket)
+    yield BenchmarkRow(
+        BenchmarkItem.LEADING_BUCKET, None if leading is None or findings.verdict.open else leading.bucket
+    )
     yield BenchmarkRow(BenchmarkItem.OWNER, owner, "", setup)
     yield BenchmarkRow(BenchmarkItem.NEXT_ACTION, None if triage.advice is None else triage.advice.action.value)

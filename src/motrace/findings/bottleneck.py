@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..attribution.aggregate import PYTHON, UNSPLIT
 from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.facts import Environment
@@ -40,7 +41,7 @@ def judge(
     if not chosen:
         return Verdict(setup=setup, doubt=Doubt.NO_COMPLETED_RUN, settle=Advice(Action.RECORD_AGAIN))
     wall = sum(run.recording_wall_ns for run in chosen)
-    pool = next((pool for pool in pools if pool.key.mode == chosen[0].mode and not pool.key.profiled), None)
+    pool = next((pool for pool in pools if pool.key == chosen[0].key), None)
     composed = None if pool is None else pool.composed
     causes = sum_causes(chosen, wall) if composed is None else composed.causes
     buckets = sum_buckets(chosen, causes, wall) if composed is None else composed.buckets
@@ -53,6 +54,8 @@ def judge(
     tools = {tool for run in runs if run.trace is not None for tool in run.trace.tools}
     nothing_known = rule.advice(tools) if doubt is Doubt.NO_EVIDENCE else None
     settle = None if doubt is None else _settle(chosen, overhead, tools, nothing_known)
+    if settle is not None and Tool.PYSPY not in tools and _unsplit(claims, causes):
+        settle = Advice(Action.SPLIT_RUNNING)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
     return Verdict(
@@ -113,6 +116,14 @@ def _doubt(
     if lead.lo <= rival.hi_share:
         return Doubt.PART_MAY_NOT_LEAD, (lead, _claim(rival))
     return None, ()
+
+
+def _unsplit(claims: Sequence[Claim], causes: Sequence[CauseTime]) -> bool:
+    """Whether the doubt is how much of the running time is Python's, which only samples of stacks can tell."""
+    buckets = {one.bucket for one in claims}
+    mine = [one for one in causes if one.bucket in buckets - {PYTHON}]
+    running = sum(one.time.ns for one in mine if one.cause == UNSPLIT)
+    return PYTHON in buckets and 2 * running > sum(one.time.ns for one in mine)
 
 
 def _settle(

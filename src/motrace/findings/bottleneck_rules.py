@@ -44,6 +44,11 @@ RULES = (
     BucketRule("encoder", None, Meaning.WAITS_FOR_ENCODER, Owner.ENCODER, Action.STREAM_ENCODING),
     BucketRule("simulation", None, Meaning.SIMULATES, Owner.APPLICATION, Action.PROFILE_STEP),
     BucketRule("policy", None, Meaning.RUNS_POLICY, Owner.APPLICATION, Action.PROFILE_POLICY),
+    BucketRule("own_threads", None, Meaning.OTHER_THREADS_WORK, Owner.APPLICATION, Action.CHECK_THREAD),
+    BucketRule("child_processes", None, Meaning.CHILD_PROCESS_WORKS, Owner.APPLICATION, Action.CHECK_PROCESS),
+    BucketRule("pipes", None, Meaning.WAITS_FOR_PIPE, Owner.APPLICATION, Action.CHECK_PIPE),
+    BucketRule("io", None, Meaning.WAITS_FOR_IO, Owner.APPLICATION, Action.CHECK_IO),
+    BucketRule("pacing", None, Meaning.SLEEPS, Owner.APPLICATION, Action.REMOVE_PACING),
     BucketRule("system", None, Meaning.WAITS_WHILE_IDLE, Owner.APPLICATION, Action.SAMPLE_STACKS,
                tool=Tool.PYSPY, instead=Action.READ_STACKS),
     BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_NSYS,
@@ -54,13 +59,7 @@ RULES = (
 CAUSE_RULES = (
     BucketRule("python_overhead", None, Meaning.WAITS_FOR_GIL, Owner.APPLICATION, Action.RELEASE_GIL, ("gil",)),
     BucketRule("system", None, Meaning.WAITS_FOR_CORE, Owner.SETUP, Action.GIVE_CORES, ("run_queue",)),
-    BucketRule("system", None, Meaning.SLEEPS, Owner.APPLICATION, Action.REMOVE_PACING, ("pacing",)),
-    BucketRule("system", None, Meaning.WAITS_FOR_IO, Owner.APPLICATION, Action.CHECK_IO, ("io",)),
-    BucketRule("system", None, Meaning.OTHER_THREADS_WORK, Owner.APPLICATION, Action.CHECK_THREAD,
-               ("other_threads",)),
-    BucketRule("system", None, Meaning.CHILD_PROCESS_WORKS, Owner.APPLICATION, Action.CHECK_PROCESS,
-               ("other_processes",)),
-)  # fmt: skip
+)
 
 TRACE_RULES = {
     "policy": BucketRule("policy", None, Meaning.WAITS_FOR_CUDA, Owner.APPLICATION, Action.READ_KERNELS),

@@ -26,7 +26,7 @@ def allow_for_others(
     wall = sum(bucket.ns for bucket in buckets.values())
     widened = {
         STALL: _less_sure(stall, others_ns),
-        SYSTEM: replace(system, hi_ns=min(system.hi_ns + min(others_ns, stall.hi_ns), wall)),
+        SYSTEM: system.within(system.lo_ns, min(system.hi_ns + min(others_ns, stall.hi_ns), wall)),
     }
     return {**buckets, **widened}, tuple(
         replace(one, time=_less_sure(one.time, others_ns)) if one.bucket == STALL else one for one in causes
@@ -34,7 +34,7 @@ def allow_for_others(
 
 
 def _less_sure(time: Estimate, by_ns: int) -> Estimate:
-    return replace(time, lo_ns=max(0, time.lo_ns - by_ns))
+    return time.within(max(0, time.lo_ns - by_ns), time.hi_ns)
 
 
 def contention_share(run: RunSummary) -> float:

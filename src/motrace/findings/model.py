@@ -19,7 +19,7 @@ from .profile_model import UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,11 @@ class Verdict:
                (not self.certain or self.leading is None or self.leading.bucket != "unexplained",
                 "unexplained time is never a certain verdict"),
                (self.certain == (self.doubt is None), "a verdict is certain, or says why not")])  # fmt: skip
+
+    @property
+    def open(self) -> bool:
+        """Whether it names no bucket at all: it is not certain, and which one leads would be a guess."""
+        return self.doubt is not None and self.leading is not None and self.leading.guess
 
     @property
     def starved(self) -> bool:

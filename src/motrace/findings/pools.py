@@ -56,7 +56,7 @@ def pool_runs(
     pools = [_pool(key, [run for run in runs if run.key == key], frames, episodes) for key in keys]
     samples = {pool.key: _samples([run for run in runs if run.run_id in pool.runs]) for pool in pools}
     return tuple(
-        pool if pool.key.profiled else replace(pool, composed=_composed(pool, pools, samples, refused))
+        pool if pool.key.profiled else replace(pool, composed=_composed(pool, runs, pools, samples, refused))
         for pool in pools
     )
 
@@ -69,29 +69,43 @@ def mark_pooled(runs: pa.Table, pools: Iterable[Pool]) -> pa.Table:
 
 
 def _composed(
-    pool: Pool, pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
+    pool: Pool, members: Sequence[RunSummary], pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
 ) -> Composition | None:
     """The unprofiled runs' causes and buckets, with the composition of profiled runs; None if none has any."""
-    wall, causes = pool.recording_wall_ns, pool.causes
+    usable: list[CauseTime] = []
+    counts: Counts = {}
+    queued: dict[str, float] = {}
     runs: list[str] = []
     evidence: list[EvidenceKind] = []
     profiled = [other for other in pools if other.key.profiled and other.key.mode == pool.key.mode]
     better = next((other for other in profiled if _worth(other) > _worth(pool)), None)
     if better is not None:
         usable = [one for one in better.causes if (better.key, one.phase) not in refused]
-        causes = transfer_causes(causes, usable, wall)
         runs += better.runs
         evidence += better.evidence
     for other in (pool, *profiled):
         counts = {phase: mine for phase, mine in samples[other.key].items() if (other.key, phase) not in refused}
         if counts:
-            causes = transfer_samples(causes, counts, wall, queued_shares(other.causes))
+            queued = queued_shares(other.causes)
             runs += [run for run in other.runs if run not in runs]
             evidence.append(EvidenceKind.STACK_SAMPLES)
             break
     if not runs:
         return None
-    return Composition(tuple(runs), tuple(evidence), causes, bucket_times(buckets_of(causes), causes, wall))
+
+    def compose(causes: tuple[CauseTime, ...], wall_ns: int) -> tuple[CauseTime, ...]:
+        causes = transfer_causes(causes, usable, wall_ns) if usable else causes
+        return transfer_samples(causes, counts, wall_ns, queued) if counts else causes
+
+    each = [
+        bucket_times(buckets_of(causes), causes, run.recording_wall_ns)
+        for run in members
+        if run.run_id in pool.runs
+        for causes in (compose(run.causes, run.recording_wall_ns),)
+    ]
+    wall, causes = pool.recording_wall_ns, compose(pool.causes, pool.recording_wall_ns)
+    buckets = bucket_times(buckets_of(causes), causes, wall, runs=each)
+    return Composition(tuple(runs), tuple(evidence), causes, buckets)
 
 
 def _worth(pool: Pool) -> int:
@@ -192,7 +206,7 @@ def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns
     mine = [one for run in runs for one in run.buckets]
     totals = {one.bucket: time for one, time in summed(mine, lambda one: one.bucket)}
     loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine if one.bucket == bucket) for bucket in totals}
-    return bucket_times(totals, causes, wall_ns, loop_ns)
+    return bucket_times(totals, causes, wall_ns, loop_ns, [run.buckets for run in runs])
 
 
 def sum_causes(runs: Iterable[RunSummary], wall_ns: int) -> tuple[CauseTime, ...]:

@@ -11,7 +11,7 @@ from ..dataset.event_store import EventStore, kinds_of, state_source
 from ..errors import left_out
 from ..readers.recording import RunRecording, read_recording
 from ..timeline.clocks import ClockFit
-from ..vocabulary import Tool
+from ..vocabulary import OWN_WAITS, Tool
 from .discover import RunSources
 from .registry import NSYS, SOURCES
 from .source import Part, ProfilerFile
@@ -85,7 +85,19 @@ def _joined(
         state_source=source,
         states_from=sampled.states_from if sampled is not None else StatesFrom.SCHEDULING,
         step_ns=sampled.step_ns if sampled is not None else 0,
+        hidden=_hidden(store, sampled is not None and sampled.states_from is StatesFrom.SAMPLES),
         stacks=next((part.stacks for part in parts if part.stacks is not None), None),
         profiles=tuple(part.profile for part in parts if part.profile is not None),
         pids=pids,
     )
+
+
+def _hidden(store: EventStore, sampled: bool) -> frozenset[str]:
+    """Which of the loop thread's own waits nothing in a store shows.
+
+    Samples of states name what is waited for; a wait for the interpreter lock only where the sampler knew the lock,
+    which its word shows. Calls name sleeps; a read's or a write's name does not say of what.
+    """
+    words = store.words("thread_states", "waits_on") | store.words("api_calls", "waits_on")
+    seen = {"pipe", "io", "pacing"} if sampled else {"pacing"} if store.rows("api_calls") else set()
+    return OWN_WAITS - seen - ({"gil"} & words)

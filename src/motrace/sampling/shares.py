@@ -105,9 +105,11 @@ def queued_shares(causes: Iterable[CauseTime]) -> dict[str, float]:
 
 
 def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[ClassShare]:
-    """How blocked time splits by what was waited for, whatever ran left out."""
-    found = shares({name: count for name, count in counts.items() if name in BLOCKED_CLASSES}, confidence)
+    """How blocked time splits by what was waited for, whatever ran left out, with the margin of running shares.
+
+    All classes are listed, also with no sample: their upper bound is not 0.
+    """
     return [
-        replace(one, lo=min(one.share, max(0.0, one.lo - SYSTEMATIC)), hi=max(one.share, min(1.0, one.hi + SYSTEMATIC)))
-        for one in found
+        replace(one, lo=max(0.0, one.lo - SYSTEMATIC), hi=min(1.0, one.hi + SYSTEMATIC))
+        for one in shares({name: counts.get(name, 0) for name in BLOCKED_CLASSES}, confidence)
     ]

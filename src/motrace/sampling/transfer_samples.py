@@ -26,11 +26,11 @@ EVIDENCE = (EvidenceKind.STACK_SAMPLES,)
 # the GIL, or sleeps on purpose, waits for nobody's work, whoever worked meanwhile; a full pipe or a disk does not say
 # whose work it waits for, so that a worker keeps what is its own. In a phase that has an owner (the encoder's pipe, a
 # loop that polls for the renderer) whatever is not the GIL is the owner's matter.
-_REST, OWNERLESS = "*", "system"
+_REST = "*"
 _NAMED = (
     ("gil", "gil", ("other_threads", "idle", _REST)),
     ("sleeping", "pacing", ("idle", "other_threads", _REST)),
-    ("pipe", "io", ("idle",)),
+    ("pipe", "pipe", ("idle",)),
     ("file", "io", ("idle",)),
 )
 _SAMPLED = frozenset(cause for _, cause, _ in _NAMED)
@@ -71,17 +71,27 @@ def _around(ns: int, lo_ns: int, hi_ns: int) -> Estimate:
 
 
 def _name(causes: list[CauseTime], phase: str, shares: list[ClassShare], wall_ns: int) -> list[CauseTime]:
-    """Blocked time of a phase moved from causes that say less to those that samples name."""
+    """Blocked time of a phase moved from causes that say less to those that samples name.
+
+    A range of which nothing was known (its point is 0) ends where the samples say, and other Python threads' CPU time
+    bounds the waits for the interpreter lock. What is surely one cause's is no other's.
+    """
     out = list(causes)
     mine = [row for row, one in enumerate(out) if one.phase == phase and one.state == "blocked"]
     total = sum(out[row].time.ns for row in mine)
-    owned = phase_info(phase).waiting != OWNERLESS
+    owned, surely, named = phase_info(phase).owns_waits, 0, set[str]()
+    if not any(share.count for share in shares):
+        return out
     for name, cause, donors in _NAMED:
         share = next((share for share in shares if share.name == name), None)
         if share is None or not total or (cause != "gil" and owned):
             continue
         known = sum(out[row].time.ns for row in mine if out[row].cause == cause)  # by better evidence
         wanted, least, most = (round(total * part) - known for part in (share.share, share.lo, share.hi))
+        empty = [row for row in mine if out[row].cause == cause and not out[row].time.ns]
+        if cause == "gil" and empty:
+            cap = sum(out[row].time.hi_ns for row in empty)
+            wanted, least, most = (min(part, cap) for part in (wanted, least, most))
         moved = 0
         for row in _donors(out, mine, donors):
             time = out[row].time
@@ -89,10 +99,18 @@ def _name(causes: list[CauseTime], phase: str, shares: list[ClassShare], wall_ns
             moved += part
             time = replace(time, ns=time.ns - part, lo_ns=min(time.ns - part, max(0, time.lo_ns - max(0, most))))
             out[row] = replace(out[row], time=time, share=time.ns / wall_ns if wall_ns else 0.0)
+        for row in empty:
+            left = 0 if moved else max(0, min(out[row].time.hi_ns, most))
+            out[row] = cause_time(phase, cause, EVIDENCE, Estimate(0, 0, left), wall_ns)
         if moved:
             bounds = _around(moved, max(0, least), min(most, total))
             out.append(cause_time(phase, cause, EVIDENCE, bounds, wall_ns))
-    return out
+            surely += bounds.lo_ns
+            named.add(cause)
+    for row in (row for row in mine if out[row].cause not in named):
+        time = out[row].time
+        out[row] = replace(out[row], time=time.within(time.lo_ns, min(time.hi_ns, total - surely)))
+    return [one for one in out if one.time.hi_ns]
 
 
 def _donors(causes: list[CauseTime], rows: list[int], names: tuple[str, ...]) -> list[int]:
