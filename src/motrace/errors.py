@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 DEBUG_VARIABLE = "MOTRACE_DEBUG"
 """Set in the environment (by --debug), so that processes of ours see it: tracebacks are shown."""
@@ -55,8 +56,15 @@ def reason(what: str, error: BaseException) -> str:
     return text if what in text else f"{what}: {text}"
 
 
+class Sink(Protocol):
+    """Takes warnings."""
+
+    def append(self, text: str, /) -> None:
+        """One of them."""
+
+
 @contextmanager
-def left_out(what: str, warnings: list[str]) -> Iterator[None]:
+def left_out(what: str, warnings: Sink) -> Iterator[None]:
     """Whatever goes wrong inside becomes a warning that names ``what``; the rest goes on."""
     try:
         yield

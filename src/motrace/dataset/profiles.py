@@ -83,9 +83,13 @@ class LineProfile:
 
 @dataclass(frozen=True)
 class EventProfile:
-    """What a trace of torch.profiler shows, by name, those of most time first."""
+    """What a trace of torch.profiler shows, by name, those of most time first.
+
+    ``gpu_ranges`` are the annotations again, each from its first operation on the GPU to its last.
+    """
 
     ranges: tuple[NamedTime, ...]
+    gpu_ranges: tuple[NamedTime, ...]
     gpu_work: tuple[NamedTime, ...]
     calls: tuple[NamedTime, ...]
     operators: tuple[NamedTime, ...]

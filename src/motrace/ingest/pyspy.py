@@ -36,6 +36,7 @@ _FORMATS = {ORDERED: "speedscope", TIMED: "chrometrace"}
 _OUR_FRAMES = ("(motrace/record/", "(motrace/workloads/")
 _SPEEDSCOPE = re.compile(r'"\$schema"\s*:\s*"https://www\.speedscope\.app/')
 _CHROMETRACE = re.compile(r'^\s*\[\s*\{[^{}]*(\{[^{}]*\})?[^{}]*"cat"\s*:\s*"py-spy"')
+_EXPORTER = re.compile(rb'"exporter"\s*:\s*"py-spy')
 _SVG = ("<?xml", "<!DOCTYPE svg", "<svg")
 
 
@@ -51,8 +52,7 @@ class PySpySource(Source):
         if head.is_zipped or not text:
             return False
         if text.startswith("{"):  # others write speedscope too; py-spy names itself at the end, if that is there
-            whole = head.everything if _SPEEDSCOPE.search(text) else "{}"
-            return not whole.rstrip().endswith("}") or re.search(r'"exporter"\s*:\s*"py-spy', whole) is not None
+            return _SPEEDSCOPE.search(text) is not None and (not head.tail.endswith(b"}") or head.has(_EXPORTER))
         if text.startswith("["):
             return _CHROMETRACE.match(text) is not None
         if text.startswith(_SVG):

@@ -13,6 +13,8 @@ from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
+_FIELDS = (re.compile(b'"elapsed_time_sec"'), re.compile(b'"files"'))
+
 
 class ScaleneSource(Source):
     """Scalene."""
@@ -26,7 +28,7 @@ class ScaleneSource(Source):
         if head.is_zipped or not text.startswith("{"):
             return False
         may_be = re.search(r'^\{\s*"alloc_samples"\s*:|"(elapsed_time_sec|n_cpu_percent_python)"', text)
-        return may_be is not None and all(word in head.everything for word in ('"elapsed_time_sec"', '"files"'))
+        return may_be is not None and all(map(head.has, _FIELDS))
 
     def identity(self, file: ProfilerFile) -> Identity:
         """When the program ran."""

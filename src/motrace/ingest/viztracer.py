@@ -31,8 +31,7 @@ SAME_CLOCK_NS = 50_000_000
 """If UTC minus its clock is the run's within this, both are one CLOCK_MONOTONIC: UTC may be stepped meanwhile."""
 PHASE_SHARE, MOST_PHASES, MOST_SPANS = 0.01, 60, 200_000
 """The functions that are phases of a trace alone: of at least this share of its time, and no more than so many."""
-_METADATA = re.compile(r'"viztracer_metadata"\s*:')
-_CALL = re.compile(r'"cat"\s*:\s*"fee"', re.IGNORECASE)
+_MARK = re.compile(rb'"viztracer_metadata"\s*:|"cat"\s*:\s*"fee"', re.IGNORECASE)
 
 
 class VizTracerSource(Source):
@@ -42,10 +41,7 @@ class VizTracerSource(Source):
 
     def recognise(self, head: Head) -> bool:
         """A Chrome trace with VizTracer's metadata, which come last."""
-        text = head.text
-        if not text.startswith("{") or '"traceEvents"' not in text:
-            return False
-        return bool(_CALL.search(text)) or bool(_METADATA.search(head.everything))
+        return head.text.startswith("{") and '"traceEvents"' in head.text and head.has(_MARK)
 
     def identity(self, file: ProfilerFile) -> Identity:
         """Processes, and from when to when there are calls, where UTC is written."""

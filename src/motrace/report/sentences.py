@@ -180,6 +180,21 @@ PROFILE_TIMES: Sentences = {
 CAUTIONS: Sentences = {
     CautionCode.RECORDED: "{text}",
     CautionCode.UNREADABLE: "{text}",
+    CautionCode.BAD_BACKSLASHES: "{file}: unescaped backslashes mended in {count:events}, first in event {first}",
+    CautionCode.BAD_UTF8: "{file}: bytes that are not UTF-8 replaced in {count:events}, first in event {first}",
+    CautionCode.CONTROL_CHARACTERS: "{file}: unescaped control characters mended in {count:events}, first in event "
+    "{first}",
+    CautionCode.BAD_NUMBERS: "{file}: values that should be numbers but are not (NaN, infinity) left out of "
+    "{count:events}, first in event {first}",
+    CautionCode.BAD_QUOTES: "{file}: unescaped quotes mended in {count:events}, first in event {first}",
+    CautionCode.EVENTS_LOST: "{file}: {count:events} can't be read and are left out, first event {first}",
+    CautionCode.CUT_OFF: "{file} is cut off at event {first}: what came after it is lost",
+    CautionCode.CATEGORIES_UNREAD: "{file}: {count:events} of categories that are not read: {names}",
+    CautionCode.NOT_ALIGNED: "{file}: its clock could not be tied to the spans: left out of the time line",
+    CautionCode.TIMES_MISSING: "{file}: left out because they have no usable time: {count:events}",
+    CautionCode.DURATIONS_NEGATIVE: "{file}: left out because they end before they begin: {count:events}",
+    CautionCode.TIMES_ZERO: "{file}: left out because their time stamp is 0: {count:events}",
+    CautionCode.TIMES_FAR_OFF: "{file}: left out because their times lie far from all others: {count:events}",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
     CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
     CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",

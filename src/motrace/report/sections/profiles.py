@@ -83,6 +83,7 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("Lines (hints: Scalene's split is not evidence)", LINES, lines.lines)
     if (events := profile.events) is not None:
         yield table("Annotations", _NAMED, events.ranges)
+        yield table("Annotations on the GPU, from the first operation in each to the last", _NAMED, events.gpu_ranges)
         yield table("GPU work", _NAMED, events.gpu_work)
         yield table("CPU operators (each with what it called)", _NAMED, events.operators)
         yield table("CUDA calls", _NAMED, events.calls)
