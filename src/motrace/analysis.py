@@ -151,6 +151,7 @@ def analyse(
     usable = [one for one in done if one.summary is not None]
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
+    cautions += [warning for profile in profiles for warning in profile.warnings]
     named = replace(experiment, experiment=name)
     report, good = _report_of_good(home, named, usable, cautions, profiles)
     return Analysis(home, report, Dataset.joined(one.dataset for one in done if one.summary is None or one in good))

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ..cautions import Caution
+
+MOST_TID = 1 << 22
+"""Linux gives no higher id to a process or thread."""
+
 
 @dataclass(frozen=True)
 class LineHint:
@@ -30,16 +35,16 @@ class NamedTime:
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A line or function, with the time of the samples in it."""
+    """A line or function, with the time of the samples in it, if that is known."""
 
     name: str
-    seconds: float
+    seconds: float | None
     share: float
 
 
 @dataclass(frozen=True)
 class SampledThread:
-    """Samples of a thread; ids are None where the file has none."""
+    """Samples of a thread; ids are None where the file has none, a ``tid`` above MOST_TID is a handle."""
 
     pid: int | None
     tid: int | None
@@ -65,7 +70,7 @@ class StackProfile:
 
     native: bool
     samples: int
-    seconds: float
+    seconds: float | None
     threads: tuple[SampledThread, ...]
     classes: tuple[ProfileClass, ...]
     lines: tuple[HotSpot, ...]
@@ -143,6 +148,7 @@ class UserProfile:
     lines: LineProfile | None = None
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
+    warnings: tuple[Caution, ...] = ()
     aligned_by: str | None = None
     error_ns: int | None = None
 

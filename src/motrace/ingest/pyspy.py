@@ -16,7 +16,7 @@ import numpy as np
 
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import ProfileTimes
+from ..dataset.profiles import MOST_TID, ProfileTimes
 from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
@@ -63,7 +63,7 @@ class PySpySource(Source):
         """Processes and threads, where the format names them."""
         profile = read_any(file.path)
         pids = frozenset(thread.pid for thread in profile.threads if thread.pid)
-        tids = frozenset(thread.tid for thread in profile.threads if thread.tid)
+        tids = frozenset(thread.tid for thread in profile.threads if 0 < thread.tid <= MOST_TID)
         ours = any(mark in frame for stack in profile.stacks for frame in stack for mark in _OUR_FRAMES)
         return Identity(pids, tids, written_ns=file.path.stat().st_mtime_ns, ours=ours)
 
@@ -128,7 +128,8 @@ def _profile(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: 
     write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, key, folder)
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
     shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
-    return Part(source, folder, profile=replace(shown, stacks=stack_profile(samples, profile.native)))
+    shown = replace(shown, stacks=stack_profile(samples, profile.native), warnings=tuple(profile.warnings))
+    return Part(source, folder, profile=shown)
 
 
 def _samples(profile: Profile) -> tuple[Samples, Array]:

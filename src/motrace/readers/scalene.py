@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ..dataset.tables import without_key
 from ..errors import MotraceError
-from .pyspy.formats import short_file
+from .pyspy.frames import short_file
 
 LINES_SCHEMA = without_key("lines")
 _COLUMNS = {

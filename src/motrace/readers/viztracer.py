@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ..errors import MotraceError
-from .pyspy.formats import short_file
+from .pyspy.frames import short_file
 
 Array = np.ndarray[Any, Any]
 CATEGORY = "fee"

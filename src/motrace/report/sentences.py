@@ -195,6 +195,10 @@ CAUTIONS: Sentences = {
     CautionCode.DURATIONS_NEGATIVE: "{file}: left out because they end before they begin: {count:events}",
     CautionCode.TIMES_ZERO: "{file}: left out because their time stamp is 0: {count:events}",
     CautionCode.TIMES_FAR_OFF: "{file}: left out because their times lie far from all others: {count:events}",
+    CautionCode.RATE_ASSUMED: "{file}: its py-spy (0.3.8 or older) counted samples and wrote no rate: 100 per second "
+    "are assumed",
+    CautionCode.NO_SECONDS: "{file}: every sample weighs 1 and no version of py-spy is named: how many seconds that is "
+    "is not known, only shares are; record it with py-spy 0.3.9 or newer",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
     CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
     CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",
