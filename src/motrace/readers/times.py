@@ -47,13 +47,24 @@ def check(start_ns: Array, end_ns: Array) -> tuple[Array, Counter[TimeFault]]:
 
 
 def _near(start_ns: Array, end_ns: Array) -> Array:
-    """Those near to most: no gap of an hour or of ten times their extent is between, and none lasts a day longer."""
-    starts = np.sort(start_ns[start_ns != 0]) if start_ns.any() else start_ns
-    edges = np.concatenate(([0], np.flatnonzero(np.diff(starts) > HOUR_NS) + 1, [len(starts)]))
-    largest = len(edges) - 2 - int(np.argmax(np.diff(edges)[::-1]))
-    first, last = int(starts[edges[largest]]), int(starts[edges[largest + 1] - 1])
-    margin = max(HOUR_NS, 10 * (last - first))
-    near = (start_ns >= first - margin) & (start_ns <= last + margin) & (end_ns <= last + DAY_NS + margin)
+    """Those that begin near to most, and end not more than a day later than the last of these begins."""
+    some = start_ns != 0 if start_ns.any() else np.ones(len(start_ns), bool)
+    near = near_most(start_ns, some.astype(np.int64))
+    first, last = start_ns[near & some].min(), start_ns[near & some].max()
+    near &= end_ns <= last + DAY_NS + 10 * (last - first)
     if first > last - first + np.max(end_ns[near] - start_ns[near], initial=0):  # 0 is not when they began
         near &= start_ns != 0
     return near
+
+
+def near_most(start_ns: Array, weight: Array) -> Array:
+    """Which are near to those of most weight: no gap of an hour, or of ten times their extent, is between."""
+    order = np.argsort(start_ns, kind="stable")
+    starts = start_ns[order]
+    edges = np.concatenate(([0], np.flatnonzero(np.diff(starts) > HOUR_NS) + 1))
+    sums = np.add.reduceat(weight[order], edges)
+    largest = len(sums) - 1 - int(np.argmax(sums[::-1]))
+    ends = np.append(edges[1:], len(starts))
+    first, last = int(starts[edges[largest]]), int(starts[ends[largest] - 1])
+    margin = max(HOUR_NS, 10 * (last - first))
+    return (start_ns >= first - margin) & (start_ns <= last + margin)
