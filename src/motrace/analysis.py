@@ -191,7 +191,7 @@ def _combined(
     """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
-        raise MotraceError(f"{home.name}: nothing can be analysed: {why}")
+        raise MotraceError(why if home.is_file() else f"{home.name}: nothing can be analysed: {why}")
     joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
     name = experiment.experiment or name_of(home)

@@ -53,6 +53,9 @@ def reason(what: str, error: BaseException) -> str:
     text = " ".join(str(error).split())
     if not isinstance(error, MotraceError):
         text = f"{type(error).__name__}: {text}"[:300].rstrip(": ")
+    name = os.path.basename(what)
+    if name and text.startswith((f"{name}: ", f"{name} ")):
+        return what + text[len(name) :]
     return text if what in text else f"{what}: {text}"
 
 

@@ -32,7 +32,7 @@ class ScaleneSource(Source):
 
     def identity(self, file: ProfilerFile) -> Identity:
         """When the program ran."""
-        return Identity(utc_ns=when(file.path), written_ns=file.path.stat().st_mtime_ns)
+        return Identity(utc_ns=when(file.path).utc_ns, written_ns=file.path.stat().st_mtime_ns)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Lines, and of the user's a profile."""
@@ -51,7 +51,7 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
         write_table("lines", table, key, folder)
     if file.collected:
         return Part("lines", folder)
-    window = when(file.path)
-    seconds = (window[1] - window[0]) / 1e9 if window is not None else None
-    lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-    return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
+    watched = when(file.path)
+    lines = LineProfile(watched.seconds, table.num_rows, heaviest_lines(table))
+    profile = file.profile(run, "json", ProfileTimes.LINE_SHARES)
+    return Part("lines", folder, profile=replace(profile, lines=lines, warnings=watched.warnings))

@@ -74,6 +74,13 @@ class Head:
         return self.data.startswith(GZIP)
 
     @property
+    def is_regular(self) -> bool:
+        """Whether it is a file that can be read."""
+        with suppress(OSError), self.path.open("rb"):
+            return self.path.is_file()
+        return False
+
+    @property
     def is_whole(self) -> bool:
         """Whether the file has no more than this."""
         return len(self.data) < HEAD_BYTES

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
+from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
@@ -57,7 +57,9 @@ class VizTracerSource(Source):
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
-        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
+        profile = replace(
+            file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls), warnings=calls.warnings
+        )
         if fit is None:
             return Part(self.name, folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
@@ -81,7 +83,9 @@ class VizTracerSource(Source):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
-        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
+        profile = replace(
+            file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls), warnings=calls.warnings
+        )
         return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
 
 
@@ -131,6 +135,10 @@ def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
             "payload": none.cast(pa.int64()),
         }
     )
+
+
+def _shown(file: ProfilerFile, run: RunRecording, calls: FunctionCalls, times: ProfileTimes) -> UserProfile:
+    return replace(file.profile(run, "json", times), functions=_profile(calls), warnings=calls.warnings)
 
 
 def _profile(calls: FunctionCalls) -> FunctionProfile:

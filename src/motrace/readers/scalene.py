@@ -7,14 +7,20 @@ programs of known make-up the split was wrong: sleeping and hashing showed as Py
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from ..cautions import Caution
 from ..dataset.tables import without_key
 from ..errors import MotraceError
+from ..escape import encodable
 from .pyspy.frames import short_file
+from .times import LATEST_NS, TimeFault, set_aside
 
 LINES_SCHEMA = without_key("lines")
 _COLUMNS = {
@@ -50,14 +56,33 @@ def read_lines(path: Path) -> pa.Table:
     return pa.table(columns, schema=LINES_SCHEMA)
 
 
-def when(path: Path) -> tuple[int, int] | None:
-    """Begin and end (UTC, ns) of the program that Scalene watched; None where it does not say. Raises MotraceError."""
+@dataclass(frozen=True)
+class WatchedTime:
+    """From when to when (UTC, ns) Scalene watched, and for how many seconds; None where it does not say."""
+
+    utc_ns: tuple[int, int] | None
+    seconds: float | None
+    warnings: tuple[Caution, ...]
+
+
+def when(path: Path) -> WatchedTime:
+    """The time of the program that Scalene watched. Raises MotraceError."""
     try:
         data = _load(path)
-        start_s, elapsed_s = data.get("start_time_absolute"), data.get("elapsed_time_sec")
-        return None if not start_s else (round(start_s * 1e9), round((start_s + (elapsed_s or 0.0)) * 1e9))
+        start_s, elapsed_s = (float(data.get(name) or 0) for name in ("start_time_absolute", "elapsed_time_sec"))
     except (ValueError, TypeError, AttributeError) as error:
         raise _damaged(path, error) from error
+    fault = None
+    if isnan(elapsed_s) or isnan(start_s):
+        fault = TimeFault.MISSING
+    elif elapsed_s < 0 or start_s < 0:
+        fault = TimeFault.NEGATIVE
+    elif (start_s + elapsed_s) * 1e9 > LATEST_NS:
+        fault = TimeFault.FAR
+    if fault is not None:
+        return WatchedTime(None, None, tuple(set_aside(encodable(path.name), Counter([fault]))))
+    utc_ns = (round(start_s * 1e9), round((start_s + elapsed_s) * 1e9)) if start_s else None
+    return WatchedTime(utc_ns, elapsed_s or None, ())
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -74,4 +99,5 @@ def _damaged(path: Path, error: Exception) -> MotraceError:
 
 
 def _number(line: dict[str, Any], key: str) -> float:
-    return float(line.get(key) or 0.0)
+    value = float(line.get(key) or 0.0)
+    return value if isfinite(value) else 0.0

@@ -247,7 +247,7 @@ def _flamegraph(text: str) -> Profile:
         row = (float(place["y"]), int(place["fg:x"]), int(place["fg:w"]), html.unescape(title))
         boxes.append(row)
     if not boxes:
-        raise ValueError("an SVG without the boxes of a flame graph")
+        raise ValueError("a picture without the boxes of a flame graph")
     boxes.sort(key=lambda box: (box[1], box[0], -box[2]))
     downwards = max(boxes, key=lambda box: box[2])[0] == min(box[0] for box in boxes)
     if not downwards:  # drawn as flames: the root is at the bottom
