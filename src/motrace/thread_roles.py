@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
-
 _ROLE_BY_NAME = (
     ("llvmpipe-*", "raster"),
     ("*:disk$*", "raster"),  # Mesa's shader-cache thread

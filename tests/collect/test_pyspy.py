@@ -24,6 +24,7 @@ from motrace.readers.pyspy.lock_log import read_log
 from motrace.readers.recording import read_recording
 from motrace.sampling import shares
 from motrace.sampling.classify import RECORDER, RUNNING_CLASSES, classify, coarse
+from motrace.vocabulary import ClockMethod
 from tests.collect.observed import begin, end, observe, spans_of, state_of
 from tests.conftest import wait_for
 
@@ -73,7 +74,7 @@ def counts_of(folder: Path) -> tuple[samples.PySpySamples, dict[str, dict[str, i
 def test_times_are_exact_and_say_how_they_were_checked(known: Path) -> None:
     seen, _ = counts_of(known)
     assert seen.timed and seen.native and seen.warnings == []
-    assert seen.clock.method.startswith(samples.BY_LOCKS)
+    assert seen.clock.method is ClockMethod.LOCK_LOG
     assert seen.clock.pairs > 100
     assert 0 < seen.clock.error_ns < 50_000_000
 
@@ -168,7 +169,7 @@ def test_a_light_look_stops_nothing_and_has_times(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     observe(PySpyCollector(light=True), folder, "states.py", folder, 4)
     seen = samples.read_collected(folder, spans_of(folder))
-    assert seen is not None and seen.clock.method == samples.BY_START and not seen.native
+    assert seen is not None and seen.clock.method is ClockMethod.START_LINE and not seen.native
     ((tid, own),) = spans_of(folder).items()
     taken = seen.samples.to_pandas()
     taken = taken[(taken["tid"] == tid) & (taken["t_ns"] > own.start_ns.min())]

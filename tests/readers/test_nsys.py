@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, check
+from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, RunKey, check
 from motrace.readers.nsys import columnar, export, sqlite
 from motrace.readers.nsys.enums import api_name, metric_unit, waits_on
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
@@ -110,7 +110,7 @@ def test_one_domain_alone(tmp_path: Path, form: str) -> None:
     assert names("") == ["outer", "outer"]
     assert names("absent") == []
     assert nvtx_table(trace, "absent").schema == nvtx_table(trace).schema
-    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[2:]
+    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[len(RunKey._fields) :]
 
 
 def test_gpu_operations_and_their_launches(tables: Callable[..., Tables]) -> None:
@@ -292,15 +292,10 @@ def test_the_size_of_batches_changes_nothing(
 
 def test_sparse_ids_are_read(tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Row ids far apart do not make as many empty ranges."""
-    import sqlite3
-
-    path = tmp_path / "report1.sqlite"
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)")
-        db.execute("CREATE TABLE META_DATA_EXPORT (name TEXT, value TEXT)")
-        db.execute("INSERT INTO META_DATA_EXPORT VALUES ('EXPORT_PRODUCT_VERSION', '1')")
-        db.executemany("INSERT INTO StringIds VALUES (?, ?)", [(1 << shift, f"s{shift}") for shift in range(60)])
-    trace = open_trace(path, tmp_path)
+    made = Export()
+    for shift in range(60):
+        made.add("StringIds", id=1 << shift, value=f"s{shift}")
+    trace = open_trace(made.sqlite(tmp_path / "report1.sqlite"), tmp_path)
     assert trace.strings.texts(np.array([1, 1 << 40, 7])) == ["s0", "s40", "string#7"]
 
 

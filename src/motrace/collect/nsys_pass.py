@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import MotraceError, UsageError
 from ..record.nvtx_ranges import INJECTED
 from ..run_folder import JsonObject
+from .base import Collector
 from .nsys import HELP, REPORT, STREAM, Nsys, NsysOptions, find_nsys
 from .nsys_session import Session
 
@@ -91,7 +92,7 @@ def without_perf_events(args: Sequence[str]) -> list[str]:
     return kept
 
 
-class NsysCollector:
+class NsysCollector(Collector):
     """One run under ``nsys profile``; see ``Collector``."""
 
     name = NAME
@@ -181,12 +182,12 @@ class NsysCollector:
             raise MotraceError("nsys wrote no report; its messages are in the run's log")
 
     def calmer(self) -> NsysCollector | None:
-        """See ``Retrying``: without perf events, where the report was lost with them."""
+        """See ``Collector``: without perf events, where the report was lost with them."""
         if self._lost and perf_events(self._flags):
             return NsysCollector(without_perf_events(self._args), self._timeout_s)
         return None
 
     def facts(self) -> JsonObject:
-        """See ``Telling``."""
+        """See ``Collector``."""
         version = self._nsys.version_text if self._nsys is not None else None
         return {"version": version, "flags": self._flags, "perf_events": perf_events(self._flags), "hung": self._hung}

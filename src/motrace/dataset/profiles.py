@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..cautions import Caution
+from ..vocabulary import ClockMethod
 
 MOST_TID = 1 << 22
 """Linux gives no higher id to a process or thread."""
@@ -149,9 +150,9 @@ class UserProfile:
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
     warnings: tuple[Caution, ...] = ()
-    aligned_by: str | None = None
+    aligned_by: ClockMethod | None = None
     error_ns: int | None = None
 
-    def aligned(self, method: str, error_ns: int) -> UserProfile:
+    def aligned(self, method: ClockMethod, error_ns: int) -> UserProfile:
         """The same, its times on the run's clock."""
         return replace(self, times=ProfileTimes.ALIGNED, aligned_by=method, error_ns=error_ns)

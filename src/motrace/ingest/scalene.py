@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.profiles import LineProfile, ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
+from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
 _FIELDS = (re.compile(b'"elapsed_time_sec"'), re.compile(b'"files"'))
@@ -20,6 +21,7 @@ class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"
+    tool = Tool.SCALENE
     collected = ("scalene.json",)
 
     def recognise(self, head: Head) -> bool:
@@ -39,10 +41,10 @@ class ScaleneSource(Source):
         return _lines(file, run, run.key, folder)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """The same."""
-        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+        return None, _lines(file, None, experiment.run(file.name), folder)
 
 
 def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:
@@ -50,8 +52,8 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
     if table.num_rows:
         write_table("lines", table, key, folder)
     if file.collected:
-        return Part("lines", folder)
+        return Part(folder)
     watched = when(file.path)
     lines = LineProfile(watched.seconds, table.num_rows, heaviest_lines(table))
     profile = file.profile(run, "json", ProfileTimes.LINE_SHARES)
-    return Part("lines", folder, profile=replace(profile, lines=lines, warnings=watched.warnings))
+    return Part(folder, profile=replace(profile, lines=lines, warnings=watched.warnings))

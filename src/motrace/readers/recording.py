@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cautions import Caution
 from ..dataset.facts import RunManifest
-from ..dataset.tables import RunKey
+from ..dataset.tables import NO_EXPERIMENT, ExperimentKey, RunKey
 from ..record.spans import END, KIND_CLOCK, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, VALUE, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile
@@ -74,12 +74,12 @@ class RunRecording:
     cpu_log: CpuLogFile | None = None
     warnings: list[str | Caution] = field(default_factory=list)
     episodes: EpisodeFile | None = None
-    experiment: str = ""
+    experiment: ExperimentKey = NO_EXPERIMENT
 
     @property
     def key(self) -> RunKey:
         """What tells the run from those of all experiments."""
-        return RunKey(self.experiment, self.run_id)
+        return self.experiment.run(self.run_id)
 
     @property
     def pids(self) -> set[int]:

@@ -16,6 +16,7 @@ from ...cautions import Caution, CautionCode, caution
 from ...dataset.dictionary_columns import constant, encoded
 from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
+from ...vocabulary import ClockMethod, Tool
 from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
 from .events import (
@@ -33,11 +34,10 @@ from .events import (
 
 Array = np.ndarray[Any, Any]
 
-SOURCE = "torch"
+SOURCE = Tool.TORCH.value
 MARK = re.compile(r"motrace\.sync (\d+)$")
-BY_MARKS, BY_SPANS, BY_UTC = "marks of motrace", "ranges named as spans", "UTC"
 UTC_ERROR_NS = 1_000_000
-"""Of method BY_UTC: what the host's two clocks and Kineto's conversion may be apart."""
+"""Of ``ClockMethod.UTC``: what the host's two clocks and Kineto's conversion may be apart."""
 NEAR_UTC_NS = 20_000_000
 """Where ranges are laid upon spans they may not come to lie further than this from where UTC puts them."""
 
@@ -100,7 +100,7 @@ def _by_marks(annotations: EventRows) -> ClockOffset | None:
     most = min(start - t_ns for t_ns, start, _ in marks)
     least = max(end - t_ns for (_, _, end), (t_ns, _, _) in pairwise(marks))
     # If least > most the clocks drifted by so much.
-    return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), BY_MARKS)
+    return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), ClockMethod.MARKS)
 
 
 def _by_spans(annotations: EventRows, spans: Ranges | None, utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
@@ -129,7 +129,7 @@ def _by_spans(annotations: EventRows, spans: Ranges | None, utc_minus_monotonic_
             best = found
     if best is None or best[1] > UTC_ERROR_NS * 2:
         return None
-    return ClockOffset(best[0], int(best[1]) + 1, best[2], BY_SPANS)
+    return ClockOffset(best[0], int(best[1]) + 1, best[2], ClockMethod.RANGES)
 
 
 def _nearest(times: Array, t_ns: int) -> int:
@@ -141,7 +141,7 @@ def _nearest(times: Array, t_ns: int) -> int:
 def _by_utc(utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
     if utc_minus_monotonic_ns is None:
         return None
-    return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, BY_UTC)
+    return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, ClockMethod.UTC)
 
 
 def _table(name: str, columns: Mapping[str, Array | pa.Array]) -> pa.Table:
