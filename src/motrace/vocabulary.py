@@ -224,7 +224,9 @@ ROLE_CAUSES: dict[str, str] = {
 }
 """The cause that a role's work gives to blocked time (the renderer's three are set by overlap)."""
 
-IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
+IDLE_WAITS = frozenset(
+    ("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child", "gil")
+)
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
 
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))

@@ -29,7 +29,7 @@ from tests.collect.observed import begin, end, observe, spans_of, state_of
 from tests.conftest import wait_for
 
 SECONDS, REPEATS, RATE = 8, 3, 300
-KINDS = ("python", "hash", "copies", "copy and loop", "mixed")
+KINDS = ("python", "hash", "copies", "rgba to rgb", "copy and loop", "mixed")
 NEAR = 0.03
 
 
@@ -92,7 +92,7 @@ def against_truth(folder: Path, confidence: float) -> Iterator[tuple[str, shares
 
 
 def test_stated_intervals_cover_the_truth(repeats: list[Path]) -> None:
-    """45 intervals at once, so each at 99.999 %."""
+    """54 intervals at once, so each at 99.999 %."""
     for kind, share, true, waited in (row for folder in repeats for row in against_truth(folder, 0.99999)):
         assert share.total > 30, kind  # some hundred, on a machine that is not overloaded
         assert share.lo <= true <= share.hi, (kind, share, true, waited)

@@ -38,7 +38,7 @@ def test_a_loops_composition_is_right_under_every_python(tmp_path: Path, version
         pytest.skip(f"no Python {version} here")
     folder = tmp_path / "run"
     folder.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOG": "1"}
     process = subprocess.Popen([python, PROGRAMS / "profiled.py", folder, str(FRAMES)], env=environment)
     collectors = [PySpyCollector(rate=200), ThreadsCollector()]
     for collector in collectors:
@@ -56,7 +56,7 @@ def test_a_loops_composition_is_right_under_every_python(tmp_path: Path, version
     classes = {row["stack_id"]: coarse(classify(row["frames"])) for row in seen.stacks.to_pylist()}
     kinds = [names[label] for label in own.labels(samples["t_ns"].to_numpy())]
     counts = shares.count_by_kind(kinds, [classes[number] for number in samples["stack_id"]])
-    for kind, expected in (("count", "interpreter"), ("digest", "native"), ("rest", "sleeping")):
+    for kind, expected in (("count", "interpreter"), ("digest", "native"), ("rest", "sleeping"), ("held", "gil")):
         (first, *_) = shares.shares({name: count for name, count in counts[kind].items() if name != "recorder"})
         assert first.name == expected and first.total > 20 and first.share > 0.75, (kind, counts[kind])
     states = thread_samples.read(folder / FILE).states().to_pandas()

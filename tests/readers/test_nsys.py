@@ -391,7 +391,7 @@ def test_real_h100_export(tmp_path: Path) -> None:
 def test_real_a100_export(tmp_path: Path) -> None:
     trace = open_trace(fixture("a100_saxpy.sqlite"), tmp_path)
     rows = convert(trace, KEY, tmp_path / "out", same)
-    assert rows == {"nvtx": 22, "api_calls": 57, "gpu_ops": 20, "thread_states": 1619, "stacks": 294, "samples": 5451}
+    assert rows == {"nvtx": 22, "api_calls": 57, "gpu_ops": 20, "thread_states": 1574, "stacks": 294, "samples": 5451}
     nvtx = nvtx_table(trace).to_pandas()
     assert set(nvtx["domain"]) == {"", "MPI"}
     assert set(nvtx["name"][nvtx["domain"] == ""]) == {"saxpy"}
@@ -400,3 +400,36 @@ def test_real_a100_export(tmp_path: Path) -> None:
         assert (thread["start_ns"].values[1:] >= thread["end_ns"].values[:-1]).all()
     assert all(tid != 1230499 for _, tid in trace.threads)  # nsys's own
     assert trace.warnings == []
+
+
+def test_timed_waits_of_a_python_thread_one_switch_interval_after_the_other_are_for_the_interpreter_lock(
+    tables: Callable[..., Tables],
+) -> None:
+    """As nsys records a thread that another one keeps the lock from: slices of 5 ms, then the rest, at once."""
+    export = Export()
+    ms, wait = 1_000_000, "pthread_cond_timedwait"
+    for pid, name in ((7, "/usr/bin/python3.12"), (8, "/opt/bin/renderer")):
+        export.add("PROCESSES", globalPid=gid(pid), pid=pid, name=name)
+        tid = pid * 10
+        export.osrt(10 * ms, 15 * ms + 70_000, wait, pid, tid)
+        export.osrt(15 * ms + 80_000, 15 * ms + 90_000, wait, pid, tid)
+        export.osrt(30 * ms, 31 * ms, wait, pid, tid)
+        export.osrt(40 * ms, 60 * ms, wait, pid, tid)  # a busy machine: it came back late, and asked again
+        export.osrt(60 * ms + 10_000, 61 * ms, wait, pid, tid)
+        export.osrt(70 * ms, 90 * ms, wait, pid, tid)
+        export.osrt(100 * ms, 105 * ms, "pthread_cond_wait", pid, tid)
+    rows = tables(export)["api_calls"]
+    waits = [what for pid, what in columns(rows, "pid", "waits_on") if pid == 7]
+    assert waits == ["gil", "gil", "condition", "gil", "gil", "condition", "condition"]
+    assert {what for pid, what in columns(rows, "pid", "waits_on") if pid == 8} == {"condition"}
+
+
+def test_the_profilers_own_threads_are_not_the_programs(tables: Callable[..., Tables]) -> None:
+    export = everything()
+    before = tables(export)
+    export.osrt(310, 390, "poll", 7, 79)  # a thread called [NSys]
+    for start, into in ((520, 1), (580, 0)):
+        export.add("SCHED_EVENTS", start=start, cpu=1, isSchedIn=into, globalTid=gid(7, 79), threadState=1)
+    export.tables["SCHED_EVENTS"].sort(key=lambda row: row["start"])
+    after = tables(export)
+    assert after["api_calls"] == before["api_calls"] and after["thread_states"] == before["thread_states"]

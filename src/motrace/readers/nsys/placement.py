@@ -35,6 +35,8 @@ SAY = {
 
 _NO_TIME_IS_0 = "CUPTI_ACTIVITY_KIND_"
 """Tables in which a begin and an end of 0 say that no time was taken."""
+_WHO = (1 << 48) - 1
+"""Of a globalTid the process and the thread."""
 
 
 @dataclass
@@ -107,6 +109,8 @@ class Context:
         owner = np.where(owner == NULL, 0, owner)  # of no process: counts only where all processes do
         pid = pid_of(owner)
         good &= self.own(pid)
+        if self.trace.own_threads:  # what the profiler did inside the program is not the program's
+            good &= ~np.isin(owner & _WHO, [pid << 24 | tid for pid, tid in self.trace.own_threads])
         keep: Keep = slice(None) if good.all() else good
         begins, ends = begins[keep], ends[keep]
         if start != end:

@@ -16,7 +16,7 @@ from ...dataset.tables import without_key
 from ...errors import MotraceError
 from ...vocabulary import ClockMethod, Tool
 from ..clock_offset import ClockOffset
-from .align import FEW, find_shift
+from .align import FEWER, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
@@ -135,7 +135,7 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
     }
     checked = max((thread for thread in profile.threads if thread.tid in spans and thread.tid in stops),
                   key=lambda thread: len(thread.stack), default=None)  # fmt: skip
-    if checked is None or len(checked.stack) < FEW:
+    if checked is None or len(checked.stack) < FEWER:
         few = f"only {len(checked.stack)} samples" if checked else "no samples"
         return _without(profile, pid, f"{few} of a thread with spans: their times can't be checked, and are not used")
     own = profile.has_python()
