@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "nvml": set(), "environment": {"__init__", "dataset", "nvml", "output"},
     "run_folder": {"errors", "output", "redaction"},
     "record": {"errors", "vocabulary", "run_folder"},
-    "dataset": {"output", "errors", "escape", "vocabulary"},
+    "dataset": {"output", "errors", "escape", "cautions", "vocabulary"},
     "timeline": {"errors", "vocabulary", "dataset"},
     "statistics": {"errors"},
     "readers": {*EDGE, "vocabulary", "record", "dataset"},
