@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .. import output
 from ..dataset.tables import without_key
 from ..errors import MotraceError
 from .syscalls import waits_on
-from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
+from .thread_format import BLOCK, MAGIC, OLD_BLOCK, OLD_MAGIC, ROW, ROW_FIELDS
 
 SOURCE = "threads"
 ROWS = np.dtype(
@@ -28,7 +29,7 @@ SLOWEST_HZ = 50.0
 """The sampler's slowest pace: taken for a file that does not say how often it looked."""
 
 _ENDED = "XZx"
-_FACTS = b"motrace"
+_FACTS, _TICKS = b"motrace", b"motrace.ticks"
 Array = np.ndarray[Any, Any]
 STATES_SCHEMA = without_key("thread_states")
 STAYS_SCHEMA = pa.schema(
@@ -51,11 +52,13 @@ class ThreadSamples:
 
     ``stays``: a row for each, sorted by thread and time: pid, tid, name, first_ns and last_ns of
     the samples that saw it (CLOCK_MONOTONIC), samples, state (running, which /proc can't distinguish from
-    runnable, or blocked), waits_on.
+    runnable, or blocked), waits_on. ``ticks``: when each of the sampler's rounds began, int64 ns; none in files of the
+    first version.
     """
 
     stays: pa.Table
     facts: dict[str, Any] = field(default_factory=dict)
+    ticks: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def cost_share(self) -> float:
@@ -69,11 +72,22 @@ class ThreadSamples:
 
     @property
     def step_ns(self) -> int:
-        """Mean time between the sampler's rounds, ns, by its own count: a thread may be seen once and no more."""
+        """How far apart samples are around a moment, ns: the sampler's own gaps, weighted by their length.
+
+        So a sampler that was starved for a part of the time errs by more, and no thread's sightings make it err by
+        less. Where a look at every thread took several rounds, it is as many times wider. A file without ticks: the
+        gaps between all samples of all threads, and no less than its own count of rounds says.
+        """
+        wide = max(1.0, float(self.facts.get("passes", 1)))
+        if len(self.ticks) > 1:
+            return max(1, round(_typical_gap(self.ticks) * wide))
         rounds, wall_ns = int(self.facts.get("rounds", 0)), int(self.facts.get("wall_ns", 0))
         if rounds > 1 and wall_ns > 0:
-            return max(1, wall_ns // rounds)
-        return round(1e9 / float(self.facts.get("hz") or self.facts.get("asked_hz") or SLOWEST_HZ))
+            counted = wall_ns // rounds
+        else:
+            counted = round(1e9 / float(self.facts.get("hz") or self.facts.get("asked_hz") or SLOWEST_HZ))
+        seen = np.unique(self.points().column("t_ns").to_numpy()) if self.stays.num_rows else self.ticks
+        return max(1, counted, round(_typical_gap(seen)))
 
     def intervals(self) -> dict[tuple[int, int], int]:
         """Mean time between samples in ns, by (pid, tid): a state's edges are known to half of it."""
@@ -114,19 +128,20 @@ def read(path: Path) -> ThreadSamples:
     try:
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
-        if head == MAGIC:
+        if head in (MAGIC, OLD_MAGIC):
             return _parse(path.read_bytes())
         return _read_arrow(path)
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, IndexError, pa.ArrowException) as error:
+    except (ValueError, KeyError, IndexError, zlib.error, pa.ArrowException) as error:
         text = " ".join(str(error).split())[:200]
         raise MotraceError(f"{path.name} is not a file of thread states of motrace: {text}") from error
 
 
 def write(samples: ThreadSamples, path: Path) -> None:
     """Write ``threads.arrow``, atomically. Raises OSError."""
-    table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode()})
+    ticks = zlib.compress(np.diff(samples.ticks, prepend=0).astype("<i8").tobytes())
+    table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode(), _TICKS: ticks})
     options = ipc.IpcWriteOptions(compression="zstd")
     with (
         output.replacing(path) as temporary,
@@ -138,14 +153,16 @@ def write(samples: ThreadSamples, path: Path) -> None:
 def _read_arrow(path: Path) -> ThreadSamples:
     batches = []
     with path.open("rb") as file, ipc.open_stream(file) as stream:
-        facts = json.loads((stream.schema.metadata or {})[_FACTS])
+        metadata = stream.schema.metadata or {}
+        facts, ticks = json.loads(metadata[_FACTS]), zlib.decompress(metadata.get(_TICKS, zlib.compress(b"")))
         if not stream.schema.remove_metadata().equals(STAYS_SCHEMA):
             raise ValueError("its columns are other ones")
         try:
             batches = list(stream)
         except pa.ArrowInvalid:  # cut off: whole batches count
             facts["damaged"] = True
-    return ThreadSamples(pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None), facts)
+    stays = pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None)
+    return ThreadSamples(stays, facts, np.cumsum(np.frombuffer(ticks, "<i8")))
 
 
 ThreadRow = tuple[int, int, int, str]
@@ -156,15 +173,18 @@ StateRow = tuple[int, str, str, str, str]
 
 def _parse(data: bytes) -> ThreadSamples:
     """The sampler's own file; see ``thread_format``."""
+    layout = BLOCK if data.startswith(MAGIC) else OLD_BLOCK
     facts: dict[str, Any] = {}
     threads: list[ThreadRow] = []
     states: list[StateRow] = []
     rows: list[Array] = []
+    ticks = [np.empty(0, np.int64)]
     position = len(MAGIC)
-    while position + BLOCK.size <= len(data):
-        text, count = BLOCK.unpack_from(data, position)
-        begin = position + BLOCK.size
-        end = begin + text + count * ROW.size
+    while position + layout.size <= len(data):
+        text, count, *rounds = layout.unpack_from(data, position)
+        begin = position + layout.size
+        at_ticks = begin + text + count * ROW.size
+        end = at_ticks + 8 * sum(rounds)
         if end > len(data):
             break  # cut off
         block = json.loads(data[begin : begin + text])
@@ -172,10 +192,11 @@ def _parse(data: bytes) -> ThreadSamples:
         states += block.pop("states")
         facts |= block
         rows.append(np.frombuffer(data, ROWS, count, begin + text))
+        ticks.append(np.frombuffer(data, "<i8", sum(rounds), at_ticks))
         position = end
     facts["threads"] = len(threads)
     stays = np.concatenate(rows) if rows else np.empty(0, ROWS)
-    return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts)
+    return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts, np.concatenate(ticks))
 
 
 def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machine: str) -> pa.Table:
@@ -203,6 +224,16 @@ def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machi
         },
         schema=STAYS_SCHEMA,
     )
+
+
+def _typical_gap(times: Array) -> float:
+    """The gap between ``times`` in which a moment chosen at random lies, on average; 0 where there is none.
+
+    Gaps of which nothing is said are left out.
+    """
+    gaps = np.diff(times).astype(float)
+    gaps = gaps[(gaps > 0) & (gaps <= MAX_GAP_NS)]
+    return float((gaps**2).sum() / gaps.sum()) if len(gaps) else 0.0
 
 
 def _states(stays: pa.Table) -> pa.Table:
