@@ -61,7 +61,8 @@ def test_the_error_of_samples_is_the_samplers_own(
     with_samples(tmp_path / "x", ticks, facts)
     loaded = analysis.load(tmp_path / "x")
     (clock,) = (row for row in loaded.report.clocks if row.source == "threads")
-    assert least_step_ns // 2 <= clock.error_ns < 0.6 * least_step_ns
+    assert clock.error_ns >= least_step_ns // 2
+    assert not ticks or clock.error_ns < 0.6 * least_step_ns
     of_work = [one for one in loaded.report.runs[0].causes if one.phase == "work" and one.state == "blocked"]
     assert {one.evidence for one in of_work} == {(EvidenceKind.THREAD_SAMPLES,)}
 

@@ -280,6 +280,55 @@ def test_a_worker_is_read_at_the_ends_of_the_span_that_waits_for_it(
     assert found.est_ns.sum() == pytest.approx(sum(used), rel=0.1, abs=3 * told_late)
 
 
+ANSWERS = """
+import sys, threading, time
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+for line in sys.stdin.buffer:
+    begin = time.process_time_ns()
+    while time.process_time_ns() - begin < 2_000_000:
+        pass
+    print(time.process_time_ns(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("threads", [0, 8])
+def test_the_clock_of_a_child_that_sleeps_is_exact(tmp_path: Path, threads: int) -> None:
+    """In frames not much longer than a timer tick, by so much the clock of one that runs lags."""
+
+    def ask() -> int:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(b"\n")
+        return int(child.stdout.readline())
+
+    used = []
+    command = [sys.executable, "-c", ANSWERS, str(threads)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        ask()
+        run_dir = motrace.start(tmp_path)
+        for _ in range(100):
+            with motrace.frame():
+                with motrace.span("asleep"):
+                    time.sleep(0.003)
+                with motrace.span("asked"):
+                    used.append(ask())
+        motrace.stop()
+    recording = read_recording(run_dir)
+    log, spans = recording.cpu_log, collect_spans(recording)
+    assert log is not None
+    sums = {}
+    for name in ("asleep", "asked"):
+        inside = np.array([one == name for one in spans.name])
+        start, end = spans.start_ns[inside], spans.end_ns[inside]
+        found = usage(member(log, child.pid), start, end, log.cores, log.tick_ns)
+        sums[name] = (int((end - start).sum()), int(found.lo_ns.sum()), int(found.hi_ns.sum()))
+    wall, _, hi = sums["asleep"]
+    assert hi < 0.2 * wall
+    _, lo, hi = sums["asked"]
+    truth = used[-1] - used[0]  # of 99 frames
+    assert 0.7 * truth < lo <= truth * 100 / 99 + 2e6 and truth <= hi < 1.3 * truth
+
+
 def test_threads_that_end_before_their_name_is_read_do_not_damage_the_log(tmp_path: Path) -> None:
     def spin() -> None:
         end = time.perf_counter() + 0.002

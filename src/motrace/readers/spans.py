@@ -34,7 +34,7 @@ AGE_NS = 10**9 * 3600 * 24 * 366  # no recording is longer than a year
 Array = np.ndarray[Any, Any]
 
 
-def read_words(path: Path, magic: int, kind: str) -> Array:
+def read_words(path: Path, magic: int, kind: str, versions: tuple[int, ...] = (VERSION,)) -> Array:
     """The words of a log of ours, header included. Raises MotraceError where it is something else."""
     try:
         data = path.read_bytes()
@@ -45,9 +45,9 @@ def read_words(path: Path, magic: int, kind: str) -> Array:
         raise MotraceError(f"{path.name} is cut off in its header ({len(data)} bytes): nothing in it can be read")
     if words[MAGIC] != magic:
         raise MotraceError(f"{path.name} is not a {kind} of motrace")
-    if words[FORMAT] != VERSION:
+    if words[FORMAT] not in versions:
         raise MotraceError(
-            f"{path.name} has format {words[FORMAT]}, this motrace reads {VERSION}: use the motrace that wrote it"
+            f"{path.name} has format {words[FORMAT]}, this motrace reads {versions[-1]}: use the motrace that wrote it"
         )
     return words
 

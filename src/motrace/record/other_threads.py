@@ -8,8 +8,9 @@ that no known thread explains; new children in the kernel's list of them, or whe
 
 A thread's clock is exact at any moment. The clock of a *process* is not: a thread that is running
 right now counts only up to its last timer tick, which is why threads are read one by one, and why
-a child's clock may lag by one tick. (Reading a thread's clock brings its share of the process's
-up to date, so right after its threads the own process's clock is exact too.)
+a child's clock may lag by one tick, unless none of its threads runs (``ChildThreads``). Reading a
+thread's clock brings its share of the process's up to date, so right after its threads the own
+process's clock is exact too.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import os
 import resource
 import threading
 from array import array
-from itertools import chain
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, process_time_ns
 
-from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
+from .allowance import Allowance
+from .child_threads import ChildThreads
+from .cpulog import COUNT_SHIFT, EXACT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
 from .procfile import ProcFile, ThreadCount
 from .startlib import start_libraries
 from .tracked_member import TrackedMember
@@ -34,7 +36,6 @@ CHILDREN_EVERY_NS = 5_000_000
 EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
 BUSY_SHIFT = 6  # a thread is busy that used more than 1/64 of a core since the last full reading
 LATELY_NS = 1_000_000_000
-SAVED = 4  # readings of those that worked lately, where none were taken for long: of the ends of a short span
 SCAN_EVERY_NS = 250_000_000
 UNEXPLAINED_NS = 100_000  # CPU time of the process that no known thread explains
 
@@ -51,8 +52,9 @@ class Others:
         self._values_at_full: list[int] = []  # at the last full reading
         self._busy: list[int] = []  # indices of those that worked before the last full reading
         self._lately: list[int] = []  # of those that worked in the last second, and are not busy
-        self._lately_paid = 0  # up to when the time is spent in which their readings must fit
+        self._lately_allowance = Allowance()
         self._children: list[TrackedMember] = []
+        self._child_threads: dict[int, ChildThreads] = {}
         self._known: set[tuple[bool, int]] = set()
         self._slots = 0
         self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
@@ -89,31 +91,25 @@ class Others:
         now = perf_counter_ns()
         self._scan(now, describe_all=True)
         self._read_all(now)
-        for file in (self._children_file, self._thread_count):
+        for file in (self._children_file, self._thread_count, *self._child_threads.values()):
             if file is not None:
                 file.close()
-
-    def _lately_due(self, now: int) -> list[int]:
-        """Those that worked lately, if their reading is within its share of the time."""
-        every = EVERY_PER_THREAD_NS * len(self._lately)
-        self._lately_paid = max(self._lately_paid, now - SAVED * every)
-        if now - self._lately_paid < every:
-            return []
-        self._lately_paid += every
-        return self._lately
 
     def _read_busy(self, now: int) -> None:
         entries: list[int] = []
         values = self._values
+        positions = self._busy
+        if self._lately and self._lately_allowance.take(now, EVERY_PER_THREAD_NS * len(self._lately)):
+            positions = positions + self._lately
         try:
-            for position in chain(self._busy, self._lately_due(now)):
+            for position in positions:
                 values[position] = value = clock_gettime_ns(self._clocks[position])
                 entries += (self._threads[position].slot, value)
         except OSError:  # one of them ended: keep what was read, and sort it out
             self._put(PARTIAL, now, entries)
             self._read_all(now)
             return
-        self._read_children(entries)
+        self._read_children(now, entries)
         self._put(PARTIAL, now, entries)
 
     def _put(self, kind: int, now: int, entries: list[int]) -> None:
@@ -134,7 +130,7 @@ class Others:
             self._ended.cpu_ns += rest
             entries += (self._ended.slot, self._ended.cpu_ns)
         self._find_children(now, entries)
-        self._read_children(entries)
+        self._read_children(now, entries)
         self._put(FULL if complete else PARTIAL, now, entries)
         self._find_busy(now)
 
@@ -190,18 +186,19 @@ class Others:
         self._values_at_full = [at_full for _, _, at_full in alive]
         self._busy, self._lately = [], []
 
-    def _read_children(self, entries: list[int]) -> None:
+    def _read_children(self, now: int, entries: list[int]) -> None:
         for member in tuple(self._children):
+            exact = EXACT if self._child_threads[member.id].asleep(now) else 0  # asked before the clock is read
             try:
                 member.cpu_ns = clock_gettime_ns(member.clock)
             except OSError:  # reaped: what it used after the last reading is in the children's total
                 member.cpu_ns += self._reaped(member.cpu_ns)
                 self._reaped_ns += member.cpu_ns
                 self._children.remove(member)
-                entries += (member.slot, member.cpu_ns)
+                entries += (member.slot | EXACT, member.cpu_ns)
                 self._gone(member)
             else:
-                entries += (member.slot, member.cpu_ns)
+                entries += (member.slot | exact, member.cpu_ns)
 
     def _reaped(self, already_ns: int = 0) -> int:
         """CPU time of reaped children beyond what was read of them, in ns."""
@@ -210,6 +207,8 @@ class Others:
 
     def _gone(self, member: TrackedMember) -> None:
         self._known.discard((member.is_child, member.id))
+        if member.is_child:
+            self._child_threads.pop(member.id).close()
         self._log.put(GONE, member.slot, perf_counter_ns())
 
     # -- newcomers ----------------------------------------------------------------------------
@@ -262,6 +261,7 @@ class Others:
         for word in seen.split():
             if (True, int(word)) not in self._known:
                 self._children.append(self._new(int(word), True, now))
+                self._child_threads[int(word)] = ChildThreads(int(word))
                 self._describe(self._children[-1], now)
         return True
 
