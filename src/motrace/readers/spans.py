@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MotraceError
-from ..record.spans import DEFINITION, END, KIND_CLOCK, KIND_FRAME, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
+from ..record.spans import DEFINITION, END, KIND_FRAME, KIND_ROLE, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
 from ..record.wordlog import (
     CREATED_NS,
     CREATED_UTC_NS,
@@ -93,7 +93,7 @@ def sound_records(records: Array, created_ns: int) -> int:
     start, end = records[:, START], records[:, END]
     begins_ok = (start >= created_ns - AGE_NS) & (start <= created_ns + AGE_NS)
     ends_ok = (end == 0) | ((end >= start) & (end <= created_ns + AGE_NS))
-    kind_ok = (records[:, WHAT] >= 0) & (records[:, WHAT] <= KIND_CLOCK | NAME_ID_MASK)
+    kind_ok = (records[:, WHAT] >= 0) & (records[:, WHAT] <= KIND_ROLE | NAME_ID_MASK)
     order_ok = np.concatenate(([True], start[1:] >= start[:-1]))
     wrong = np.flatnonzero(~(begins_ok & ends_ok & kind_ok & order_ok))
     return int(wrong[0]) if len(wrong) else len(records)
