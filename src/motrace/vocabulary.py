@@ -203,6 +203,9 @@ ROLE_CAUSES: dict[str, str] = {
 IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
 
+FUTEX_CALLS = {"x86_64": ("202", "449"), "aarch64": ("98", "449")}
+"""System calls by which threads wait on a futex, by machine, as /proc writes their numbers."""
+
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
 """What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
 

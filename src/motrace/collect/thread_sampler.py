@@ -23,13 +23,14 @@ import signal
 import sys
 import time
 from array import array
+from pathlib import Path
 from time import monotonic_ns
 from types import FrameType
 from typing import Any, BinaryIO
 
 from ..readers.thread_format import BLOCK, MAGIC, ROW
 from .prompt import wake_promptly
-from .watched import RUNNING, SeenStates, WatchedThread, state_letter, words_of
+from .watched import RUNNING, SeenStates, WatchedThread, gil_of, state_letter, words_of
 
 DEFAULT_HZ = 1000.0
 DEFAULT_BUDGET = 0.03
@@ -161,6 +162,9 @@ class Sampler:
         """Find new threads and children, sort the others by whether they moved; False if the process has ended."""
         self._scans += 1
         self._states.files.clear()
+        if self._pid not in self._states.gil and (gil := gil_of(self._pid, Path(self._out.name).parent)):
+            self._states.gil[self._pid] = gil
+            self._new["gil"] = gil
         todo = list(self._known)
         for pid in todo:  # which grows while children are found
             if not self._scan_process(pid, todo):

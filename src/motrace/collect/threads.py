@@ -70,6 +70,11 @@ class ThreadsCollector(FromOutside):
             (run_dir / LOG_FILE).unlink(missing_ok=True)
         if not samples.stays.num_rows:
             warnings.append("threads: no thread could be read; does the process belong to another user?")
+        elif "gil" not in samples.facts:
+            warnings.append(
+                "threads: the interpreter's lock was not found, so a wait for it is a futex wait: "
+                "record with motrace's recorder, on CPython 3.10 to 3.13"
+            )
         if samples.late_share > LATE_SHARE:
             warnings.append(
                 f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts['scheduling']} "

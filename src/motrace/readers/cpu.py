@@ -26,12 +26,15 @@ from ..record.cpulog import (
     SLOT_MASK,
     SNAPSHOT_WORDS,
 )
+from ..record.gil_lock import NOT_KNOWN
 from ..record.wordlog import (
     BOUNDARY_COST_NS,
     CORES,
     CREATED_NS,
     DROPPED,
     FLAGS,
+    GIL_BEGIN,
+    GIL_END,
     HEADER_WORDS,
     MAGIC_CPU,
     PID,
@@ -79,7 +82,8 @@ class CpuLogFile:
     """``boundaries`` is (n, 3): t_ns, cpu_ns and run_delay_ns of the loop thread, in order of time.
 
     ``tick_ns`` is the kernel's timer tick: by so much the clock of a child process may lag.
-    ``snapshots`` is (n, 2): when each reading of the others began and ended.
+    ``snapshots`` is (n, 2): when each reading of the others began and ended. ``gil``: where the interpreter's lock lies
+    (``record.gil_lock``).
     """
 
     path: Path
@@ -96,6 +100,7 @@ class CpuLogFile:
     members: list[Member]
     damaged: bool = False
     lost: dict[int, int] = field(default_factory=dict)
+    gil: tuple[int, int] = NOT_KNOWN
 
     @classmethod
     def read(cls, path: Path) -> CpuLogFile:
@@ -117,6 +122,7 @@ class CpuLogFile:
             members=list(parsed.members.values()),
             damaged=parsed.damaged,
             lost=lost_records(words),
+            gil=(int(words[GIL_BEGIN]), int(words[GIL_END])),
         )
 
     def since(self, origin_ns: int) -> CpuLogFile:
