@@ -20,6 +20,8 @@ class CautionCode(str, Enum):
     """A file or a run could not be read (``text``)."""
     NO_EXPERIMENT_FILE = "no_experiment_file"
     STATES_DIFFER = "states_differ"
+    RUNGS_DIFFER = "rungs_differ"
+    """What both do took ``shared_ns`` more (or less) in ``new`` than in ``base``, its own phases ``own_ns``."""
     LOW_DISK = "low_disk"
     """Free space when the run, or the experiment, began (``free_bytes``)."""
     SOFTWARE_ADAPTER = "software_adapter"

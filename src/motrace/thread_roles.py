@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other", "profiler")
 STATED_ROLES = ("raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "other")
 """What a program may say of a thread."""
 

@@ -66,6 +66,33 @@ EVIDENCE: dict[EvidenceKind, str] = {
 """What each kind of evidence is."""
 
 
+class Tool(str, Enum):
+    """What recorded a run beside its spans, as tables name it."""
+
+    NSYS = "nsys"
+    PYSPY = "py-spy"
+    TORCH = "torch"
+    SCALENE = "scalene"
+    THREADS = "threads"
+
+
+class ClockMethod(str, Enum):
+    """How the times of a source were put on the clock of its run."""
+
+    OWN = "own"
+    SAMPLED = "sampled"
+    MONOTONIC = "monotonic"
+    TRACE_ALONE = "trace_alone"
+    MARKS = "marks"
+    ONE_MARK = "one_mark"
+    RANGES = "ranges"
+    RANGES_WITH_JUMPS = "ranges_with_jumps"
+    UTC = "utc"
+    LOCK_LOG = "lock_log"
+    START_LINE = "start_line"
+    NONE = "none"
+
+
 def evidence_word(kinds: Iterable[EvidenceKind]) -> str:
     """Kinds of evidence as the word that tables hold: ``cpu_counters+gpu_work``."""
     mine = set(kinds)
@@ -122,9 +149,6 @@ _PHASES = (
     Phase("close", None, "renderer_cpu", "renderer_stall", "renderer"),
 )
 PHASES: dict[str, Phase] = {phase.name: phase for phase in _PHASES}
-
-LOOP_LEAVES = ("policy", "step", "submit", "wait", "take", "copy", "encode.write", "encode.finish")
-"""The leaf spans of a recorded frame, in the order in which they happen."""
 
 
 def phase_info(name: str) -> Phase:
@@ -200,7 +224,9 @@ ROLE_CAUSES: dict[str, str] = {
 }
 """The cause that a role's work gives to blocked time (the renderer's three are set by overlap)."""
 
-IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
+IDLE_WAITS = frozenset(
+    ("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child", "gil")
+)
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
 
 FUTEX_CALLS = {"x86_64": ("202", "449"), "aarch64": ("98", "449")}
@@ -209,8 +235,8 @@ FUTEX_CALLS = {"x86_64": ("202", "449"), "aarch64": ("98", "449")}
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
 """What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
 
-NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
-"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
+NVTX_DOMAIN, RUN_MARK, SYNC_MARK = "motrace", "motrace.run ", "motrace.sync"
+"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text."""
 
 RIDING_COLLECTORS = ("threads", "gpu")
 """Collectors that ride along in every run, since they disturb nothing; the others get a profiled pass."""

@@ -15,10 +15,11 @@ from motrace import analysis
 from motrace.attribution.interval_evidence import Evidence, StatesFrom
 from motrace.readers import thread_format, thread_samples
 from motrace.readers.run import load_run
+from motrace.readers.thread_format import SamplerFacts
 from motrace.vocabulary import EvidenceKind
 
 
-def with_samples(folder: Path, ticks: list[int] | None, facts: dict[str, float]) -> None:
+def with_samples(folder: Path, ticks: list[int] | None, facts: SamplerFacts) -> None:
     """A run of 0.4 s whose loop thread was seen 100 times, and eight threads that were seen once, as a file of it."""
     run = motrace.start(folder)
     for _ in range(20):
@@ -39,7 +40,7 @@ def with_samples(folder: Path, ticks: list[int] | None, facts: dict[str, float])
     thread_samples.write(samples, run / "threads.arrow")
 
 
-OLD = {"rounds": 100, "wall_ns": 400_000_000, "hz": 250.0}
+OLD = SamplerFacts(rounds=100, wall_ns=400_000_000, hz=250.0)
 STEADY = list(range(0, 400_000_000, 4_000_000))
 STARVED = [0, *range(200_000_000, 400_000_000, 2_000_000)]  # as many rounds, but none in the first half
 
@@ -48,14 +49,14 @@ STARVED = [0, *range(200_000_000, 400_000_000, 2_000_000)]  # as many rounds, bu
     ("ticks", "facts", "least_step_ns"),
     [
         (None, OLD, 4_000_000),
-        (STEADY, {}, 4_000_000),
-        (STARVED, {}, 100_000_000),
-        (STEADY, {"passes": 3.0}, 12_000_000),
+        (STEADY, SamplerFacts(), 4_000_000),
+        (STARVED, SamplerFacts(), 100_000_000),
+        (STEADY, SamplerFacts(passes=3.0), 12_000_000),
     ],
     ids=["a file without ticks", "ticks", "no ticks for a while", "a look at all takes three rounds"],
 )
 def test_the_error_of_samples_is_the_samplers_own(
-    tmp_path: Path, ticks: list[int] | None, facts: dict[str, float], least_step_ns: int
+    tmp_path: Path, ticks: list[int] | None, facts: SamplerFacts, least_step_ns: int
 ) -> None:
     """Most threads live for one round, so no thread's sightings tell how far apart the rounds are."""
     with_samples(tmp_path / "x", ticks, facts)
@@ -77,7 +78,7 @@ def test_samples_without_an_interval_are_no_evidence() -> None:
 def test_a_file_that_does_not_say_how_often_it_was_sampled_is_taken_for_the_slowest() -> None:
     empty = thread_samples.STAYS_SCHEMA.empty_table()
     assert thread_samples.ThreadSamples(empty).step_ns == 20_000_000
-    assert thread_samples.ThreadSamples(empty, {"rounds": 0, "wall_ns": 5, "hz": 200.0}).step_ns == 5_000_000
+    assert thread_samples.ThreadSamples(empty, SamplerFacts(wall_ns=5, hz=200.0)).step_ns == 5_000_000
 
 
 def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:

@@ -129,13 +129,13 @@ def test_of_a_hundred_threads_none_is_lost_sight_of(tmp_path: Path) -> None:
     assert len(others) > 100
     assert intervals[pid, pid] < sorted(others)[len(others) // 2]
     assert sorted(others)[int(0.95 * len(others))] < 0.5e9
-    assert samples.facts["cpu_ns"] > 0 and 0 < samples.cost_share < 1
+    assert samples.facts.cpu_ns > 0 and 0 < samples.cost_share < 1
 
 
 def test_a_small_budget_lowers_the_rate_and_says_so(tmp_path: Path) -> None:
     watch(tmp_path / "run", 2, 10, budget=0.001)
     facts = thread_samples.read(tmp_path / "run" / FILE).facts
-    assert facts["asked_hz"] == 1000 and facts["hz"] < 500
+    assert facts.asked_hz == 1000 and facts.hz < 500
     assert '"cost_share"' in (tmp_path / "run" / FACTS_FILE).read_text()
 
 
@@ -155,9 +155,9 @@ def test_every_round_is_written_down_and_a_starved_sampler_errs_by_more(tmp_path
     process.wait()
     collector.finish(tmp_path)
     samples = thread_samples.read(tmp_path / FILE)
-    assert len(samples.ticks) == samples.facts["rounds"]
+    assert len(samples.ticks) == samples.facts.rounds
     assert (samples.ticks[1:] > samples.ticks[:-1]).all()
-    assert samples.step_ns > 3 * samples.facts["wall_ns"] / samples.facts["rounds"]
+    assert samples.step_ns > 3 * samples.facts.wall_ns / samples.facts.rounds
     assert process.stdout is not None
     process.stdout.close()
 

@@ -20,6 +20,8 @@ from motrace.commands import analyze
 from motrace.errors import MotraceError
 from motrace.ingest.discover import find
 from motrace.ingest.registry import NSYS, source_of
+from motrace.report.say import say
+from motrace.vocabulary import ClockMethod
 from tests.collect.nsys_help import installed
 from tests.conftest import PROGRAMS, ROOT, SHARED
 from tests.readers.exports import everything
@@ -71,7 +73,7 @@ def test_a_report_anywhere_below_the_path_is_joined_to_its_run(joined: analysis.
 @pytest.mark.nsys
 def test_the_clocks_are_aligned_to_less_than_50_us(joined: analysis.Analysis) -> None:
     (row,) = [row for row in joined.report.clocks if row.source == "nsys"]
-    assert row.pairs > 50 and "NVTX ranges" in row.method
+    assert row.pairs > 50 and row.method is ClockMethod.RANGES
     assert row.error_ns < 50_000
     spans, nvtx = joined.tables["spans"].to_pandas(), pd.read_parquet(joined.events["nvtx"][0])
     ranges = nvtx[(nvtx["kind"] == "range") & (nvtx["domain"] == "motrace") & (nvtx["tid"] == spans["tid"].mode()[0])]
@@ -114,7 +116,7 @@ def test_tables_are_written(watched: Path, tmp_path: Path, capsys: pytest.Captur
     for name in ("nvtx", "api_calls", "waits"):
         assert len(pd.read_parquet(tmp_path / "out" / f"{name}.parquet"))
     text = (tmp_path / "out/report.md").read_text()
-    assert "## What profilers saw of" in text and "spans and NVTX ranges" in text
+    assert "## What profilers saw of" in text and say(ClockMethod.RANGES) in text
     assert (tmp_path / "out/report.html").read_text().count("What the loop thread waited on") == 1
     capsys.readouterr()
 

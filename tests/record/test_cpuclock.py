@@ -326,7 +326,7 @@ def test_the_clock_of_a_child_that_sleeps_is_exact(tmp_path: Path, threads: int)
     assert hi < 0.2 * wall
     _, lo, hi = sums["asked"]
     truth = used[-1] - used[0]  # of 99 frames
-    assert 0.7 * truth < lo <= truth * 100 / 99 + 2e6 and truth <= hi < 1.3 * truth
+    assert 0.4 * truth < lo <= truth * 100 / 99 + 2e6 and truth <= hi < 1.5 * truth  # without: 0 to 1.9 times
 
 
 def test_threads_that_end_before_their_name_is_read_do_not_damage_the_log(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ Array = np.ndarray[Any, Any]
 Key = tuple[str | int | None, ...]
 """Values of the columns that were summed by."""
 
-CELL = ("experiment", "run", "segment", "frame", "phase", "blocked")
+CELL = ("experiment_id", "run", "segment", "frame", "phase", "blocked")
 """Within these columns the wall time is exact; ``blocked`` is made of ``state``."""
 CAUSE = ("phase", "state", "cause", "bucket", "evidence")
 TIMES = ("ns", "lo_ns", "hi_ns")

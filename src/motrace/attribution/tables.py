@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..dataset import tables
 from ..dataset.dictionary_columns import encoded
-from ..vocabulary import bucket_of, evidence_word
+from ..vocabulary import ClockMethod, bucket_of, evidence_word
 from .aggregate import aggregate
 from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
@@ -132,9 +132,9 @@ def _clocks_table(analysis: RunAnalysis) -> pa.Table:
     """Spans and CPU clocks are read on the run's own clock; what a trace recorded had to be aligned."""
     rows = []
     if analysis.mode != PROFILER_ONLY:
-        rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
+        rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, ClockMethod.OWN.value))
     for source, fit in (analysis.trace.clocks if analysis.trace is not None else {}).items():
-        rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
+        rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method.value))
     names = ("source", "offset_ns", "drift_ppm", "error_ns", "pairs", "method")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     return tables.make(tables.SCHEMAS["clocks"], {**analysis.key.columns(len(rows)), **columns})

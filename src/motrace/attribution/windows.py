@@ -15,7 +15,7 @@ from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
-from ..vocabulary import EvidenceKind
+from ..vocabulary import ClockMethod, EvidenceKind, Tool
 from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
@@ -25,7 +25,6 @@ Array = np.ndarray[Any, Any]
 
 ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
 """State, cause and evidence."""
-SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are in a window; a few windows are held in memory at once."""
 
@@ -41,17 +40,19 @@ class LoopStacks:
 
 @dataclass(frozen=True)
 class Trace:
-    """What profilers and samplers recorded of a run, converted to tables on the run's clock.
+    """What profilers and samplers (``tools``) recorded of a run, converted to tables on the run's clock.
 
     ``covered_ns`` is from when to when all of them recorded; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
     states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
-    what the user's own profiles of it tell.
+    what the user's own profiles of it tell. ``pids`` are the processes whose GPU work can explain its waits: a trace of
+    several ranks holds others' too; None where all of it is the run's.
     """
 
     store: EventStore
     covered_ns: tuple[int, int]
     clocks: dict[str, ClockFit]
+    tools: frozenset[Tool] = frozenset()
     names: dict[tuple[int, int], str] = field(default_factory=dict)
     gpu_kinds: frozenset[str] = frozenset()
     state_source: str | None = None
@@ -59,11 +60,12 @@ class Trace:
     step_ns: int = 0
     stacks: LoopStacks | None = None
     profiles: tuple[UserProfile, ...] = ()
+    pids: frozenset[int] | None = None
 
     @property
     def error_ns(self) -> int:
         """Error of the worst aligned source, ns; samples, whose bounds are statistical, aside."""
-        return max((fit.error_ns for source, fit in self.clocks.items() if source != SAMPLED), default=0)
+        return max((fit.error_ns for fit in self.clocks.values() if fit.method is not ClockMethod.SAMPLED), default=0)
 
     def coverage(self) -> Coverage:
         """What the evidence builder needs to know of it."""
@@ -80,7 +82,7 @@ class Trace:
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
         """What its events say of [start_ns, end_ns)."""
         error = self.error_ns
-        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source)
+        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source, self.pids)
         return evidence_from(events, who, self.coverage())
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:

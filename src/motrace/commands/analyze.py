@@ -10,13 +10,14 @@ from pathlib import Path
 from .. import analysis, run_folder
 from ..dataset.dataset import told_apart
 from ..errors import MotraceError, UsageError, reason
-from ..ingest.discover import find, name_of
+from ..ingest.discover import find
+from ..ingest.experiment_key import name_of
 from ..readers.nsys.export import is_nsys_file
 from ..report.document import short
-from . import execute, parsers, refuse
+from . import complain, execute, parsers, refuse
 from .pandas_later import pandas_later
 from .sums import print_sums
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,12 +63,11 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
     console = Terminal()
     statuses = [problem.exit_status for problem in problems]
     homes = sorted(found)
-    names = dict(zip(homes, told_apart(map(name_of, homes))))
-    outputs = _outputs(names, args.out)
+    outputs = _outputs(homes, args.out)
     for index, home in enumerate(homes):
         try:
             work = scratch / f"home{index}"
-            one = analysis.analyse(home, found[home], work, args.jobs, phases=args.phases, name=names[home])
+            one = analysis.analyse(home, found[home], work, args.jobs, phases=args.phases)
             analysis.write(one, outputs[home], _named(home, args.out))
             console.show(short(one.report))
             console.print(f"report: {outputs[home] / 'report.html'}")
@@ -86,13 +86,13 @@ def _named(home: Path, out: str | None) -> Path:
     return home if own_output(home).is_relative_to(home) else home.parent
 
 
-def _outputs(names: dict[Path, str], out: str | None) -> dict[Path, Path]:
+def _outputs(homes: list[Path], out: str | None) -> dict[Path, Path]:
     """Where each experiment's results go: one folder each."""
     if out is None:
-        return {home: own_output(home) for home in names}
-    if len(names) == 1:
-        return dict.fromkeys(names, Path(out))
-    return {home: Path(out) / name for home, name in names.items()}
+        return {home: own_output(home) for home in homes}
+    if len(homes) == 1:
+        return dict.fromkeys(homes, Path(out))
+    return {home: Path(out) / name for home, name in zip(homes, told_apart(map(name_of, homes)))}
 
 
 def own_output(home: Path) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ..vocabulary import ClockMethod
+
 
 @dataclass(frozen=True)
 class LineHint:
@@ -139,9 +141,9 @@ class UserProfile:
     lines: LineProfile | None = None
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
-    aligned_by: str | None = None
+    aligned_by: ClockMethod | None = None
     error_ns: int | None = None
 
-    def aligned(self, method: str, error_ns: int) -> UserProfile:
+    def aligned(self, method: ClockMethod, error_ns: int) -> UserProfile:
         """The same, its times on the run's clock."""
         return replace(self, times=ProfileTimes.ALIGNED, aligned_by=method, error_ns=error_ns)

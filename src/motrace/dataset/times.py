@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..vocabulary import BUCKETS, CAUSES, STATES, EvidenceKind
 from .estimate import Estimate
@@ -47,6 +48,17 @@ class BucketTime:
             raise ValueError(f"{self.bucket} is not a bucket")
         if not 0 <= self.lo_share <= self.share <= self.hi_share <= 1:
             raise ValueError(f"{self.bucket}: shares are not ordered")
+
+
+Timed = TypeVar("Timed", CauseTime, BucketTime)
+
+
+def summed(rows: Iterable[Timed], key: Callable[[Timed], Hashable]) -> list[tuple[Timed, Estimate]]:
+    """The first row of each group of the same key, with the group's time: how the times of several runs add up."""
+    groups: dict[Hashable, list[Timed]] = {}
+    for one in rows:
+        groups.setdefault(key(one), []).append(one)
+    return [(mine[0], Estimate.total(one.time for one in mine)) for mine in groups.values()]
 
 
 def by_size(causes: Iterable[CauseTime]) -> tuple[CauseTime, ...]:

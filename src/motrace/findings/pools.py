@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from ..attribution.aggregate import buckets_of
 from ..attribution.run import PROFILER_ONLY
-from ..dataset.estimate import Estimate
 from ..dataset.frames import FrameTimes
-from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size
+from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size, summed
 from ..sampling.shares import queued_shares
 from ..sampling.transfer_causes import transfer_causes
 from ..sampling.transfer_samples import transfer_samples
@@ -60,6 +59,13 @@ def pool_runs(
         pool if pool.key.profiled else replace(pool, composed=_composed(pool, pools, samples, refused))
         for pool in pools
     )
+
+
+def mark_pooled(runs: pa.Table, pools: Iterable[Pool]) -> pa.Table:
+    """The table ``runs`` with what these pools hold."""
+    ids = pa.array([run for pool in pools for run in pool.runs], pa.string())
+    at = runs.schema.get_field_index("pooled")
+    return runs.set_column(at, runs.schema.field(at), pc.is_in(runs.column("run").cast("string"), value_set=ids))
 
 
 def _composed(
@@ -183,18 +189,14 @@ def _segment_phases(runs: Sequence[RunSummary], segments: Iterable[SegmentTime])
 
 def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns: int) -> tuple[BucketTime, ...]:
     """Buckets over several runs."""
-    members: dict[str, list[BucketTime]] = {}
-    for one in (one for run in runs for one in run.buckets):
-        members.setdefault(one.bucket, []).append(one)
-    totals = {bucket: Estimate.total(one.time for one in mine) for bucket, mine in members.items()}
-    loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine) for bucket, mine in members.items()}
+    mine = [one for run in runs for one in run.buckets]
+    totals = {one.bucket: time for one, time in summed(mine, lambda one: one.bucket)}
+    loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine if one.bucket == bucket) for bucket in totals}
     return bucket_times(totals, causes, wall_ns, loop_ns)
 
 
 def sum_causes(runs: Iterable[RunSummary], wall_ns: int) -> tuple[CauseTime, ...]:
     """Causes over several runs, the largest first."""
-    members: dict[tuple[str, str, str, tuple[EvidenceKind, ...]], list[CauseTime]] = {}
-    for one in (one for run in runs for one in run.causes):
-        members.setdefault((one.phase, one.state, one.cause, one.evidence), []).append(one)
-    sums = ((mine[0], Estimate.total(one.time for one in mine)) for mine in members.values())
+    mine = (one for run in runs for one in run.causes)
+    sums = summed(mine, lambda one: (one.phase, one.state, one.cause, one.evidence))
     return by_size(replace(one, time=time, share=share_of(time.ns, wall_ns)) for one, time in sums)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import run_folder
+from ..dataset.tables import NO_EXPERIMENT, ExperimentKey
 from ..errors import MotraceError, command, left_out
 from ..escape import encodable
 from ..readers.nsys.export import Exporter, NsysTrace
@@ -21,14 +22,14 @@ from .source import Head, Identity, ProfilerFile, Source
 class RunSources:
     """A run's folder, and the files of profilers that belong to it; ``who`` is None if only such a file saw it.
 
-    ``run_id`` is what it is called where another run of its experiment has the same id; ``experiment`` is its name.
+    ``run_id`` is what it is called where another run of its experiment has the same id; ``experiment`` says of which.
     """
 
     path: Path
     files: list[ProfilerFile] = field(default_factory=list)
     who: RunIdentity | None = None
     run_id: str | None = None
-    experiment: str = ""
+    experiment: ExperimentKey = NO_EXPERIMENT
 
     @property
     def is_trace(self) -> bool:
@@ -142,12 +143,6 @@ def _tell_apart(known: list[RunSources]) -> None:
         if not run.is_trace and ids.count(run_id) > 1:
             alike = [other for other in known if other.path.name == run.path.name]
             run.run_id = encodable(run.path.name if len(alike) == 1 else f"{run.path.parent.name}/{run.path.name}")
-
-
-def name_of(home: Path) -> str:
-    """What an experiment is called: its folder's name, a trace's without suffix, any other file's with it."""
-    resolved = home.resolve()
-    return encodable(resolved.stem if resolved.is_file() and NSYS.recognise(Head(resolved)) else resolved.name)
 
 
 def each_trace(

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset.ranges import Ranges
+from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.nsys.export import Exporter, NsysTrace, convert, is_nsys_file, nvtx_table, open_trace
 from ..readers.nsys.extent import extent
 from ..readers.recording import RunRecording
-from ..timeline.clocks import BY_UTC, ClockFit, align
-from ..vocabulary import NVTX_DOMAIN, RUN_MARK, SYNC_MARK
+from ..timeline.clocks import ClockFit, align
+from ..vocabulary import NVTX_DOMAIN, RUN_MARK, SYNC_MARK, ClockMethod, Tool
 from .profiler_only import Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges
 
@@ -31,6 +32,7 @@ class NsysSource(Source):
     """Nsight Systems. ``collected`` is empty: marks in them say of which run its files are."""
 
     name = "nsys"
+    tool = Tool.NSYS
 
     def recognise(self, head: Head) -> bool:
         """By content where it is SQLite, Parquet or Arrow, else by suffix."""
@@ -65,16 +67,16 @@ class NsysSource(Source):
         fit = align_trace(run, trace)
         if fit is None:
             raise MotraceError(f"{trace.name}: nothing ties its clock to the run's")
-        run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if fit.method == BY_UTC else []
+        run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if fit.method is ClockMethod.UTC else []
         convert(trace, run.key, folder, fit.to_run, run.pids, (-fit.error_ns, run.end_ns + fit.error_ns))
         edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
         covered = max(0, int(edges[0])), min(run.end_ns, int(edges[1]))
         names = {thread: name for thread, name in trace.threads.items() if thread[0] in run.pids}
         run.warnings += trace.warnings
-        return Part(self.name, folder, fit, covered, names=names)
+        return Part(folder, fit, covered, names=names)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are NVTX ranges; its events may go on beyond the time that it says it lasted."""
         trace = opened(file)
@@ -88,7 +90,7 @@ class NsysSource(Source):
         run, fit = recording_of(watched, ranges, file.path, experiment, phases)
         convert(trace, run.key, folder, fit.to_run, None, (0, run.end_ns))
         run.warnings += trace.warnings
-        return run, Part(self.name, folder, fit, (0, run.end_ns), names=trace.threads)
+        return run, Part(folder, fit, (0, run.end_ns), names=trace.threads)
 
 
 def opened(file: ProfilerFile) -> NsysTrace:

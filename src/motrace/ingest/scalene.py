@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.profiles import LineProfile, ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
+from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
 
@@ -18,6 +19,7 @@ class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"
+    tool = Tool.SCALENE
     collected = ("scalene.json",)
 
     def recognise(self, head: Head) -> bool:
@@ -37,10 +39,10 @@ class ScaleneSource(Source):
         return _lines(file, run, run.key, folder)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """The same."""
-        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+        return None, _lines(file, None, experiment.run(file.name), folder)
 
 
 def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:
@@ -48,8 +50,8 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
     if table.num_rows:
         write_table("lines", table, key, folder)
     if file.collected:
-        return Part("lines", folder)
+        return Part(folder)
     window = when(file.path)
     seconds = (window[1] - window[0]) / 1e9 if window is not None else None
     lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-    return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
+    return Part(folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))

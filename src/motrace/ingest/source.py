@@ -24,12 +24,13 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
-from ..dataset.tables import Column, RunKey
+from ..dataset.tables import Column, ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit
+from ..vocabulary import Tool
 
 HEAD_BYTES = 1 << 16
 """So much is looked at of a file whose first bytes do not rule it out."""
@@ -114,7 +115,6 @@ class Part:
     that the user made.
     """
 
-    source: str
     folder: Path
     clock: ClockFit | None = None
     covered_ns: tuple[int, int] | None = None
@@ -128,10 +128,13 @@ class Part:
 class Source(Protocol):
     """A file format. ``collected`` are the names under which a collector of ours writes it into a run's folder.
 
+    ``tool`` is the tool that writes it, where a finding depends on what recorded a run.
+
     Without more it is read as it is, and says nothing of its process but when it was written.
     """
 
     name: ClassVar[str]
+    tool: ClassVar[Tool | None] = None
     collected: ClassVar[tuple[str, ...]] = ()
 
     def recognise(self, head: Head) -> bool:
@@ -152,7 +155,7 @@ class Source(Protocol):
         """
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
         raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of the run too")

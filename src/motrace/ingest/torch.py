@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset.profiles import EventProfile, ProfileTimes, UserProfile
+from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.recording import RunRecording
 from ..readers.torch.events import EARLIEST_UTC_NS, extent
-from ..readers.torch.kineto import BY_MARKS, SOURCE, TorchTrace, read_torch
+from ..readers.torch.kineto import TorchTrace, read_torch
 from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
+from ..vocabulary import ClockMethod, Tool
 from .profiler_only import LONGEST_DAYS, LONGEST_TRACE_NS, Watched, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_events
 
@@ -27,6 +29,7 @@ class TorchSource(Source):
     """torch.profiler."""
 
     name = "torch.profiler"
+    tool = Tool.TORCH
     collected = ("torch.json",)
 
     def recognise(self, head: Head) -> bool:
@@ -51,20 +54,20 @@ class TorchSource(Source):
             if profile is None:
                 run.warnings += found.warnings
                 return None
-            return Part(self.name, folder, profile=profile)
+            return Part(folder, profile=profile)
         covered = write_events(found.tables, run.key, -run.origin_ns, folder)
         fit = ClockFit.constant(0, clock.error_ns, clock.pairs, clock.method, run.origin_ns)
         seen = covered if found.tables["gpu_ops"].num_rows else None
         if profile is None:
             run.warnings += found.warnings
-            return Part(SOURCE, folder, fit, seen)
+            return Part(folder, fit, seen)
         profile = profile.aligned(clock.method, clock.error_ns)
-        who = "a trace of motrace's own hook" if clock.method == BY_MARKS else "torch.profiler ran in this run"
+        who = "a trace of motrace's own hook" if clock.method is ClockMethod.MARKS else "torch.profiler ran in this run"
         run.warnings.append(f"{file.name}: {who}: the frames that it covers are disturbed")
-        return Part(f"{self.name} ({file.name})", folder, fit, seen, profile=profile)
+        return Part(folder, fit, seen, profile=profile)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A run whose phases are annotations."""
         found, far = _near(read_torch(file.path))
@@ -85,7 +88,7 @@ class TorchSource(Source):
         covered = write_events(events, run.key, fit.offset_ns, folder)
         seen = covered if events["gpu_ops"].num_rows else None
         profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
-        return run, Part(self.name, folder, fit, seen, profile=profile)
+        return run, Part(folder, fit, seen, profile=profile)
 
 
 def _near(trace: TorchTrace) -> tuple[TorchTrace, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dataset.facts import RunManifest
-from ..dataset.tables import RunKey
+from ..dataset.tables import NO_EXPERIMENT, ExperimentKey, RunKey
 from ..record.spans import (
     END,
     KIND_CLOCK,
@@ -86,12 +86,12 @@ class RunRecording:
     stated_roles: dict[tuple[int, int], str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     episodes: EpisodeFile | None = None
-    experiment: str = ""
+    experiment: ExperimentKey = NO_EXPERIMENT
 
     @property
     def key(self) -> RunKey:
         """What tells the run from those of all experiments."""
-        return RunKey(self.experiment, self.run_id)
+        return self.experiment.run(self.run_id)
 
     @property
     def pids(self) -> set[int]:

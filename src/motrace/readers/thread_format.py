@@ -10,8 +10,34 @@ sampler began a round, int64. Whatever kills the writer, whole blocks stay reada
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+
+from ..record.gil_lock import NOT_KNOWN
 
 MAGIC, OLD_MAGIC = b"MOTRTHR2", b"MOTRTHR1"
 BLOCK, OLD_BLOCK = struct.Struct("<III"), struct.Struct("<II")
 ROW = struct.Struct("<qqIIH6x")
 ROW_FIELDS = ("first_ns", "last_ns", "thread", "samples", "state")
+
+
+@dataclass(frozen=True)
+class SamplerFacts:
+    """What the sampler says of itself and of its work so far: what it was asked, what it reached, what it cost."""
+
+    machine: str = ""
+    pid: int = 0
+    asked_hz: float = 0.0
+    budget: float = 0.0
+    scheduling: str = ""
+    begin_ns: int = 0
+    startup_cpu_ns: int = 0
+    wall_ns: int = 0
+    cpu_ns: int = 0
+    rounds: int = 0
+    late: int = 0
+    reads: int = 0
+    hz: float = 0.0
+    threads: int = 0
+    passes: float = 1.0
+    gil: tuple[int, int] = NOT_KNOWN
+    damaged: bool = False

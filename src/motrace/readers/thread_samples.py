@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -15,10 +15,12 @@ import pyarrow.ipc as ipc
 from .. import output
 from ..dataset.tables import without_key
 from ..errors import MotraceError
+from ..output import JsonValue
+from ..vocabulary import Tool
 from .syscalls import waits_on
-from .thread_format import BLOCK, MAGIC, OLD_BLOCK, OLD_MAGIC, ROW, ROW_FIELDS
+from .thread_format import BLOCK, MAGIC, OLD_BLOCK, OLD_MAGIC, ROW, ROW_FIELDS, SamplerFacts
 
-SOURCE = "threads"
+SOURCE = Tool.THREADS.value
 ROWS = np.dtype(
     {"names": ROW_FIELDS, "formats": ["<i8", "<i8", "<u4", "<u4", "<u2"], "offsets": [0, 8, 16, 20, 24], "itemsize": 32}
 )
@@ -31,6 +33,10 @@ SLOWEST_HZ = 50.0
 _ENDED = "XZx"
 _FACTS, _TICKS = b"motrace", b"motrace.ticks"
 Array = np.ndarray[Any, Any]
+ThreadRow = tuple[int, int, int, str]
+"""Number, process, thread, name."""
+StateRow = tuple[int, str, str, str, str]
+"""Number, letter, kernel function, system call, file."""
 STATES_SCHEMA = without_key("thread_states")
 STAYS_SCHEMA = pa.schema(
     [
@@ -46,6 +52,13 @@ STAYS_SCHEMA = pa.schema(
 )
 
 
+class _Block(msgspec.Struct):
+    """What a block of the sampler's file adds, beside its facts."""
+
+    threads: list[ThreadRow]
+    states: list[StateRow]
+
+
 @dataclass(frozen=True)
 class ThreadSamples:
     """Stays of threads in states, and what it cost to see them.
@@ -57,18 +70,18 @@ class ThreadSamples:
     """
 
     stays: pa.Table
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: SamplerFacts = field(default_factory=SamplerFacts)
     ticks: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def cost_share(self) -> float:
         """CPU time of the sampler over the wall time that it watched (1 = one core)."""
-        return float(self.facts.get("cpu_ns", 0)) / max(1, int(self.facts.get("wall_ns", 0)))
+        return self.facts.cpu_ns / max(1, self.facts.wall_ns)
 
     @property
     def late_share(self) -> float:
         """Share of the rounds that waited for a core: they come when somebody blocks, so they are biased."""
-        return float(self.facts.get("late", 0)) / max(1, int(self.facts.get("rounds", 0)))
+        return self.facts.late / max(1, self.facts.rounds)
 
     @property
     def step_ns(self) -> int:
@@ -78,14 +91,14 @@ class ThreadSamples:
         less. Where a look at every thread took several rounds, it is as many times wider. A file without ticks: the
         gaps between all samples of all threads, and no less than its own count of rounds says.
         """
-        wide = max(1.0, float(self.facts.get("passes", 1)))
+        wide = max(1.0, self.facts.passes)
         if len(self.ticks) > 1:
             return max(1, round(_typical_gap(self.ticks) * wide))
-        rounds, wall_ns = int(self.facts.get("rounds", 0)), int(self.facts.get("wall_ns", 0))
+        rounds, wall_ns = self.facts.rounds, self.facts.wall_ns
         if rounds > 1 and wall_ns > 0:
             counted = wall_ns // rounds
         else:
-            counted = round(1e9 / float(self.facts.get("hz") or self.facts.get("asked_hz") or SLOWEST_HZ))
+            counted = round(1e9 / (self.facts.hz or self.facts.asked_hz or SLOWEST_HZ))
         seen = np.unique(self.points().column("t_ns").to_numpy()) if self.stays.num_rows else self.ticks
         return max(1, counted, round(_typical_gap(seen)))
 
@@ -141,7 +154,7 @@ def read(path: Path) -> ThreadSamples:
 def write(samples: ThreadSamples, path: Path) -> None:
     """Write ``threads.arrow``, atomically. Raises OSError."""
     ticks = zlib.compress(np.diff(samples.ticks, prepend=0).astype("<i8").tobytes())
-    table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode(), _TICKS: ticks})
+    table = samples.stays.replace_schema_metadata({_FACTS: msgspec.json.encode(samples.facts), _TICKS: ticks})
     options = ipc.IpcWriteOptions(compression="zstd")
     with (
         output.replacing(path) as temporary,
@@ -154,27 +167,22 @@ def _read_arrow(path: Path) -> ThreadSamples:
     batches = []
     with path.open("rb") as file, ipc.open_stream(file) as stream:
         metadata = stream.schema.metadata or {}
-        facts, ticks = json.loads(metadata[_FACTS]), zlib.decompress(metadata.get(_TICKS, zlib.compress(b"")))
+        facts = msgspec.json.decode(metadata[_FACTS], type=SamplerFacts, strict=False)
+        ticks = zlib.decompress(metadata.get(_TICKS, zlib.compress(b"")))
         if not stream.schema.remove_metadata().equals(STAYS_SCHEMA):
             raise ValueError("its columns are other ones")
         try:
             batches = list(stream)
         except pa.ArrowInvalid:  # cut off: whole batches count
-            facts["damaged"] = True
+            facts = replace(facts, damaged=True)
     stays = pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None)
     return ThreadSamples(stays, facts, np.cumsum(np.frombuffer(ticks, "<i8")))
-
-
-ThreadRow = tuple[int, int, int, str]
-"""Number, process, thread, name."""
-StateRow = tuple[int, str, str, str, str]
-"""Number, letter, kernel function, system call, file."""
 
 
 def _parse(data: bytes) -> ThreadSamples:
     """The sampler's own file; see ``thread_format``."""
     layout = BLOCK if data.startswith(MAGIC) else OLD_BLOCK
-    facts: dict[str, Any] = {}
+    facts: dict[str, JsonValue] = {}
     threads: list[ThreadRow] = []
     states: list[StateRow] = []
     rows: list[Array] = []
@@ -187,16 +195,16 @@ def _parse(data: bytes) -> ThreadSamples:
         end = at_ticks + 8 * sum(rounds)
         if end > len(data):
             break  # cut off
-        block = json.loads(data[begin : begin + text])
-        threads += block.pop("threads")
-        states += block.pop("states")
-        facts |= block
+        new = msgspec.json.decode(data[begin : begin + text], type=_Block)
+        threads += new.threads
+        states += new.states
+        facts |= msgspec.json.decode(data[begin : begin + text])
         rows.append(np.frombuffer(data, ROWS, count, begin + text))
         ticks.append(np.frombuffer(data, "<i8", sum(rounds), at_ticks))
         position = end
-    facts["threads"] = len(threads)
     stays = np.concatenate(rows) if rows else np.empty(0, ROWS)
-    return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts, np.concatenate(ticks))
+    said = msgspec.convert({**facts, "threads": len(threads)}, SamplerFacts, strict=False)
+    return ThreadSamples(_table(stays, threads, states, said.machine), said, np.concatenate(ticks))
 
 
 def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machine: str) -> pa.Table:

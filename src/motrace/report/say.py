@@ -13,7 +13,7 @@ from ..findings.model import Claim, Report, Triage, Verdict
 from ..findings.values import PoolKey
 from ..vocabulary import BUCKETS, EvidenceKind
 from .benchmark_sentences import GROUPS, ITEMS, NOTES
-from .format import ms, percent, signed_ms, size
+from .format import ms, percent, seconds, signed_ms, size
 from .sentences import SENTENCES as FINDINGS
 from .sentences import Sentences
 
@@ -26,7 +26,7 @@ def _digits(value: float) -> str:
 
 
 FORMATS: Mapping[str, Callable[[float], str]] = {
-    "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits,
+    "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits, "s": seconds,
 }  # fmt: skip
 """How a field of a sentence shows its number."""
 

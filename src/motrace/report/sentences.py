@@ -12,7 +12,7 @@ from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
 from ..errors import command
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from ..vocabulary import EvidenceKind
+from ..vocabulary import ClockMethod, EvidenceKind
 
 Sentences = Mapping[Enum, str]
 
@@ -167,6 +167,21 @@ EVIDENCE_KINDS: Sentences = {
     EvidenceKind.NONE: "none",
 }
 
+CLOCK_METHODS: Sentences = {
+    ClockMethod.OWN: "the run's own CLOCK_MONOTONIC",
+    ClockMethod.SAMPLED: "the run's own CLOCK_MONOTONIC, sampled",
+    ClockMethod.MONOTONIC: "CLOCK_MONOTONIC, which the profiler reads too",
+    ClockMethod.TRACE_ALONE: "the trace's own clock",
+    ClockMethod.MARKS: "sync marks",
+    ClockMethod.ONE_MARK: "one sync mark",
+    ClockMethod.RANGES: "spans and the ranges of the same names",
+    ClockMethod.RANGES_WITH_JUMPS: "spans and the ranges of the same names; the clock jumped",
+    ClockMethod.UTC: "UTC alone",
+    ClockMethod.LOCK_LOG: "lock log of py-spy",
+    ClockMethod.START_LINE: "start line of py-spy's log",
+    ClockMethod.NONE: "none: stack frames only",
+}
+
 PROFILE_TIMES: Sentences = {
     ProfileTimes.ORDERED: "not known: samples are in order, and each stands for one over the rate",
     ProfileTimes.FROM_START: "from the profiler's start, which is not known; a stack lasts until the next one",
@@ -181,6 +196,9 @@ CAUTIONS: Sentences = {
     CautionCode.RECORDED: "{text}",
     CautionCode.UNREADABLE: "{text}",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
+    CautionCode.RUNGS_DIFFER: "what {new} alone does takes {own_ns:ms} ms per frame, but what {new} and {base} both do "
+    "differs by {shared_ns:signed_ms} ms: the machine changed between the runs, or the two compete for it. Read the "
+    "phases, not the difference of the frames, or record again with --repeat 3 while nothing else runs",
     CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
     CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",
     CautionCode.SOFTWARE_ADAPTER: "software adapter: the renderer drew with {adapter} on the CPU; its share says "
@@ -222,6 +240,7 @@ SENTENCES: Mapping[type[Enum], Sentences] = {
     Use: USES,
     EvidenceKind: EVIDENCE_KINDS,
     ProfileTimes: PROFILE_TIMES,
+    ClockMethod: CLOCK_METHODS,
     CautionCode: CAUTIONS,
 }
 """By kind of code; those of the benchmark rows are in ``benchmark``."""

@@ -55,6 +55,10 @@ NSYS_THREAD = "[NSys"
 LAUNCHER = "nsys-launcher"
 """What nsys starts, which then becomes the program."""
 
+TIMED_WAIT = "pthread_cond_timedwait"
+SLICE_NS, LATE_NS, AT_ONCE_NS = 4_900_000, 8_000_000, 500_000
+"""Of a wait for Python's interpreter lock: a switch interval, how late its end may come, when the next one begins."""
+
 _VERSION = re.compile(r"_v\d{4,}(?=$|_ptsz$|_ptds$)")
 
 _WAITS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {

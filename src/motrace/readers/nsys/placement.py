@@ -31,6 +31,10 @@ SAY = {
 }
 
 
+_WHO = (1 << 48) - 1
+"""Of a globalTid the process and the thread."""
+
+
 @dataclass
 class Placed:
     """Rows that count: ``keep`` picks them from the batch; times in ns on the run's clock."""
@@ -84,6 +88,8 @@ class Context:
         owner = np.where(owner == NULL, 0, owner)  # of no process: counts only where all processes do
         pid = pid_of(owner)
         good &= self.own(pid)
+        if self.trace.own_threads:  # what the profiler did inside the program is not the program's
+            good &= ~np.isin(owner & _WHO, [pid << 24 | tid for pid, tid in self.trace.own_threads])
         keep: Keep = slice(None) if good.all() else good
         begins, ends = begins[keep], ends[keep]
         if start != end:

@@ -37,7 +37,8 @@ class NsysTrace:
 
     ``utc_start_ns`` is the wall clock at time 0. ``processes`` and ``threads`` are
     names by pid and by (pid, tid), of all that nsys saw on the machine but without its own threads;
-    ``profiled`` are the processes that it traced. ``gpus`` are names by CUDA
+    ``profiled`` are the processes that it traced, ``pythons`` those that run Python. ``own_threads`` are threads of the
+    profiler inside them, whose events are left out. ``gpus`` are names by CUDA
     device. ``warnings`` says what is damaged, what is missing and what nsys complained of.
     """
 
@@ -52,6 +53,8 @@ class NsysTrace:
     processes: dict[int, str] = field(default_factory=dict)
     threads: dict[tuple[int, int], str] = field(default_factory=dict)
     profiled: frozenset[int] = frozenset()
+    pythons: set[int] = field(default_factory=set)
+    own_threads: set[tuple[int, int]] = field(default_factory=set)
     gpus: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _strings: Strings | None = None
@@ -147,8 +150,12 @@ def _names(trace: NsysTrace) -> None:
     for (pid, tid), (_, _, name) in sorted(best.items()):
         if name == LAUNCHER and pid == tid:  # named before it became the program
             name = trace.processes.get(pid, name)
-        if not name.startswith(NSYS_THREAD):
+        if name.startswith(NSYS_THREAD):
+            trace.own_threads.add((pid, tid))
+        else:
             trace.threads[pid, tid] = name
+    trace.pythons = {pid for (pid, tid), name in trace.threads.items() if pid == tid and name.startswith("python")}
+    trace.pythons |= {pid for pid, name in trace.processes.items() if name.startswith("python")}
 
 
 def _profiled(trace: NsysTrace) -> frozenset[int]:

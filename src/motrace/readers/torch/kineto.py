@@ -14,15 +14,15 @@ import pyarrow as pa
 
 from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
+from ...vocabulary import ClockMethod, Tool
 from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
 from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
 
-SOURCE = "torch"
+SOURCE = Tool.TORCH.value
 MARK = re.compile(r"motrace\.sync (\d+)$")
-BY_MARKS, BY_SPANS, BY_UTC = "marks of motrace", "ranges named as spans", "UTC"
 UTC_ERROR_NS = 1_000_000
-"""Of method BY_UTC: what the host's two clocks and Kineto's conversion may be apart."""
+"""Of ``ClockMethod.UTC``: what the host's two clocks and Kineto's conversion may be apart."""
 NEAR_UTC_NS = 20_000_000
 """Where ranges are laid upon spans they may not come to lie further than this from where UTC puts them."""
 
@@ -90,7 +90,7 @@ def _by_marks(annotations: Sequence[Event]) -> ClockOffset | None:
     most = min(event.start_ns - t_ns for t_ns, event in marks)
     least = max(before.end_ns - t_ns for (_, before), (t_ns, _) in pairwise(marks))
     # If least > most the clocks drifted by so much.
-    return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), BY_MARKS)
+    return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), ClockMethod.MARKS)
 
 
 def _by_spans(
@@ -120,7 +120,7 @@ def _by_spans(
             best = found
     if best is None or best[1] > UTC_ERROR_NS * 2:
         return None
-    return ClockOffset(best[0], int(best[1]) + 1, best[2], BY_SPANS)
+    return ClockOffset(best[0], int(best[1]) + 1, best[2], ClockMethod.RANGES)
 
 
 def _nearest(times: np.ndarray[Any, Any], t_ns: int) -> int:
@@ -132,7 +132,7 @@ def _nearest(times: np.ndarray[Any, Any], t_ns: int) -> int:
 def _by_utc(utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
     if utc_minus_monotonic_ns is None:
         return None
-    return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, BY_UTC)
+    return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, ClockMethod.UTC)
 
 
 def _table(name: str, columns: Mapping[str, Sequence[str | int | bool | None]]) -> pa.Table:

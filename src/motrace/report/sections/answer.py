@@ -35,7 +35,8 @@ def verdict(one: Verdict) -> list[Text]:
     if one.owner is not None and one.advice is not None:
         texts.append(Text(f"Owner: {say(one.owner)}. Next action: {advice(one.advice)}.", Tone.ANSWER))
     if one.doubt is not None:
-        texts.append(Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "Why not certain:"))
+        settle = "" if one.settle == one.advice else f" To settle it: {next_step(one)}."
+        texts.append(Text(f"{capital(doubt(one))}.{settle}", Tone.ANSWER, "Why not certain:"))
     return texts
 
 
@@ -46,8 +47,8 @@ def benchmark(report: Report) -> list[Section]:
     tables = [
         table(
             say(group),
-            [words("item", lambda row: say(row.item)), words("value", lambda row: _value(report, row)),
-             words("note", lambda row: _note(report, row) or " ")],
+            [words("item", lambda row: say(row.item)), words("value", lambda row: value(report, row)),
+             words("note", lambda row: note(report, row) or " ")],
             rows,
         )
         for group in BenchmarkGroup
@@ -56,7 +57,7 @@ def benchmark(report: Report) -> list[Section]:
     return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables)
 
 
-def _value(report: Report, row: BenchmarkRow) -> str | None:
+def value(report: Report, row: BenchmarkRow) -> str | None:
     """A value in words: codes as sentences, text as it is, numbers with their unit."""
     leading, triage = report.verdict.leading, report.triage
     match row.item:
@@ -76,7 +77,8 @@ def _value(report: Report, row: BenchmarkRow) -> str | None:
     return number(row.value, digits) + {"1": "", "x": "x"}.get(row.unit, f" {row.unit}")
 
 
-def _note(report: Report, row: BenchmarkRow) -> str:
+def note(report: Report, row: BenchmarkRow) -> str:
+    """What is said beside a value, or why there is none."""
     leading, meaning = report.verdict.leading, report.verdict.meaning
     match row.item:
         case BenchmarkItem.EXPECTED:

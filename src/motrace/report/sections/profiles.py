@@ -48,7 +48,8 @@ def _most(profile: UserProfile) -> list[str]:
 
 
 def _times(profile: UserProfile) -> str:
-    return say(profile.times, {"aligned_by": profile.aligned_by or "", "error_ns": profile.error_ns or 0})
+    aligned_by = say(profile.aligned_by) if profile.aligned_by is not None else ""
+    return say(profile.times, {"aligned_by": aligned_by, "error_ns": profile.error_ns or 0})
 
 
 def _says(profile: UserProfile) -> Iterator[str]:
