@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "own_paths": {"output"}, "vocabulary": set(), "thread_roles": set(), "vulkan_adapter": {"errors"},
     "nvml": set(), "environment": {"__init__", "dataset", "nvml", "output"},
     "run_folder": {"errors", "output", "redaction"},
-    "record": {"errors", "vocabulary", "run_folder"},
+    "record": {"errors", "vocabulary", "thread_roles", "run_folder"},
     "dataset": {"output", "errors", "escape", "cautions", "vocabulary"},
     "timeline": {"errors", "vocabulary", "dataset"},
     "statistics": {"errors"},
