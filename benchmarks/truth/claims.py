@@ -1,0 +1,87 @@
+"""What a report claims of a pool of runs, row by row: buckets, and causes over all phases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from motrace.dataset.times import BucketTime, CauseTime
+from motrace.findings.run_model import Pool
+from motrace.vocabulary import EvidenceKind, bucket_of
+
+from .groups import ANY, Wanted
+
+NOBODY = ("idle", "pacing", "io")
+"""No thread and no process of the program works: one row, as clocks alone can't distinguish them."""
+MAY_BE = {
+    "native_or_python": ("interpreter", "native", "copying"),
+    "idle": ("pacing", "io"),
+    "unexplained": ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing",
+                    "other_threads", "other_processes"),
+}  # fmt: skip
+"""Causes whose time a row of another cause may be, by what the vocabulary says of it."""
+CAUSE_ROWS = ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing", "other_threads",
+              "other_processes")  # fmt: skip
+
+
+class Interval(str, Enum):
+    """What an interval is."""
+
+    BOUND = "bound"
+    """Deterministic: the truth can't lie outside."""
+    SAMPLED = "95 %"
+    """Of samples: the truth lies outside in one of twenty."""
+
+
+SAMPLES = {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES, EvidenceKind.TRANSFERRED}
+
+
+def interval_of(evidence: Iterable[EvidenceKind]) -> Interval:
+    """What an interval is that rests on such evidence: the one place that decides it."""
+    return Interval.SAMPLED if SAMPLES & set(evidence) else Interval.BOUND
+
+
+@dataclass(frozen=True)
+class RowClaim:
+    """A row: its share of the wall time with bounds, what they are, and which true time belongs to it."""
+
+    name: str
+    share: float
+    lo: float
+    hi: float
+    interval: Interval
+    wanted: Wanted
+
+
+def claims(pool: Pool) -> list[RowClaim]:
+    """Every row that a pool claims, also those of nothing."""
+    best, wall = pool.best, pool.recording_wall_ns
+    buckets = [_bucket(one, best.causes) for one in best.buckets if one.bucket != "unexplained"]
+    return [*buckets, *(_cause((name,), name, best.causes, wall) for name in CAUSE_ROWS),
+            _cause(NOBODY, "nobody works", best.causes, wall)]  # fmt: skip
+
+
+def _bucket(one: BucketTime, causes: tuple[CauseTime, ...]) -> RowClaim:
+    where = {(row.phase, row.state) for row in causes if row.bucket == one.bucket}
+    beside = [row for row in causes if (row.phase, row.state) in where] or causes
+    evidence = {kind for row in beside for kind in row.evidence}
+
+    def wanted(phase: str, state: str, cause: str) -> bool:
+        return cause != ANY and bucket_of(cause, phase) == one.bucket
+
+    return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(evidence), wanted)
+
+
+def _cause(names: tuple[str, ...], title: str, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:
+    """The sum of some causes; what another row may be of them widens its upper bound."""
+    mine = [row for row in causes if row.cause in names]
+    perhaps = [row for row in causes if row not in mine and set(MAY_BE.get(row.cause, ())) & set(names)]
+    evidence = {kind for row in (mine + perhaps or causes) for kind in row.evidence}
+    ns, lo = sum(row.time.ns for row in mine), sum(row.time.lo_ns for row in mine)
+    hi = min(wall_ns, sum(row.time.hi_ns for row in (*mine, *perhaps)))
+
+    def wanted(phase: str, state: str, cause: str) -> bool:
+        return cause in names
+
+    return RowClaim(title, ns / wall_ns, lo / wall_ns, max(ns, hi) / wall_ns, interval_of(evidence), wanted)

@@ -1,0 +1,119 @@
+"""Claims beside the truth: rows that are covered or not, verdicts that are right, wrong or abstain."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from motrace.dataset.estimate import Estimate
+from motrace.dataset.times import CauseTime
+from motrace.findings.bottleneck_rules import leading_rule
+from motrace.findings.codes import Meaning
+from motrace.findings.model import Verdict
+from motrace.vocabulary import BUCKETS, CAUSES, bucket_of
+
+from .claims import Interval, RowClaim, claims
+from .groups import ANY, TrueRun, TrueShare, share
+from .recordings import Recorded
+
+RELEVANT = 0.01
+"""Rows of less than that, in truth and by claim, are left out."""
+ROUNDING = 2e-4
+"""Of the wall time: what the loop's ends differ by between the recorder and the oracle."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A claim and its truth."""
+
+    program: str
+    evidence: str
+    claim: RowClaim
+    truth: TrueShare
+
+    @property
+    def covered(self) -> bool:
+        """Whether the truth may lie inside the claim, within the oracle's error."""
+        return self.claim.lo <= self.truth.hi + ROUNDING and self.truth.lo <= self.claim.hi + ROUNDING
+
+    @property
+    def width(self) -> float:
+        """Of the claim."""
+        return self.claim.hi - self.claim.lo
+
+    @property
+    def miss(self) -> float:
+        """How far the point is from the truth's nearest value."""
+        return max(0.0, self.truth.lo - self.claim.share, self.claim.share - self.truth.hi)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict: right, wrong or abstained; ``led`` says whether its leading bucket is the true one."""
+
+    program: str
+    evidence: str
+    outcome: str
+    led: bool
+    said: str
+    true: str
+
+
+def compare(recorded: Recorded) -> list[Compared]:
+    """Every relevant row of the unprofiled runs, and of the passes that gave evidence."""
+    rows = []
+    for pool in recorded.report.pools:
+        truths = [recorded.truths[run] for run in pool.runs if run in recorded.truths]
+        if len(truths) < len(pool.runs):
+            continue
+        name = recorded.evidence if not pool.key.profiled else f"{recorded.evidence}: {'+'.join(pool.key.profilers)}"
+        for claim in claims(pool):
+            truth = share(truths, claim.wanted)
+            if max(truth.middle, claim.share) > RELEVANT or claim.lo > truth.hi or claim.hi < truth.lo:
+                rows.append(Compared(recorded.program, name, claim, truth))
+    return rows
+
+
+def true_lead(runs: Sequence[TrueRun]) -> tuple[str, Meaning]:
+    """The bucket that truly leads, and what it means that it does."""
+    times: dict[tuple[str, str, str], int] = {}
+    for group in (group for run in runs for group in run.groups):
+        for cause, (lo, hi) in group.causes.items():
+            if cause != ANY:
+                key = (group.phase, cause, bucket_of(cause, group.phase))
+                times[key] = times.get(key, 0) + (lo + hi) // 2
+    causes = [
+        CauseTime(phase, CAUSES[cause].state, cause, bucket, (), Estimate.exactly(ns), 0.0)
+        for (phase, cause, bucket), ns in times.items()
+    ]
+    bucket = max(BUCKETS, key=lambda name: sum(one.time.ns for one in causes if one.bucket == name))
+    return bucket, leading_rule(bucket, False, causes).meaning
+
+
+def judge(recorded: Recorded) -> Judged:
+    """Whether the verdict is right."""
+    verdict: Verdict = recorded.report.verdict
+    bucket, meaning = true_lead([recorded.truths[run] for run in verdict.runs])
+    said = "nothing" if verdict.leading is None else verdict.leading.bucket
+    same = said == bucket and verdict.meaning is meaning
+    outcome = "abstained" if not verdict.certain else "right" if same else "WRONG"
+    words = "" if verdict.meaning is None else f" ({verdict.meaning.value})"
+    return Judged(recorded.program, recorded.evidence, outcome, same, said + words, f"{bucket} ({meaning.value})")
+
+
+def coverage(rows: Iterable[Compared], interval: Interval) -> tuple[int, int]:
+    """How many rows of a kind are covered, and of how many."""
+    mine = [row for row in rows if row.claim.interval is interval]
+    return sum(row.covered for row in mine), len(mine)
+
+
+def median_miss(rows: Sequence[Compared]) -> float:
+    """The median absolute error of points."""
+    return statistics.median(row.miss for row in rows) if rows else 0.0
+
+
+def median_width(rows: Iterable[Compared], interval: Interval) -> float:
+    """The median width of the claims of a kind."""
+    widths = [row.width for row in rows if row.claim.interval is interval]
+    return statistics.median(widths) if widths else 0.0
