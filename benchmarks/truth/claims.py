@@ -37,9 +37,14 @@ class Interval(str, Enum):
 SAMPLES = {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES, EvidenceKind.TRANSFERRED}
 
 
-def interval_of(evidence: Iterable[EvidenceKind]) -> Interval:
-    """What an interval is that rests on such evidence: the one place that decides it."""
-    return Interval.SAMPLED if SAMPLES & set(evidence) else Interval.BOUND
+LITTLE = 0.005
+"""So small a share of the wall time decides nothing."""
+
+
+def interval_of(rows: Iterable[CauseTime], wall_ns: int) -> Interval:
+    """What an interval is that rests on such rows: the one place that decides it."""
+    sampled = sum(row.time.hi_ns for row in rows if SAMPLES & set(row.evidence))
+    return Interval.SAMPLED if sampled > LITTLE * wall_ns else Interval.BOUND
 
 
 @dataclass(frozen=True)
@@ -57,31 +62,30 @@ class RowClaim:
 def claims(pool: Pool) -> list[RowClaim]:
     """Every row that a pool claims, also those of nothing."""
     best, wall = pool.best, pool.recording_wall_ns
-    buckets = [_bucket(one, best.causes) for one in best.buckets if one.bucket != "unexplained"]
+    buckets = [_bucket(one, best.causes, wall) for one in best.buckets if one.bucket != "unexplained"]
     return [*buckets, *(_cause((name,), name, best.causes, wall) for name in CAUSE_ROWS),
             _cause(NOBODY, "nobody works", best.causes, wall)]  # fmt: skip
 
 
-def _bucket(one: BucketTime, causes: tuple[CauseTime, ...]) -> RowClaim:
+def _bucket(one: BucketTime, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:
     where = {(row.phase, row.state) for row in causes if row.bucket == one.bucket}
     beside = [row for row in causes if (row.phase, row.state) in where] or causes
-    evidence = {kind for row in beside for kind in row.evidence}
 
     def wanted(phase: str, state: str, cause: str) -> bool:
         return cause != ANY and bucket_of(cause, phase) == one.bucket
 
-    return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(evidence), wanted)
+    return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(beside, wall_ns), wanted)
 
 
 def _cause(names: tuple[str, ...], title: str, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:
     """The sum of some causes; what another row may be of them widens its upper bound."""
     mine = [row for row in causes if row.cause in names]
     perhaps = [row for row in causes if row not in mine and set(MAY_BE.get(row.cause, ())) & set(names)]
-    evidence = {kind for row in (mine + perhaps or causes) for kind in row.evidence}
+    interval = interval_of(mine + perhaps or causes, wall_ns)
     ns, lo = sum(row.time.ns for row in mine), sum(row.time.lo_ns for row in mine)
     hi = min(wall_ns, sum(row.time.hi_ns for row in (*mine, *perhaps)))
 
     def wanted(phase: str, state: str, cause: str) -> bool:
         return cause in names
 
-    return RowClaim(title, ns / wall_ns, lo / wall_ns, max(ns, hi) / wall_ns, interval_of(evidence), wanted)
+    return RowClaim(title, ns / wall_ns, lo / wall_ns, max(ns, hi) / wall_ns, interval, wanted)

@@ -20,13 +20,13 @@ from .groups import TrueRun
 from .video import ffmpeg_path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEDULING = "--nsys-args=--cpuctxsw=process-tree"
+SCHEDULING = ("--nsys-args=--cpuctxsw=process-tree", "--collect-timeout", "20")
 EVIDENCE: dict[str, tuple[str, ...]] = {
     "clocks": ("--collect", "none"),
     "threads": ("--collect", "threads"),
     "pyspy": ("--collect", "pyspy"),
-    "nsys": ("--collect", "nsys", SCHEDULING),
-    "all": ("--collect", "threads,pyspy,nsys", SCHEDULING),
+    "nsys": ("--collect", "nsys", *SCHEDULING),
+    "all": ("--collect", "threads,pyspy,nsys", *SCHEDULING),
 }
 CROWD = 4
 """Processes that want a core each, on a crowded machine."""
