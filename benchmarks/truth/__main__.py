@@ -38,6 +38,18 @@ def line_of(row: Compared) -> str:
 HEAD = f"  {'row':18s} claim {'bounds':>14s} {'truth':>11s} {'cov.':>4s} {'width':>6s}  interval"
 
 
+def verdict_lines(verdicts: Sequence[Judged]) -> list[str]:
+    """The verdicts: a line for each program, a column for each kind of evidence."""
+    kinds = list(dict.fromkeys(one.evidence for one in verdicts))
+    lines = ["", "verdicts (+: abstained, but the true bucket and cause lead)"]
+    lines.append(f"  {'':15s}" + "".join(f"{kind:12s}" for kind in kinds))
+    for program in dict.fromkeys(one.program for one in verdicts):
+        mine = {one.evidence: one for one in verdicts if one.program == program}
+        said = [mine[kind].word if kind in mine else "" for kind in kinds]
+        lines.append(f"  {program:15s}" + "".join(f"{word:12s}" for word in said))
+    return lines
+
+
 def summary(rows: Sequence[Compared], verdicts: Sequence[Judged]) -> list[str]:
     """What all rows come to, and by kind of evidence; then the verdicts."""
     kinds = list(dict.fromkeys(row.evidence for row in rows))
@@ -54,14 +66,7 @@ def summary(rows: Sequence[Compared], verdicts: Sequence[Judged]) -> list[str]:
                 f"{f'{covered}/{of}':>9s} {covered / of if of else 1:6.1%} {100 * median_width(mine, interval):6.1f}"
             )
         lines.append(f"{kind:12s} {parts[0]} {parts[1]} {100 * median_miss(mine):10.1f}")
-    lines += ["", "verdicts by program (+: abstained, but the true bucket and cause lead)"]
-    for program in dict.fromkeys(one.program for one in verdicts):
-        said = [
-            f"{one.evidence} {one.outcome}{'+' if one.led and one.outcome == 'abstained' else ''}"
-            for one in verdicts
-            if one.program == program
-        ]
-        lines.append(f"  {program:15s} {', '.join(said)}"[:80])
+    lines += verdict_lines(verdicts)
     outcomes = [one.outcome for one in verdicts]
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in ("right", "abstained", "WRONG"))
     covered, of = coverage(rows, Interval.BOUND)
@@ -86,7 +91,7 @@ def show(recorded: Recorded) -> tuple[list[Compared], Judged]:
     for kind in dict.fromkeys(row.evidence for row in rows):
         print(f"\n{recorded.program}, {kind}\n{HEAD}")
         print("\n".join(line_of(row) for row in rows if row.evidence == kind))
-    print(f"  verdict {verdict.outcome}: {verdict.said}; truth: {verdict.true}", flush=True)
+    print(f"  verdict {verdict.word}: {verdict.said}\n  truth: {verdict.true}", flush=True)
     return rows, verdict
 
 

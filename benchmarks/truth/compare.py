@@ -59,6 +59,11 @@ class Judged:
     said: str
     true: str
 
+    @property
+    def word(self) -> str:
+        """The outcome; with a + where it abstained, but rightly leads."""
+        return f"{self.outcome}{'+' if self.led and self.outcome == 'abstained' else ''}"
+
 
 def compare(recorded: Recorded) -> list[Compared]:
     """Every relevant row of the unprofiled runs, and of the passes that gave evidence."""
