@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,9 @@ def summary(rows: Sequence[Compared], verdicts: Sequence[Judged]) -> list[str]:
     outcomes = [one.outcome for one in verdicts]
     counts = ", ".join(f"{outcomes.count(name)} {name}" for name in ("right", "abstained", "WRONG"))
     covered, of = coverage(rows, Interval.BOUND)
-    return [*lines, "", f"verdicts: {counts}", f"deterministic bounds that cover: {covered} of {of}"]
+    error = statistics.median(row.truth.error for row in rows) if rows else 0.0
+    oracle = f"the oracle's own error: {error:.2%} of the wall time (median)"
+    return [*lines, "", oracle, f"verdicts: {counts}", f"deterministic bounds that cover: {covered} of {of}"]
 
 
 def chosen(known: Iterable[str]) -> Callable[[str], list[str]]:

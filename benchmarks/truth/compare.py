@@ -66,11 +66,11 @@ class Judged:
 
 
 def compare(recorded: Recorded) -> list[Compared]:
-    """Every relevant row of the unprofiled runs, and of the passes that gave evidence."""
+    """Every relevant row of the unprofiled runs, and of passes that nothing stopped (py-spy stops what it samples)."""
     rows = []
     for pool in recorded.report.pools:
         truths = [recorded.truths[run] for run in pool.runs if run in recorded.truths]
-        if len(truths) < len(pool.runs):
+        if len(truths) < len(pool.runs) or "pyspy" in pool.key.profilers:
             continue
         name = recorded.evidence if not pool.key.profiled else f"{recorded.evidence}: {'+'.join(pool.key.profilers)}"
         for claim in claims(pool):

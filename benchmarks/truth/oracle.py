@@ -117,6 +117,7 @@ class Section:
         self._ran: dict[str, tuple[int, int]] = {}
         self._worked: tuple[str, int, int] | None = None
         self._awake_ns: int | None = None
+        self._perhaps: dict[str, int] = {}
 
     def __enter__(self) -> Section:
         self._begin = self._oracle.reading()
@@ -130,7 +131,7 @@ class Section:
         lo, hi = self._ran.get(cause, (0, 0))
         self._ran[cause] = (lo + max(0, ns - error_ns), hi + ns)
 
-    def answered(self, cause: str, answer: Answer, slack_ns: int = 20_000) -> None:
+    def answered(self, cause: str, answer: Answer, slack_ns: int = 100_000) -> None:
         """One worker worked meanwhile."""
         self.worked(cause, *union([answer.used.cpu_ns], slack_ns), answer.used.delay_ns)
         self._awake_ns = answer.awake_ns
@@ -139,6 +140,11 @@ class Section:
         """Others worked meanwhile, for so long at least and at most; and waited for a core."""
         self._worked = (cause, least_ns, most_ns)
         self._oracle.wanted_ns += wanted_ns
+        self.perhaps("gil", GIL_SLACK_NS)
+
+    def perhaps(self, cause: str, most_ns: int) -> None:
+        """Something else that it may have waited for, so long at most."""
+        self._perhaps[cause] = most_ns
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -161,8 +167,9 @@ class Section:
             elsewhere = min(wall - blocked, wall if self._awake_ns is None else self._awake_ns)
             least, most = max(0, least - elsewhere - doubt), min(blocked, most)
             group.add(cause, min(least, most), most)
-            group.add("gil", 0, min(GIL_SLACK_NS, blocked))
-        group.add(self._blocked, blocked - most - doubt - (GIL_SLACK_NS if self._worked else 0), blocked - least)
+        for cause, ns in self._perhaps.items():
+            group.add(cause, 0, min(ns, blocked))
+        group.add(self._blocked, blocked - most - doubt - sum(self._perhaps.values()), blocked - least)
 
 
 class Oracle:

@@ -14,7 +14,7 @@ from pathlib import Path
 import motrace
 
 from .groups import ANY
-from .oracle import Oracle, process_threads, since, union
+from .oracle import TICK_NS, Oracle, Used, other_threads, seen, since, union
 from .video import ffmpeg_pipe, ffmpeg_short
 from .work import AskedChild, AskedThread, calibrated, hog, native, python_loop
 
@@ -152,16 +152,25 @@ def pool(oracle: Oracle) -> Frames:
     with multiprocessing.get_context("fork").Pool(2) as workers:
         pids = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
         own = calibrated(python_loop, 2)
+
+        def clocks() -> tuple[dict[int, Used], bool]:
+            """Of the workers, and whether these are exact: those of processes that don't run."""
+            all_seen = {pid: seen(pid, pid) for pid in pids}
+            return {pid: used for pid, (used, _) in all_seen.items()}, all(blocked for _, blocked in all_seen.values())
+
         while True:
             yield
             with motrace.span("prepare"), oracle.section("prepare"):
                 own()
             with motrace.span("simulate in processes"), oracle.section("simulate in processes") as section:
-                begin = [process_threads(pid) for pid in pids]
+                threads, (begin, begin_exact) = other_threads(), clocks()
                 workers.map(_pool_task, (12.0, 12.0), 1)
-                used = [one for pid, old in zip(pids, begin) for one in since(old, process_threads(pid))]
-                least, most = union(one.cpu_ns for one in used)
+                end, end_exact = clocks()
+                used = since(begin, end)
+                slack = 50_000 if begin_exact and end_exact else TICK_NS
+                least, most = union((one.cpu_ns for one in used), slack)
                 section.worked("other_processes", least, most, sum(one.delay_ns for one in used))
+                section.perhaps("other_threads", sum(one.cpu_ns for one in since(threads, other_threads())))
 
 
 def _sleep(oracle: Oracle, phase: str) -> Frames:
