@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from motrace.dataset.times import BucketTime, CauseTime
@@ -12,11 +12,11 @@ from motrace.vocabulary import EvidenceKind, bucket_of
 
 from .groups import ANY, Wanted
 
-NOBODY = ("idle", "pacing", "io")
+NOBODY = ("idle", "pacing", "io", "pipe")
 """No thread and no process of the program works: one row, as clocks alone can't distinguish them."""
 MAY_BE = {
     "native_or_python": ("interpreter", "native", "copying"),
-    "idle": ("pacing", "io"),
+    "idle": ("pacing", "io", "pipe"),
     "unexplained": ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing",
                     "other_threads", "other_processes"),
 }  # fmt: skip
@@ -31,7 +31,7 @@ class Interval(str, Enum):
     BOUND = "bound"
     """Deterministic: the truth can't lie outside."""
     SAMPLED = "95 %"
-    """Of samples: the truth lies outside in one of twenty."""
+    """Of samples or a model: the truth lies outside in one of twenty."""
 
 
 SAMPLES = {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES, EvidenceKind.TRANSFERRED}
@@ -62,8 +62,10 @@ class RowClaim:
 def claims(pool: Pool) -> list[RowClaim]:
     """Every row that a pool claims, also those of nothing."""
     best, wall = pool.best, pool.recording_wall_ns
-    buckets = [_bucket(one, best.causes, wall) for one in best.buckets if one.bucket != "unexplained"]
-    return [*buckets, *(_cause((name,), name, best.causes, wall) for name in CAUSE_ROWS),
+    shown = [one for one in best.buckets if one.bucket != "unexplained"]
+    buckets = [_bucket(one, best.causes, wall) for one in shown]
+    models = [model for one, row in zip(shown, buckets) for model in _model(one, row)]
+    return [*buckets, *models, *(_cause((name,), name, best.causes, wall) for name in CAUSE_ROWS),
             _cause(NOBODY, "nobody works", best.causes, wall)]  # fmt: skip
 
 
@@ -75,6 +77,13 @@ def _bucket(one: BucketTime, causes: tuple[CauseTime, ...], wall_ns: int) -> Row
         return cause != ANY and bucket_of(cause, phase) == one.bucket
 
     return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(beside, wall_ns), wanted)
+
+
+def _model(one: BucketTime, row: RowClaim) -> Iterator[RowClaim]:
+    """A row more where a model gives a range inside the bounds, in versions of motrace that have such models."""
+    lo, hi = getattr(one, "likely_lo_share", None), getattr(one, "likely_hi_share", None)
+    if lo is not None and hi is not None:
+        yield replace(row, name=f"~{row.name[1:-1]}", lo=lo, hi=hi, interval=Interval.SAMPLED)
 
 
 def _cause(names: tuple[str, ...], title: str, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:

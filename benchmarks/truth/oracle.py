@@ -112,8 +112,9 @@ def union(parts: Iterable[int], slack_ns: int = 0) -> tuple[int, int]:
 class Section:
     """A stretch of the loop thread in one phase: what it ran, and what it waited for."""
 
-    def __init__(self, oracle: Oracle, phase: str, running: str, blocked: str) -> None:
-        self._oracle, self._phase, self._running, self._blocked = oracle, phase, running, blocked
+    def __init__(self, oracle: Oracle, phase: str, running: str, blocked: str | tuple[str, ...]) -> None:
+        self._oracle, self._phase, self._running = oracle, phase, running
+        self._blocked = (blocked,) if isinstance(blocked, str) else blocked
         self._ran: dict[str, tuple[int, int]] = {}
         self._worked: tuple[str, int, int] | None = None
         self._awake_ns: int | None = None
@@ -157,8 +158,8 @@ class Section:
         running = self._oracle.group(self._phase, "running", ran, doubt)
         for cause, (lo, hi) in self._ran.items():
             running.add(cause, lo, hi)
-        rest = ran - sum(hi for _, hi in self._ran.values())
-        running.add(self._running, rest, ran - sum(lo for lo, _ in self._ran.values()) + doubt)
+        left = ran - sum(hi for _, hi in self._ran.values())
+        running.add(self._running, left, ran - sum(lo for lo, _ in self._ran.values()) + doubt)
         self._oracle.group(self._phase, "runnable", queued, doubt).add("run_queue", queued, queued + doubt)
         group = self._oracle.group(self._phase, "blocked", blocked, doubt)
         least, most = 0, 0
@@ -169,7 +170,9 @@ class Section:
             group.add(cause, min(least, most), most)
         for cause, ns in self._perhaps.items():
             group.add(cause, 0, min(ns, blocked))
-        group.add(self._blocked, blocked - most - doubt - sum(self._perhaps.values()), blocked - least)
+        rest = blocked - most - doubt - sum(self._perhaps.values())
+        for cause in self._blocked:
+            group.add(cause, rest if len(self._blocked) == 1 else 0, blocked - least)
 
 
 class Oracle:
@@ -199,8 +202,11 @@ class Oracle:
         group.ns, group.error_ns = group.ns + ns, group.error_ns + error_ns
         return group
 
-    def section(self, phase: str, running: str = "interpreter", blocked: str = "idle") -> Section:
-        """A stretch in a phase; ``running`` and ``blocked`` are the causes of what nothing else is said of."""
+    def section(self, phase: str, running: str = "interpreter", blocked: str | tuple[str, ...] = "idle") -> Section:
+        """A stretch in a phase; ``running`` and ``blocked`` are the causes of what nothing else is said of.
+
+        Several for ``blocked``: by the vocabulary it may be called either.
+        """
         return Section(self, phase, running, blocked)
 
     def begin(self) -> None:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import motrace
+from motrace.vocabulary import CAUSES
 
 from .groups import ANY
 from .oracle import TICK_NS, Oracle, Used, other_threads, seen, since, union
 from .video import ffmpeg_pipe, ffmpeg_short
 from .work import AskedChild, AskedThread, calibrated, hog, native, python_loop
 
+PIPE = "pipe" if "pipe" in CAUSES else "io"
+"""The cause of a wait for a pipe's far end that does not work."""
 FRAMES = 8
 """At least so many, however long they take."""
 
@@ -122,7 +125,7 @@ def _child(oracle: Oracle, ms: float) -> Frames:
             yield
             with motrace.span("prepare"), oracle.section("prepare"):
                 own()
-            with motrace.span("ask the child"), oracle.section("ask the child") as section:
+            with motrace.span("ask the child"), oracle.section("ask the child", blocked=("idle", PIPE)) as section:
                 section.answered("other_processes", child.ask(ms), 200_000)
     finally:
         child.close()
