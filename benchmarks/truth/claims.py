@@ -8,7 +8,7 @@ from enum import Enum
 
 from motrace.dataset.times import BucketTime, CauseTime
 from motrace.findings.run_model import Pool
-from motrace.vocabulary import EvidenceKind, bucket_of
+from motrace.vocabulary import CAUSES, EvidenceKind, bucket_of
 
 from .groups import ANY, Wanted
 
@@ -18,9 +18,11 @@ MAY_BE = {
     "native_or_python": ("interpreter", "native", "copying"),
     "idle": ("pacing", "io", "pipe"),
     "unexplained": ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing",
-                    "other_threads", "other_processes"),
+                    "pipe", "other_threads", "other_processes"),
 }  # fmt: skip
 """Causes whose time a row of another cause may be, by what the vocabulary says of it."""
+OLDER = {"pipe": "io"}
+"""What causes were called in versions that don't know them."""
 CAUSE_ROWS = ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing", "other_threads",
               "other_processes")  # fmt: skip
 
@@ -35,8 +37,6 @@ class Interval(str, Enum):
 
 
 SAMPLES = {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES, EvidenceKind.TRANSFERRED}
-
-
 LITTLE = 0.005
 """So small a share of the wall time decides nothing."""
 
@@ -59,6 +59,11 @@ class RowClaim:
     wanted: Wanted
 
 
+def known(cause: str) -> str:
+    """A true cause by the name that this version of motrace has for it."""
+    return cause if cause in CAUSES else OLDER[cause]
+
+
 def claims(pool: Pool) -> list[RowClaim]:
     """Every row that a pool claims, also those of nothing."""
     best, wall = pool.best, pool.recording_wall_ns
@@ -74,7 +79,7 @@ def _bucket(one: BucketTime, causes: tuple[CauseTime, ...], wall_ns: int) -> Row
     beside = [row for row in causes if (row.phase, row.state) in where] or causes
 
     def wanted(phase: str, state: str, cause: str) -> bool:
-        return cause != ANY and bucket_of(cause, phase) == one.bucket
+        return cause != ANY and bucket_of(known(cause), phase) == one.bucket
 
     return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(beside, wall_ns), wanted)
 
@@ -87,14 +92,34 @@ def _model(one: BucketTime, row: RowClaim) -> Iterator[RowClaim]:
 
 
 def _cause(names: tuple[str, ...], title: str, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:
-    """The sum of some causes; what another row may be of them widens its upper bound."""
-    mine = [row for row in causes if row.cause in names]
-    perhaps = [row for row in causes if row not in mine and set(MAY_BE.get(row.cause, ())) & set(names)]
-    interval = interval_of(mine + perhaps or causes, wall_ns)
-    ns, lo = sum(row.time.ns for row in mine), sum(row.time.lo_ns for row in mine)
-    hi = min(wall_ns, sum(row.time.hi_ns for row in (*mine, *perhaps)))
+    """The sum of some causes over all phases."""
+    places: dict[tuple[str, str], list[CauseTime]] = {}
+    for row in causes:
+        places.setdefault((row.phase, row.state), []).append(row)
+    parts = [_part(names, rows) for rows in places.values()]
+    ns, lo, hi = (sum(time[index] for time, _ in parts) for index in range(3))
+    about = [row for _, rows in parts for row in rows] or causes
 
     def wanted(phase: str, state: str, cause: str) -> bool:
-        return cause in names
+        return cause != ANY and known(cause) in names
 
-    return RowClaim(title, ns / wall_ns, lo / wall_ns, max(ns, hi) / wall_ns, interval, wanted)
+    return RowClaim(title, ns / wall_ns, lo / wall_ns, hi / wall_ns, interval_of(about, wall_ns), wanted)
+
+
+def _part(names: tuple[str, ...], rows: list[CauseTime]) -> tuple[tuple[int, int, int], list[CauseTime]]:
+    """Of one phase and state: time, least, most, and the rows that say so.
+
+    A cause without a row may be in the row of another, by what the vocabulary says of it; what the others can't be,
+    these are.
+    """
+    mine = [row for row in rows if row.cause in names]
+    left_out = set(names) - {row.cause for row in mine}
+    perhaps = [row for row in rows if row not in mine and set(MAY_BE.get(row.cause, ())) & left_out]
+    if not mine and not perhaps:
+        return (0, 0, 0), []
+    others = [row.time for row in rows if row not in mine]
+    ns, total = sum(row.time.ns for row in mine), sum(row.time.ns for row in rows)
+    least, most = sum(row.time.lo_ns for row in mine), sum(row.time.hi_ns for row in (*mine, *perhaps))
+    lo = max(least, total - sum(time.hi_ns for time in others)) if mine else 0
+    hi = min(most, total - sum(row.time.lo_ns for row in rows if row not in (*mine, *perhaps)))
+    return (ns, min(lo, ns), max(ns, hi)), [*mine, *perhaps]

@@ -15,8 +15,6 @@ from .groups import ANY, TrueGroup, TrueRun
 
 _libc = ctypes.PyDLL(None)  # unlike os.pread it keeps the GIL
 _buffer = ctypes.create_string_buffer(64)
-GIL_SLACK_NS = 30_000
-"""How long a thread that was woken by another may wait until that one gives up the GIL."""
 UNINTERRUPTED_NS = 20_000
 """A reading that took longer was interrupted, and is taken again."""
 TICK_NS = 10_000_000
@@ -40,10 +38,14 @@ class Used(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a worker used, and for how long at most its asker was awake meanwhile; None: not known."""
+    """What a worker used, and for how long at most its asker was awake meanwhile; None: not known.
+
+    ``gil_ns``: how long at most the asker may have waited for the interpreter's lock.
+    """
 
     used: Used
     awake_ns: int | None
+    gil_ns: int = 0
 
 
 def awake(begin: tuple[Used, bool], end: tuple[Used, bool]) -> int | None:
@@ -136,12 +138,12 @@ class Section:
         """One worker worked meanwhile."""
         self.worked(cause, *union([answer.used.cpu_ns], slack_ns), answer.used.delay_ns)
         self._awake_ns = answer.awake_ns
+        self.perhaps("gil", answer.gil_ns)
 
     def worked(self, cause: str, least_ns: int, most_ns: int, wanted_ns: int = 0) -> None:
         """Others worked meanwhile, for so long at least and at most; and waited for a core."""
         self._worked = (cause, least_ns, most_ns)
         self._oracle.wanted_ns += wanted_ns
-        self.perhaps("gil", GIL_SLACK_NS)
 
     def perhaps(self, cause: str, most_ns: int) -> None:
         """Something else that it may have waited for, so long at most."""

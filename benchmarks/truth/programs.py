@@ -12,15 +12,12 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import motrace
-from motrace.vocabulary import CAUSES
 
 from .groups import ANY
 from .oracle import TICK_NS, Oracle, Used, other_threads, seen, since, union
 from .video import ffmpeg_pipe, ffmpeg_short
 from .work import AskedChild, AskedThread, calibrated, hog, native, python_loop
 
-PIPE = "pipe" if "pipe" in CAUSES else "io"
-"""The cause of a wait for a pipe's far end that does not work."""
 FRAMES = 8
 """At least so many, however long they take."""
 
@@ -125,7 +122,7 @@ def _child(oracle: Oracle, ms: float) -> Frames:
             yield
             with motrace.span("prepare"), oracle.section("prepare"):
                 own()
-            with motrace.span("ask the child"), oracle.section("ask the child", blocked=("idle", PIPE)) as section:
+            with motrace.span("ask the child"), oracle.section("ask the child", blocked=("idle", "pipe")) as section:
                 section.answered("other_processes", child.ask(ms), 200_000)
     finally:
         child.close()
@@ -173,7 +170,9 @@ def pool(oracle: Oracle) -> Frames:
                 slack = 50_000 if begin_exact and end_exact else TICK_NS
                 least, most = union((one.cpu_ns for one in used), slack)
                 section.worked("other_processes", least, most, sum(one.delay_ns for one in used))
-                section.perhaps("other_threads", sum(one.cpu_ns for one in since(threads, other_threads())))
+                helpers = since(threads, other_threads())
+                section.perhaps("other_threads", sum(one.cpu_ns for one in helpers))
+                section.perhaps("gil", sum(one.cpu_ns + one.delay_ns for one in helpers))
 
 
 def _sleep(oracle: Oracle, phase: str) -> Frames:

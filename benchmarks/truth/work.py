@@ -39,6 +39,10 @@ def calibrated(work: Callable[[int], None], ms: float) -> Callable[[], None]:
         times *= 2
 
 
+ASKING_NS = 30_000
+"""How long a thread that asks another may wait for the GIL before that one has begun."""
+
+
 class AskedThread(threading.Thread):
     """A thread that works when it is asked to, and is waited for."""
 
@@ -48,6 +52,7 @@ class AskedThread(threading.Thread):
         self._asked, self._answered = threading.Semaphore(0), threading.Semaphore(0)
         self._asker = threading.get_native_id()
         self._awake_ns: int | None = None
+        self._answered_ns, self._asker_end = 0, (Used(0, 0), False)
         self.start()
 
     def run(self) -> None:
@@ -56,7 +61,9 @@ class AskedThread(threading.Thread):
             self._asked.acquire()
             begin = seen(os.getpid(), self._asker)
             self._work()
-            self._awake_ns = awake(begin, seen(os.getpid(), self._asker))
+            self._asker_end = seen(os.getpid(), self._asker)
+            self._awake_ns = awake(begin, self._asker_end)
+            self._answered_ns = time.monotonic_ns()
             self._answered.release()
 
     def used(self) -> Used:
@@ -70,7 +77,11 @@ class AskedThread(threading.Thread):
         self._asked.release()
         self._answered.acquire()
         end = self.used()
-        return Answer(Used(end.cpu_ns - begin.cpu_ns, end.delay_ns - begin.delay_ns), self._awake_ns)
+        used = Used(end.cpu_ns - begin.cpu_ns, end.delay_ns - begin.delay_ns)
+        (old, blocked), own = self._asker_end, thread_used(self._asker)
+        awake_ns = own.cpu_ns - old.cpu_ns + own.delay_ns - old.delay_ns if blocked else 0
+        late_ns = time.monotonic_ns() - self._answered_ns - awake_ns
+        return Answer(used, self._awake_ns, max(0, late_ns) + ASKING_NS)
 
 
 CHILD = """
