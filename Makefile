@@ -3,6 +3,7 @@
 # make setup  the virtual environment in .venv and a software Vulkan driver where the machine has no Vulkan
 # make unilab UniLab with pinned versions in .venv-unilab, with the assets of ../shared where they are (minutes)
 # make docs   regenerate the docs that come from code, and the example report from its committed recording
+# make hopper UniLab's G1 eval in all modes at 1, 4 and 16 environments, under Nsight Systems and py-spy: one report (10 min)
 # make nsys   install Nsight Systems from Debian's non-free packages (changes the package sources: never done unasked)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?= --repeat 3
 
-.PHONY: setup demo test lint docs unilab nsys bench clean
+.PHONY: setup demo test lint docs unilab hopper nsys bench clean
 
 setup: $(VENV)/.done vulkan
 
@@ -50,6 +51,9 @@ bench: setup
 
 unilab:
 	@PYTHON="$(PYTHON)" sh tools/setup_unilab.sh
+
+hopper: setup unilab
+	@sh tools/hopper.sh
 
 nsys:
 	@sh tools/setup_nsys.sh

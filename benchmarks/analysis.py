@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 import motrace
-from benchmarks.recorder import PARENTS
-from motrace.vocabulary import LOOP_LEAVES
+from benchmarks.recorder import LOOP_LEAVES, PARENTS
 
 TARGET_ANALYSIS_S, TARGET_IMPORT_MS = 5.0, 50.0
 

@@ -19,7 +19,9 @@ import time
 from typing import Any
 
 import motrace
-from motrace.vocabulary import LOOP_LEAVES
+
+LOOP_LEAVES = ("policy", "step", "submit", "wait", "take", "copy", "encode.write", "encode.finish")
+"""The leaf spans of a recorded frame, in the order in which they happen."""
 
 TARGET_SPAN_NS, TARGET_OFF_NS, TARGET_FRAME_NS = 500, 100, 100_000
 PARENTS = {

@@ -48,7 +48,7 @@ def measure(threads: int, hz: float) -> str:
     rates = f"{1e9 / loop:5.0f} Hz loop, {1e9 / max(1, others[len(others) // 2]):5.0f} Hz others"
     return (
         f"{threads + 1:4d} threads, asked {hz:.0f} Hz: {rates}, {samples.cost_share:.1%} of a core, "
-        f"running {seen:.1%} (true {true:.1%}), late {samples.late_share:.1%}, {samples.facts['scheduling']}"
+        f"running {seen:.1%} (true {true:.1%}), late {samples.late_share:.1%}, {samples.facts.scheduling}"
     )
 
 

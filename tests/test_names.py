@@ -15,7 +15,7 @@ import motrace
 from motrace.analysis import load
 from motrace.commands import analyze, compare
 from motrace.dataset import tables
-from motrace.dataset.frames import phase_column, phases_of, wide
+from motrace.dataset.frames import phase_column, wide
 from motrace.report.schema import encode
 from tests.conftest import ROOT
 from tests.readers.exports import Export
@@ -115,5 +115,4 @@ def test_no_name_is_one_of_ours(source: Any, tmp_path: Path) -> None:
 def test_columns_of_phases_are_told_apart() -> None:
     columns = [phase_column(name) for name in NAMES]
     assert len({*columns, *tables.SCHEMAS["frames"].names}) == len(NAMES) + len(tables.SCHEMAS["frames"].names)
-    assert phases_of(columns) == NAMES
     assert phase_column("capture") == "capture"

@@ -1,4 +1,4 @@
-"""Counts the house: untyped signatures, sizes, circles, names used twice. ``python -m tools.house``."""
+"""Counts the house: untyped signatures and fields, sizes, circles, names used twice. ``python -m tools.house``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "list", "List", "Sequen
 
 @dataclass
 class Count:
-    """What was counted. ``untyped`` are signatures that hold Any, object or a bare container, aliases resolved."""
+    """What was counted. ``untyped`` are signatures (``untyped_fields``: fields of classes) that hold Any, object or a
+    bare container, aliases resolved.
+    """
 
     signatures: int = 0
     untyped: list[str] = field(default_factory=list)
     across: list[str] = field(default_factory=list)
+    fields: int = 0
+    untyped_fields: list[str] = field(default_factory=list)
     lines: int = 0
     code_lines: int = 0
     long_modules: list[str] = field(default_factory=list)
@@ -61,6 +65,8 @@ def count(source: Path = SOURCE) -> Count:
         for node in ast.walk(tree):
             if isinstance(node, Function):
                 _function(made, name, node, aliases.get(name, set()))
+            elif isinstance(node, ast.ClassDef):
+                _fields(made, name, node, aliases.get(name, set()))
         classes.update(node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")
     made.twice = sorted(f"{name}: {number} classes" for name, number in classes.items() if number > 1)
     made.circles = [" -> ".join(circle) for circle in _circles(_imports(found))]
@@ -83,6 +89,14 @@ def _function(made: Count, module: str, node: Function, aliases: set[str]) -> No
     lines = (node.end_lineno or node.lineno) - node.lineno + 1
     if lines > 60:
         made.long_functions.append(f"{where}: {lines} lines")
+
+
+def _fields(made: Count, module: str, node: ast.ClassDef, aliases: set[str]) -> None:
+    for one in node.body:
+        if isinstance(one, ast.AnnAssign):
+            made.fields += 1
+            if _is_loose(one.annotation, aliases):
+                made.untyped_fields.append(f"{module}:{one.lineno} {node.name}.{ast.unparse(one.target)}")
 
 
 def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:
@@ -182,10 +196,10 @@ def main() -> int:
     made = count()
     print(f"{made.lines:,} lines, {made.code_lines:,} without docstrings, comments and blanks")
     print(f"{made.signatures:,} signatures, {len(made.untyped)} untyped ({made.untyped_share:.1%}), "
-          f"{len(made.across)} of them public")  # fmt: skip
-    for title, rows in (("untyped", made.untyped), ("long modules", made.long_modules),
-                        ("long functions", made.long_functions), ("circles", made.circles),
-                        ("class names used twice", made.twice)):  # fmt: skip
+          f"{len(made.across)} of them public; {made.fields:,} fields")  # fmt: skip
+    for title, rows in (("untyped", made.untyped), ("untyped fields", made.untyped_fields),
+                        ("long modules", made.long_modules), ("long functions", made.long_functions),
+                        ("circles", made.circles), ("class names used twice", made.twice)):  # fmt: skip
         print(f"{title}: {len(rows)}", *(f"  {row}" for row in rows[: 500 if "-v" in sys.argv else 8]), sep="\n")
     return 0
 

@@ -120,6 +120,8 @@ def vocabulary_page() -> str:
     text += "\n## Evidence\n\nWhat attributed time rests on; several kinds together are written with a `+` between.\n\n"
     text += row("kind", "meaning") + row(*["---"] * 2)
     text += "".join(row(f"`{one.value}`", about) for one, about in vocabulary.EVIDENCE.items())
+    text += "\n## Ranges\n\nWhat a range around a number is.\n\n" + row("kind", "meaning") + row(*["---"] * 2)
+    text += "".join(row(f"`{one.value}`", about) for one, about in vocabulary.INTERVALS.items())
     text += "\n## Roles of threads and children\n\n"
     text += "The kernel's name decides first, then the library that started the thread, "
     text += "then the span it first showed in.\n\n"

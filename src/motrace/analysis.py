@@ -21,13 +21,16 @@ from .collect.nsys import find_nsys
 from .dataset.dataset import Dataset
 from .dataset.facts import Environment, ExperimentManifest
 from .dataset.profiles import UserProfile
+from .dataset.tables import ExperimentKey
 from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
 from .findings.model import Report
+from .findings.pools import mark_pooled
 from .findings.run_model import RunSummary
 from .findings.run_summary import summarise
-from .ingest.discover import RunSources, Sources, find, name_of
+from .ingest.discover import RunSources, Sources, find
+from .ingest.experiment_key import experiment_key
 from .ingest.load_run import read_run
 from .ingest.nsys import STREAM
 from .own_paths import shortened
@@ -124,14 +127,11 @@ def analyse(
     jobs: int = 1,
     progress: Callable[[str], None] = lambda text: None,
     phases: str | None = None,
-    name: str | None = None,
 ) -> Analysis:
     """Analyse an experiment. A run that can't be read becomes a warning; raises MotraceError if none can.
 
-    ``scratch`` receives the event tables, see ``Analysis.events``. ``name`` is what tables and report call the
-    experiment: by default as its folder is called.
+    ``scratch`` receives the event tables, see ``Analysis.events``.
     """
-    name = name or name_of(home)
     warnings: list[str] = list(sources.warnings)
     experiment, cautions = ExperimentManifest(), list[Caution]()
     if (home / run_folder.EXPERIMENT_FILE).exists():
@@ -143,7 +143,8 @@ def analyse(
     done: list[_OneRun] = []
     environment = experiment.environment or Environment()
     work = partial(_one_run, phases=phases, home=_Home(home, environment))
-    runs = [replace(run, experiment=name) for run in sources.runs]
+    key = experiment_key(home, experiment)
+    runs = [replace(run, experiment=key) for run in sources.runs]
     for run, one in zip(runs, _map(runs, scratch, work, jobs)):
         done.append(one)
         progress(run.path.name)
@@ -151,13 +152,15 @@ def analyse(
     usable = [one for one in done if one.summary is not None]
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
-    named = replace(experiment, experiment=name)
-    report, good = _report_of_good(home, named, usable, cautions, profiles)
-    return Analysis(home, report, Dataset.joined(one.dataset for one in done if one.summary is None or one in good))
+    cautions += [warning for profile in profiles for warning in profile.warnings]
+    report, good = _report_of_good(partial(_combined, home, key), experiment, usable, cautions, profiles)
+    dataset = Dataset.joined(one.dataset for one in done if one.summary is None or one in good)
+    marked = mark_pooled(dataset.tables["runs"], report.pools)
+    return Analysis(home, report, replace(dataset, tables={**dataset.tables, "runs": marked}))
 
 
 def _report_of_good(
-    home: Path,
+    combined: Callable[..., Report],
     experiment: ExperimentManifest,
     usable: list[_OneRun],
     cautions: list[Caution],
@@ -168,20 +171,21 @@ def _report_of_good(
     Raises MotraceError where nothing is left.
     """
     try:
-        return _combined(home, experiment, usable, cautions, profiles), usable
+        return combined(experiment, usable, cautions, profiles), usable
     except Exception:  # noqa: BLE001  (one of them holds what it should not: which?)
         good: list[_OneRun] = []
         bad: list[str] = []
         for one in usable:
             with left_out(one.name, bad):
-                _combined(home, ExperimentManifest(), [one], [], [])
+                combined(ExperimentManifest(), [one], [], [])
                 good.append(one)
         cautions = [*cautions, *(caution(CautionCode.UNREADABLE, text=text) for text in bad)]
-        return _combined(home, experiment, good, cautions, profiles), good
+        return combined(experiment, good, cautions, profiles), good
 
 
 def _combined(
     home: Path,
+    key: ExperimentKey,
     experiment: ExperimentManifest,
     usable: list[_OneRun],
     cautions: list[Caution],
@@ -190,11 +194,12 @@ def _combined(
     """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
-        raise MotraceError(f"{home.name}: nothing can be analysed: {why}")
+        if home.is_file():  # the reason names it
+            raise MotraceError(why.replace(home.name, str(home), 1))
+        raise MotraceError(f"{home}: nothing can be analysed: {why}")
     joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
-    name = experiment.experiment or name_of(home)
-    report = experiment_report(name, experiment, summaries, joined, cautions, profiles)
+    report = experiment_report(key, experiment, summaries, joined, cautions, profiles)
     return rewritten(report, redacted, partial(shortened, experiment=home))
 
 

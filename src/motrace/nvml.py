@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-
-class Handle(Protocol):
-    """A GPU, to NVML."""
+Handle = ctypes.c_void_p
+"""A GPU, to NVML."""
 
 
 class Memory(Protocol):

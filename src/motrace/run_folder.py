@@ -27,6 +27,8 @@ from .output import JsonValue as JsonValue
 
 SCHEMA_VERSION = "1.0"
 EXPERIMENT_FILE = "experiment.json"
+ID_BYTES = 6
+"""Of an experiment's id, which is their hex digits."""
 RUN_FILE = "run.json"
 ANALYSIS_DIR = "analysis"
 VIDEO_FILE = "play_video.mp4"
@@ -51,6 +53,11 @@ class Manifest(TypedDict, total=False):
     workload: JsonObject | None
     resources: dict[str, int]
     instrument: dict[str, list[str]]
+
+
+def new_id() -> str:
+    """The id of a new experiment."""
+    return os.urandom(ID_BYTES).hex()
 
 
 def write_json(path: Path, data: Mapping[str, JsonValue]) -> None:

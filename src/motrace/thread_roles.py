@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-ROLES = ("loop", "raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "child", "other")
-
 _ROLE_BY_NAME = (
     ("llvmpipe-*", "raster"),
     ("*:disk$*", "raster"),  # Mesa's shader-cache thread
@@ -48,6 +46,13 @@ _ROLE_BY_ORIGIN = {
 def role_rules() -> dict[str, tuple[tuple[str, str], ...]]:
     """The rules of ``role_of``, for the docs."""
     return {"name": _ROLE_BY_NAME, "library": _ROLE_BY_LIBRARY, "first seen in": tuple(_ROLE_BY_ORIGIN.items())}
+
+
+def may_hold_gil(role: str, library: str) -> bool:
+    """Whether a thread of the process may run Python code: the interpreter started it, or nothing is known of it."""
+    if library:
+        return any(fnmatchcase(library, pattern) for pattern in ("libpython*", "python*"))
+    return role == "other"
 
 
 def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:

@@ -30,6 +30,11 @@ BUCKETS: dict[str, str] = {
     "encoder": "Encoder",
     "simulation": "Simulation",
     "policy": "Policy",
+    "own_threads": "Own threads",
+    "child_processes": "Child processes",
+    "pipes": "Pipes",
+    "io": "File IO",
+    "pacing": "Pacing",
     "system": "System",
     "unexplained": "Unexplained",
 }
@@ -48,6 +53,7 @@ class EvidenceKind(str, Enum):
     GPU_WAITS = "gpu_waits"
     STACK_SAMPLES = "stack_samples"
     TRANSFERRED = "transferred"
+    TURN_TAKING = "turn_taking"
     NONE = "none"
 
 
@@ -61,9 +67,37 @@ EVIDENCE: dict[EvidenceKind, str] = {
     EvidenceKind.GPU_WAITS: "waits in Vulkan for what was submitted, where nothing shows the GPU's work itself",
     EvidenceKind.STACK_SAMPLES: "samples of the loop thread's stacks",
     EvidenceKind.TRANSFERRED: "the composition that profiled runs saw, transferred to the unprofiled runs' time",
+    EvidenceKind.TURN_TAKING: "a model of a pipeline, whose workers hand work to each other: an estimate inside bounds",
     EvidenceKind.NONE: "no evidence",
 }
 """What each kind of evidence is."""
+
+
+class Tool(str, Enum):
+    """What recorded a run beside its spans, as tables name it."""
+
+    NSYS = "nsys"
+    PYSPY = "py-spy"
+    TORCH = "torch"
+    SCALENE = "scalene"
+    THREADS = "threads"
+
+
+class ClockMethod(str, Enum):
+    """How the times of a source were put on the clock of its run."""
+
+    OWN = "own"
+    SAMPLED = "sampled"
+    MONOTONIC = "monotonic"
+    TRACE_ALONE = "trace_alone"
+    MARKS = "marks"
+    ONE_MARK = "one_mark"
+    RANGES = "ranges"
+    RANGES_WITH_JUMPS = "ranges_with_jumps"
+    UTC = "utc"
+    LOCK_LOG = "lock_log"
+    START_LINE = "start_line"
+    NONE = "none"
 
 
 def evidence_word(kinds: Iterable[EvidenceKind]) -> str:
@@ -75,6 +109,36 @@ def evidence_word(kinds: Iterable[EvidenceKind]) -> str:
 def evidence_kinds(word: str) -> tuple[EvidenceKind, ...]:
     """The kinds of evidence that a word of ``evidence_word`` stands for."""
     return tuple(EvidenceKind(part) for part in word.split("+")) if word else ()
+
+
+class IntervalKind(str, Enum):
+    """What a range around a number is."""
+
+    MEASURED = "measured"
+    SAMPLED = "sampled"
+    TRANSFERRED = "transferred"
+    MODEL = "model"
+    SPREAD = "spread"
+
+
+INTERVALS: dict[IntervalKind, str] = {
+    IntervalKind.MEASURED: "a bound by clocks or events: the truth lies inside, if the threads' roles are right",
+    IntervalKind.SAMPLED: "a 95 % interval of the sampling error, inside the clocks' bounds",
+    IntervalKind.TRANSFERRED: "shares that profiled runs saw, inside the clocks' bounds: how far they hold for other "
+    "runs is not in it",
+    IntervalKind.MODEL: "where a model puts the number in 95 % of runs like those that it was measured on",
+    IntervalKind.SPREAD: "the least and the greatest of the runs",
+}
+"""What each kind of range says."""
+
+
+def interval_kind(evidence: Iterable[EvidenceKind]) -> IntervalKind:
+    """What the bounds are of time that rests on such evidence; of several kinds the one that says least."""
+    kinds = set(evidence)
+    if EvidenceKind.TRANSFERRED in kinds:
+        return IntervalKind.TRANSFERRED
+    sampled = kinds & {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES}
+    return IntervalKind.SAMPLED if sampled else IntervalKind.MEASURED
 
 
 @dataclass(frozen=True)
@@ -91,6 +155,11 @@ class Phase:
     running: str
     waiting: str
     waits_for: str
+
+    @property
+    def owns_waits(self) -> bool:
+        """Whether a sleep, a pipe or a file that it waits for is its owner's matter: the renderer's, the encoder's."""
+        return self.waiting in ("renderer_stall", "encoder")
 
 
 _PHASES = (
@@ -122,9 +191,6 @@ _PHASES = (
     Phase("close", None, "renderer_cpu", "renderer_stall", "renderer"),
 )
 PHASES: dict[str, Phase] = {phase.name: phase for phase in _PHASES}
-
-LOOP_LEAVES = ("policy", "step", "submit", "wait", "take", "copy", "encode.write", "encode.finish")
-"""The leaf spans of a recorded frame, in the order in which they happen."""
 
 
 def phase_info(name: str) -> Phase:
@@ -162,10 +228,11 @@ _CAUSES = (
     Cause("policy_pool", "blocked", "policy", "the policy's thread pool worked"),
     Cause("cuda", "blocked", "policy", "waiting for CUDA work"),
     Cause("gil", "blocked", "python_overhead", "waiting for the interpreter lock"),
-    Cause("io", "blocked", "system", "waiting for a file or a pipe"),
-    Cause("pacing", "blocked", "system", "a deliberate sleep"),
-    Cause("other_threads", "blocked", "system", "other threads of the process worked"),
-    Cause("other_processes", "blocked", "system", "a child process other than the encoder worked"),
+    Cause("other_threads", "blocked", "own_threads", "other threads of the process worked"),
+    Cause("other_processes", "blocked", "child_processes", "a child process other than the encoder worked"),
+    Cause("pipe", "blocked", "pipes", "waiting for the far end of a pipe or a socket, whose work was not observed"),
+    Cause("io", "blocked", "io", "waiting for a file"),
+    Cause("pacing", "blocked", "pacing", "a deliberate sleep"),
     Cause("idle", "blocked", "waiting", "no observed thread, process or GPU queue was busy: latency"),
     Cause("unexplained", "unknown", "unexplained", "no evidence shows the cause"),
 )
@@ -200,14 +267,23 @@ ROLE_CAUSES: dict[str, str] = {
 }
 """The cause that a role's work gives to blocked time (the renderer's three are set by overlap)."""
 
-IDLE_WAITS = frozenset(("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child"))
+IDLE_WAITS = frozenset(
+    ("futex", "condition", "semaphore", "lock", "barrier", "thread", "poll", "sleep", "child", "gil")
+)
 """What a thread may wait on without doing any work meanwhile; a read or an ioctl may work in the kernel."""
+
+WAIT_CAUSES: dict[str, str] = {
+    "gil": "gil", "pipe": "pipe", "socket": "pipe", "file": "io", "disk": "io", "sleep": "pacing",
+}  # fmt: skip
+"""The cause that the loop thread's own wait gives to blocked time: the interpreter lock's before all others', the rest
+where nobody worked meanwhile, in phases that do not own their waits."""
+OWN_WAITS = frozenset(WAIT_CAUSES.values())
 
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
 """What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
 
-NVTX_DOMAIN, RUN_MARK, SYNC_MARK, FRAME_RANGE = "motrace", "motrace.run ", "motrace.sync", "frame"
-"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text, a frame's range."""
+NVTX_DOMAIN, RUN_MARK, SYNC_MARK = "motrace", "motrace.run ", "motrace.sync"
+"""What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text."""
 
 RIDING_COLLECTORS = ("threads", "gpu")
 """Collectors that ride along in every run, since they disturb nothing; the others get a profiled pass."""

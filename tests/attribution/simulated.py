@@ -7,18 +7,22 @@ at the boundaries and near them, as the recorder would take them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import strategies as st
 
-from motrace.attribution.interval_evidence import Evidence
+from motrace.attribution.aggregate import TIMES
+from motrace.attribution.attribute import Shares
+from motrace.attribution.interval_evidence import Evidence, StatesFrom
 from motrace.attribution.pieces import NO_FRAME, Pieces
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.timeline.intervals import Intervals, any_of
-from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind, phase_info
+from motrace.vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind, bucket_of, evidence_word, phase_info
 
 RUNNING, RUNNABLE, BLOCKED = range(3)
 PHASES = ("policy", "step", "wait", "copy", "encode.write", "glue")
@@ -48,10 +52,11 @@ class Machine:
     log: CpuLogFile
     roles: dict[int, str]
     gpu: dict[str, np.ndarray[Any, Any]]  # graphics and cuda: whether each step the GPU did that
+    gil: np.ndarray[Any, Any]  # whether each step the loop thread waited for the interpreter lock, which another held
 
 
 @st.composite
-def machines(draw: st.DrawFn, with_gpu: bool = False) -> Machine:
+def machines(draw: st.DrawFn, with_gpu: bool = False, with_gil: bool = False) -> Machine:
     """A random machine; one seed decides what happens, so that examples stay small."""
     seed = draw(st.integers(0, 2**32 - 1))
     cores = draw(st.integers(1, 4))
@@ -60,7 +65,7 @@ def machines(draw: st.DrawFn, with_gpu: bool = False) -> Machine:
     steps = draw(st.integers(3, 40))
     lively = draw(st.floats(0.05, 0.95))
     every = draw(st.sampled_from((1, 1, 2, 5)))
-    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every, with_gpu)
+    return build(np.random.default_rng(seed), cores, threads, children, steps, lively, every, with_gpu, with_gil)
 
 
 def build(
@@ -72,6 +77,7 @@ def build(
     lively: float,
     every: int,
     with_gpu: bool = False,
+    with_gil: bool = False,
 ) -> Machine:
     """A machine; ``every`` says after how many boundaries the others' clocks are read."""
     lengths = random.integers(1, 50_000, steps)
@@ -101,7 +107,30 @@ def build(
         for worker in workers:
             worker.role = "renderer" if worker.role == "raster" else worker.role
     roles = {slot: worker.role for slot, worker in enumerate(workers)}
-    return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu)
+    held = [worker.busy.any(axis=1) for worker in workers if worker.role == "other"]
+    gil = (loop_state == BLOCKED) & np.any([np.zeros(steps, bool), *held], axis=0) & (random.random(steps) < 0.5)
+    return Machine(cores, edges, loop_state, workers, pieces, log, roles, gpu, gil & with_gil)
+
+
+def pipeline(random: np.random.Generator, steps: int = 400) -> Machine:
+    """A renderer whose workers hand work to each other while the loop thread waits, but for some independent steps."""
+    edges = np.concatenate(([0], np.cumsum(random.integers(200_000, 2_000_000, steps))))
+    roles = ["raster", "raster", "renderer", "task_pool"][: random.integers(2, 5)]
+    part = random.dirichlet(np.ones(len(roles))) * random.uniform(0.3, 1.0)
+    chosen = random.choice(len(roles) + 1, steps, p=[*part, 1 - part.sum()])
+    apart = random.random(steps) < random.uniform(0.0, 0.3)
+    busy = np.where(apart, random.random((len(roles), steps)) < part[:, None], chosen == np.arange(len(roles))[:, None])
+    workers = [Worker(role, False, mine[:, None]) for role, mine in zip(roles, busy)]
+    loop_state = np.full(steps, BLOCKED)
+    loop_state[::20] = RUNNING
+    nothing = np.zeros(steps, bool)
+    boundaries = edges[::20]
+    count = len(boundaries) - 1
+    zero = np.zeros(count, np.int64)
+    pieces = Pieces(boundaries[:-1], boundaries[1:], zero - 1, zero + NO_FRAME, zero, ["wait"] * count)
+    log = _log(random, 4, edges, loop_state, workers, boundaries, 1)
+    gpu = dict.fromkeys(("graphics", "cuda"), nothing)
+    return Machine(4, edges, loop_state, workers, pieces, log, dict(enumerate(roles)), gpu, nothing)
 
 
 def _used(edges: np.ndarray[Any, Any], busy: np.ndarray[Any, Any], times: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -150,6 +179,30 @@ def _log(
     )
 
 
+def summed(shares: list[Shares]) -> dict[tuple[str, str], Shares]:
+    """Shares by state and cause; evidence of several kinds taken together."""
+    found: dict[tuple[str, str], Shares] = {}
+    for share in shares:
+        if (first := found.get((share.state, share.cause))) is not None:
+            times = [one + other for one, other in zip(first.times(), share.times())]
+            share = Shares(share.state, share.cause, share.evidence, *times)
+        found[share.state, share.cause] = share
+    return found
+
+
+def table_of(machine: Machine, shares: Iterable[Shares], step_ns: int = 0) -> pa.Table:
+    """Shares as the table ``attribution`` holds them, a row for each piece."""
+    rows = []
+    for share in shares:
+        columns = (*share.times(), share.ns, share.ns)[: len(TIMES)]
+        for piece, phase in enumerate(machine.pieces.phase):
+            times = dict(zip(TIMES, (int(column[piece]) for column in columns)))
+            words = {"state": share.state, "cause": share.cause, "bucket": bucket_of(share.cause, phase)}
+            times["step_ns"] = step_ns * (EvidenceKind.THREAD_SAMPLES in share.evidence)
+            rows.append({"frame": piece, "phase": phase, "evidence": evidence_word(share.evidence), **words, **times})
+    return pa.Table.from_pylist(rows)
+
+
 def intervals(machine: Machine, when: np.ndarray[Any, Any]) -> Intervals:
     """The moments of the steps in which ``when`` holds."""
     return Intervals.union(machine.edges[:-1][when], machine.edges[1:][when])
@@ -169,6 +222,27 @@ def scheduling(machine: Machine, error_ns: int = 0, knows_runnable: bool = True)
         working={role: shifted(found, error_ns) for role, found in working.items()},
         graphics=shifted(intervals(machine, machine.gpu["graphics"]), error_ns),
         cuda=shifted(intervals(machine, machine.gpu["cuda"]), error_ns),
+    )
+
+
+def sampled(machine: Machine, random: np.random.Generator, step_ns: int) -> Evidence:
+    """What samples of the threads' states show: each stands for the time half-way to its neighbours."""
+    moments = np.arange(machine.edges[0] + random.integers(step_ns), machine.edges[-1], step_ns)
+    at = np.searchsorted(machine.edges, moments, side="right") - 1
+    ends = np.concatenate(([machine.edges[0]], (moments[1:] + moments[:-1]) // 2, [machine.edges[-1]]))
+
+    def seen(when: np.ndarray[Any, Any]) -> Intervals:
+        return Intervals.union(ends[:-1][when[at]], ends[1:][when[at]])
+
+    return Evidence(
+        kinds=(EvidenceKind.THREAD_SAMPLES,),
+        step_ns=step_ns,
+        off_core=seen(machine.loop_state == BLOCKED),
+        working={
+            role: any_of(seen(worker.busy.any(axis=1)) for worker in machine.workers if worker.role == role)
+            for role in {worker.role for worker in machine.workers}
+        },
+        states_from=StatesFrom.SAMPLES,
     )
 
 
@@ -205,6 +279,8 @@ def _cause(machine: Machine, step: int, group: str) -> str:
         return "native_or_python"
     if machine.loop_state[step] == RUNNABLE:
         return "run_queue"
+    if machine.gil[step]:
+        return "gil"
     busy = {worker.role for worker in machine.workers if worker.busy[step].any()}
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":

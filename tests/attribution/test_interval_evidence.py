@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from motrace.attribution.attribute import Blind, Shares, attribute
 from motrace.attribution.evidence_from_events import Coverage, Who, evidence_from
 from motrace.attribution.interval_evidence import Evidence
 from motrace.attribution.pieces import Pieces
-from motrace.dataset.event_store import Calls, TracedOps, WindowEvents
+from motrace.dataset.event_store import Calls, TracedOps, TracedStates, WindowEvents
 from motrace.timeline.intervals import Intervals
-from motrace.vocabulary import EvidenceKind
-from tests.attribution.simulated import Machine, build, calls, machines, scheduling, true_causes
+from motrace.vocabulary import OWN_WAITS, EvidenceKind, bucket_of
+from tests.attribution.simulated import Machine, build, calls, machines, scheduling, summed, true_causes
 
 SLACK_NS = 4  # clocks are whole nanoseconds, the machine is not
 SEES_ALL = Blind(False, False)
@@ -25,15 +26,10 @@ many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCh
 
 
 def by_cause(machine: Machine, evidence: Evidence, with_clocks: bool = True) -> dict[str, Shares]:
-    """Shares by cause; a cause that has evidence of two kinds is summed."""
+    """Shares by cause."""
     log = machine.log if with_clocks else None
-    found: dict[str, Shares] = {}
-    for share in attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence):
-        if share.cause in found:
-            first = found[share.cause]
-            share = Shares(share.state, share.cause, share.evidence, first.ns + share.ns, first.lo_ns + share.lo_ns,
-                           first.hi_ns + share.hi_ns)  # fmt: skip
-        found[share.cause] = share
+    shares = summed(attribute(machine.pieces, log, machine.roles, None, SEES_ALL, evidence))
+    found = {cause: share for (_, cause), share in shares.items()}
     wall = machine.pieces.end_ns - machine.pieces.start_ns
     assert (sum(share.ns for share in found.values()) == wall).all()
     return found
@@ -78,6 +74,27 @@ def test_every_true_cause_lies_inside_its_bounds(
             low, high, true = share.lo_ns[piece], share.hi_ns[piece], truth.get(cause, 0)
             assert low - SLACK_NS <= true <= high + SLACK_NS, (cause, piece, true, low, high)
         assert set(truth) <= set(shares)
+
+
+@many
+@given(machines(), st.integers(-3000, 3000), st.booleans())
+def test_more_evidence_never_makes_bounds_wider(machine: Machine, error_ns: int, why: bool) -> None:
+    """Deterministic sources intersect: whatever was known before, with one more each bound holds or narrows,
+    but for the alignment's error at the ends of a piece."""
+    slack = SLACK_NS + 4 * abs(error_ns)
+    chains = (
+        (None, calls(machine, error_ns), scheduling(machine, error_ns)),
+        (None, scheduling(machine, error_ns, knows_runnable=why)),
+    )
+    for chain in chains:
+        known = [summed(attribute(machine.pieces, machine.log, machine.roles, None, SEES_ALL, one)) for one in chain]
+        for before, after in pairwise(known):
+            for key in before.keys() | after.keys():
+                nothing = np.zeros(len(machine.pieces), np.int64)
+                was, now = (
+                    (one[key].lo_ns, one[key].hi_ns) if key in one else (nothing, nothing) for one in (before, after)
+                )
+                assert (now[0] >= was[0] - slack).all() and (now[1] <= was[1] + slack).all(), key
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -142,3 +159,45 @@ def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
     for sees_graphics, expected in ((False, [(0, 10)]), (True, None)):
         found = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 1000, 0, 0, sees_graphics, False)).gpu_waits
         assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected
+
+
+def waits_of(words: list[str], hidden: frozenset[str] = frozenset(), phase: str = "glue") -> dict[str, tuple[int, ...]]:
+    """100 ns in which the loop thread is blocked, 20 ns for each word; another thread works in the first 40."""
+    edges = np.arange(0, 101, 20)
+    one, off = np.ones(5, np.int64), np.zeros(5, bool)
+    word = np.array([*words, "futex"], object)
+    states = TracedStates(
+        "threads", np.append(one, 1), np.append(one, 2), np.append(edges[:-1], 0), np.append(edges[1:], 40),
+        np.append(off, True), np.append(~off, False), word,
+    )  # fmt: skip
+    nothing = np.empty(0, np.int64)
+    calls = Calls(nothing, nothing, nothing, nothing, np.empty(0, object), nothing.astype(bool))
+    events = WindowEvents(states, calls, TracedOps(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    evidence = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 100, 0, 0, True, True, hidden))
+    pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), [phase])
+    shares = attribute(pieces, None, {}, None, SEES_ALL, evidence)
+    return {
+        share.cause: (int(share.ns[0]), int(share.lo_ns[0]), int(share.hi_ns[0])) for share in shares if share.hi_ns[0]
+    }
+
+
+def test_what_the_loop_thread_itself_waits_for_is_a_cause() -> None:
+    """The interpreter lock before a thread that works, the rest where none does; an encoder's pipe stays Encoder's."""
+    words = ["gil", "futex", "pipe", "sleep", "file"]
+    expected = {"gil": (20,) * 3, "other_threads": (20,) * 3, "pipe": (20,) * 3, "pacing": (20,) * 3, "io": (20,) * 3}
+    assert waits_of(words) == expected
+    assert waits_of(words, phase="encode.write") == {
+        "gil": (20,) * 3, "other_threads": (20,) * 3, "idle": (60,) * 3,
+    }  # fmt: skip
+    assert {bucket_of(cause, "glue") for cause in expected} == {
+        "python_overhead", "own_threads", "pipes", "pacing", "io",
+    }  # fmt: skip
+
+
+def test_a_wait_that_nothing_shows_is_a_range() -> None:
+    found = waits_of(["futex"] * 5, OWN_WAITS)
+    assert found["other_threads"] == (40, 0, 40) and found["gil"] == (0, 0, 40)
+    assert found["idle"] == (60, 0, 60)
+    assert {cause: found[cause] for cause in ("pipe", "io", "pacing")} == dict.fromkeys(
+        ("pipe", "io", "pacing"), (0, 0, 60)
+    )

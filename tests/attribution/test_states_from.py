@@ -53,4 +53,4 @@ def test_samples_without_an_interval_are_no_evidence() -> None:
 def test_a_file_that_does_not_say_how_often_it_was_sampled_is_taken_for_the_slowest() -> None:
     empty = thread_samples.STAYS_SCHEMA.empty_table()
     assert thread_samples.ThreadSamples(empty).step_ns == 20_000_000
-    assert thread_samples.ThreadSamples(empty, {"rounds": 0, "wall_ns": 5, "hz": 200.0}).step_ns == 5_000_000
+    assert thread_samples.ThreadSamples(empty, thread_samples.SamplerFacts(wall_ns=5, hz=200.0)).step_ns == 5_000_000

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from motrace.collect import nsys_session
 from motrace.collect.nsys import INSTALLED, Nsys, NsysOptions, missing_libraries, version_numbers
-from motrace.collect.nsys_pass import check_args, option_of, perf_events, profile_flags, without_perf_events
+from motrace.collect.nsys_pass import (
+    TRIES,
+    NsysCollector,
+    check_args,
+    option_of,
+    perf_events,
+    profile_flags,
+    without_perf_events,
+)
 from motrace.errors import MotraceError, UsageError
 from tests.collect.nsys_help import installed
+from tests.conftest import wait_for
 
 
 def listed(**options: str) -> NsysOptions:
@@ -205,3 +217,47 @@ def test_without_nsys_there_is_one_warning(tmp_path: Path, run_program: Callable
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert [one["run_id"] for one in experiment["runs"]] == ["01-none"] and experiment["status"] == "completed"
     assert experiment["command"]["warnings"] == [warning.removeprefix("warning: ")]
+
+
+SESSION = "motrace-made-up"
+SPINS = "while True: pass"
+WRITES = """import sys, time
+end = time.monotonic() + 2
+with open(sys.argv[1], 'wb', 0) as file:
+    while time.monotonic() < end: file.write(bytes(9)), sum(range(20_000))
+"""
+
+
+@pytest.mark.parametrize(("agent", "hangs"), [(SPINS, True), (WRITES, False)])
+def test_an_agent_that_spins_and_writes_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: str, hangs: bool
+) -> None:
+    """Two processes that look like those of nsys: a tool that waits, and its agent, both busy in vain or at work."""
+    monkeypatch.setattr(nsys_session, "SPIN_S", 1.0)
+    monkeypatch.setattr(nsys_session, "LINGER_S", 0.2)
+    tool = f"import time; time.sleep({3600 if hangs else 2})"
+    words = (
+        ("-c", tool, f"--session-new={SESSION}"),
+        ("-c", agent, str(tmp_path / "x.qdstrm"), f"--session-name={SESSION}"),
+    )
+    processes = [subprocess.Popen([sys.executable, *mine]) for mine in words]
+    session = nsys_session.Session(SESSION, (tmp_path,))
+    try:
+        wait_for(lambda: session.look() or (session._tools and session._agents))
+        assert session.end(60) is not hangs and session.spun is hangs
+        assert all(process.wait(10) is not None for process in processes), "what is left of it is killed"
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_pass_that_hung_with_perf_events_is_made_again_with_them_and_at_last_without(tmp_path: Path) -> None:
+    collector: NsysCollector | None = NsysCollector(["--cpuctxsw=process-tree", "--trace=nvtx"], 5)
+    made = []
+    while collector is not None:
+        collector._flags = list(collector._args)
+        collector._lost = True
+        made.append(perf_events(collector._flags))
+        collector = collector.calmer()
+    assert made == [True] * TRIES + [False]

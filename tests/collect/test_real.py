@@ -16,9 +16,10 @@ from motrace.collect.torchprof import FILE as TORCH_FILE
 from motrace.collect.torchprof import TorchCollector
 from motrace.readers import thread_samples
 from motrace.readers.pyspy.samples import read_collected
-from motrace.readers.torch.kineto import BY_MARKS, read_torch
+from motrace.readers.torch.kineto import read_torch
 from motrace.sampling import shares
 from motrace.sampling.classify import classify
+from motrace.vocabulary import ClockMethod
 from tests.collect.observed import small_run, spans_of
 from tests.conftest import ROOT
 
@@ -74,5 +75,5 @@ def test_threads_of_the_renderer_are_seen(run: Path) -> None:
 
 def test_torch_annotations_are_on_the_clock_of_the_spans(run: Path) -> None:
     trace = read_torch(run / TORCH_FILE)
-    assert trace.clock is not None and trace.clock.method == BY_MARKS
+    assert trace.clock is not None and trace.clock.method is ClockMethod.MARKS
     assert trace.clock.error_ns < 2_000_000

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from motrace import run_folder
+from motrace.collect.base import Collector
 from motrace.collect.registry import COLLECTORS, Settings, make, names
 from motrace.collect.team import Team
 from motrace.commands.passes import plan_runs
@@ -28,7 +29,7 @@ def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # workloads are searched in the current folder
 
 
-class Notes:
+class Notes(Collector):
     """Rides along and notes what it is told."""
 
     name = "notes"

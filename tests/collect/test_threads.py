@@ -129,13 +129,13 @@ def test_of_a_hundred_threads_none_is_lost_sight_of(tmp_path: Path) -> None:
     assert len(others) > 100
     assert intervals[pid, pid] < sorted(others)[len(others) // 2]
     assert sorted(others)[int(0.95 * len(others))] < 0.5e9
-    assert samples.facts["cpu_ns"] > 0 and 0 < samples.cost_share < 1
+    assert samples.facts.cpu_ns > 0 and 0 < samples.cost_share < 1
 
 
 def test_a_small_budget_lowers_the_rate_and_says_so(tmp_path: Path) -> None:
     watch(tmp_path / "run", 2, 10, budget=0.001)
     facts = thread_samples.read(tmp_path / "run" / FILE).facts
-    assert facts["asked_hz"] == 1000 and facts["hz"] < 500
+    assert facts.asked_hz == 1000 and facts.hz < 500
     assert '"cost_share"' in (tmp_path / "run" / FACTS_FILE).read_text()
 
 

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import motrace
+from motrace.cautions import CautionCode
 from motrace.collect.pyspy import _clock_pair
 from motrace.collect.torchprof import FILE, TorchCollector
 from motrace.dataset.ranges import Ranges
 from motrace.errors import MotraceError
-from motrace.readers.torch.kineto import BY_MARKS, BY_SPANS, BY_UTC, read_torch
+from motrace.readers.torch.kineto import read_torch
 from motrace.record.torch_hook import FIRST_FRAME, FRAMES, VARIABLE, TorchHook, frame_hook
+from motrace.vocabulary import ClockMethod
 from tests.collect.observed import spans_of
 
 torch = pytest.importorskip("torch")
@@ -59,7 +61,7 @@ def apart_ns(trace: Any, spans: Ranges) -> np.ndarray[Any, Any]:
 def test_marks_put_ranges_upon_their_spans(traced: tuple[Path, Ranges]) -> None:
     path, spans = traced
     trace = read_torch(path)
-    assert trace.clock is not None and trace.clock.method == BY_MARKS
+    assert trace.clock is not None and trace.clock.method is ClockMethod.MARKS
     assert trace.clock.error_ns < 1_000_000
     assert trace.tables["nvtx"].num_rows == 2 * FRAMES
     apart = apart_ns(trace, spans)
@@ -79,7 +81,7 @@ def test_a_trace_made_by_others_is_aligned_by_the_names_of_its_ranges(
     path, spans = traced
     marked = read_torch(path)
     trace = read_torch(without_marks(path, tmp_path), spans)
-    assert trace.clock is not None and marked.clock is not None and trace.clock.method == BY_SPANS
+    assert trace.clock is not None and marked.clock is not None and trace.clock.method is ClockMethod.RANGES
     allowed = trace.clock.error_ns + marked.clock.error_ns + 300_000
     assert abs(trace.clock.offset_ns - marked.clock.offset_ns) < allowed
 
@@ -89,10 +91,10 @@ def test_without_names_its_clock_is_utc(traced: tuple[Path, Ranges], tmp_path: P
     theirs = without_marks(path, tmp_path)
     monotonic_ns, utc_ns = _clock_pair()
     trace = read_torch(theirs, None, utc_ns - monotonic_ns)
-    assert trace.clock is not None and trace.clock.method == BY_UTC
+    assert trace.clock is not None and trace.clock.method is ClockMethod.UTC
     assert np.median(np.abs(apart_ns(trace, spans))) < trace.clock.error_ns + 500_000
     unknown = read_torch(theirs)
-    assert unknown.clock is None and "could not be tied" in unknown.warnings[0]
+    assert unknown.clock is None and unknown.warnings[0].code is CautionCode.NOT_ALIGNED
 
 
 def synthetic(folder: Path) -> Path:

@@ -283,6 +283,19 @@ def test_unlike_experiments_are_not_compared(
     assert f"unlike: {message}" in capsys.readouterr().out
 
 
+def test_versions_that_changed_are_listed(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are what a comparison is made for, so they are no reason to refuse it."""
+    shutil.copytree(recorded / "one", tmp_path / "other")
+    path = tmp_path / "other/experiment.json"
+    facts = json.loads(path.read_text())
+    facts["environment"]["packages"] |= {"numpy": "9.9.9"}
+    facts["environment"]["os"] = "Another OS"
+    path.write_text(json.dumps(facts))
+    assert compare.main([str(recorded / "one"), str(tmp_path / "other")]) == 0
+    changed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("changed: ")]
+    assert [line.split(": ")[1] for line in changed] == ["OS", "numpy"] and changed[1].endswith("against 9.9.9")
+
+
 def test_what_the_runs_tell_is_compared_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Frames where no options are known, the adapter, what rode along, and a profiler around it."""
     for name in ("base", "new"):
@@ -406,3 +419,23 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(run_program: Callable) -
     done = run_program("-c", INTERRUPTED_IMPORT, check=False)
     assert done.returncode == 130
     assert one_line(done) == "analyze: interrupted"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("kineto.json", b'{"traceEvents": [], "schemaVersion": 1}'),
+        ("scalene.json", b'{"alloc_samples": 3, "elapsed_time_sec": 3, "files": 7}'),
+        ("speedscope.json", b'{"exporter": "py-spy", "$schema": "https://www.speedscope.app/", "profiles": []'),
+        ("export.sqlite", b"SQLite format 3\0" + b"x" * 900),
+        ("report.nsys-rep", b"x" * 900),
+        ("nothing.txt", b"x"),
+    ],
+)
+def test_an_error_names_a_file_once(name: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert analyze.main([str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    what, _, advice = line.partition("run `")
+    assert what.startswith(f"analyze: {path}") and what.count(name) == 1 and (name in advice) == bool(advice)

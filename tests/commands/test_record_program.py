@@ -19,8 +19,9 @@ from motrace.collect.registry import Settings
 from motrace.commands.passes import usable
 from motrace.commands.record import free_name
 from motrace.readers.scalene import read_lines
-from motrace.readers.torch.kineto import BY_MARKS, read_torch
+from motrace.readers.torch.kineto import read_torch
 from motrace.record.torch_hook import FRAMES
+from motrace.vocabulary import ClockMethod
 from tests.commands.test_record_errors import one_line
 from tests.conftest import ROOT
 from tests.record.test_spans import names
@@ -116,7 +117,7 @@ def test_scalene_and_torch_see_a_program_from_outside(run_program: Callable, tmp
     own = [event["name"] for event in trace["traceEvents"] if event.get("ph") == "X"]
     assert own.count("aten::mm") == FRAMES
     clock = read_torch(tmp_path / "x/03-custom-torch" / torchprof.FILE).clock
-    assert clock is not None and clock.method == BY_MARKS
+    assert clock is not None and clock.method is ClockMethod.MARKS
 
 
 def test_a_tool_that_the_programs_environment_lacks_is_one_warning(tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def test_each_point_is_an_experiment(swept: tuple[Path, subprocess.CompletedProc
         assert report.command is not None
         options = report.command.options
         assert report.experiment == f"x-{name}"
+        assert report.experiment_id == json.loads((out / "x" / name / "experiment.json").read_text())["experiment_id"]
         assert not any(one.code is CautionCode.NO_EXPERIMENT_FILE for one in report.warnings)
         assert [run.run_id for run in report.runs] == ["01-capture", "02-capture"]
         assert options["num_envs"] == envs and options["workload_args"] == ["--its-own"]

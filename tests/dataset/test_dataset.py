@@ -15,8 +15,10 @@ from motrace.analysis import load
 from motrace.commands import analyze
 from motrace.dataset.dataset import Dataset, told_apart
 from motrace.dataset.schemas import SCHEMAS
+from motrace.dataset.tables import RunKey
 from motrace.errors import MotraceError
 from motrace.findings.run_model import Pool
+from motrace.vocabulary import BUCKETS
 from tests.conftest import ROOT
 from tests.reports import pools, read_report
 
@@ -29,44 +31,63 @@ def copy(name: str, target: Path) -> Path:
     return target
 
 
+def changed(path: Path, **facts: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+
+
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both recordings, analysed in one command; in one run others held the cores for a while."""
+    """Both recordings, others hold the cores in one run; one of the same name without an undisturbed run; a file."""
     traces = tmp_path_factory.mktemp("dataset") / "traces"
     for name in ("demo-llvmpipe", "nsys-llvmpipe"):
         copy(name, traces / name)
     manifest = traces / "nsys-llvmpipe/01-record/run.json"
-    run = json.loads(manifest.read_text())
-    run["resources"] |= {"others_cpu_ns": 2 * CONTENDED_NS, "cores": 2}
-    manifest.write_text(json.dumps(run))
+    used = json.loads(manifest.read_text())["resources"]
+    changed(manifest, resources={**used, "others_cpu_ns": 2 * CONTENDED_NS, "cores": 2})
+    cut = copy("nsys-llvmpipe", traces / "more/nsys-llvmpipe")
+    changed(cut / "experiment.json", experiment_id="cut")
+    for run in ("01-record", "04-record"):
+        changed(cut / run / "run.json", status="interrupted", status_reason="Ctrl-C")
+    for run in ("02-none", "03-none"):
+        changed(cut / run / "run.json", profiler_attached=True)
+    shutil.copytree(cut / "05-record-nsys", cut / "06-record-nsys", ignore=shutil.ignore_patterns("nsys_pqtdir"))
     assert analyze.main([str(traces)]) == 0
+    alone = shutil.copytree(cut / "05-record-nsys/nsys_pqtdir", traces / "files/frames_pqtdir")
+    shutil.copytree(alone, alone.with_name("no_frames_pqtdir"), ignore=shutil.ignore_patterns("NVTX*"))
+    assert analyze.main([str(alone.parent)]) == 0
     return traces
 
 
 def rows_of(statement: str, traces: Path) -> dict[tuple[str, str, str | None], dict[str, Any]]:
-    """The rows of a statement of docs/sql.md, by experiment, pool and its own key (bucket or phase)."""
+    """The rows of a statement of docs/sql.md, by experiment's id, pool and its own key (bucket or phase)."""
     statements = re.findall(r"## (\w+)\n.*?```sql\n(.*?)```", (ROOT / "docs/sql.md").read_text(), re.DOTALL)
     answer = duckdb.sql(dict(statements)[statement].replace("'traces/", f"'{traces}/"))
     found = [dict(zip(answer.columns, row)) for row in answer.fetchall()]
     pool = lambda row: " under ".join((row["mode"], *row["profilers"]))
-    return {(row["experiment"], pool(row), row.get("bucket", row.get("phase"))): row for row in found}
+    rows = {(row["experiment_id"], pool(row), row.get("bucket", row.get("phase"))): row for row in found}
+    assert len(rows) == len(found)
+    return rows
 
 
 def pools_of(traces: Path) -> dict[tuple[str, str], Pool]:
-    folders = [path.parent for path in traces.glob("*/analysis/report.json")]
-    return {(folder.parent.name, name): pool for folder in folders for name, pool in pools(read_report(folder)).items()}
+    reports = [read_report(path.parent) for path in traces.rglob("analysis/**/report.json")]
+    assert sorted(report.experiment for report in reports) == [
+        "demo-llvmpipe", "frames_pqtdir", "no_frames_pqtdir", "nsys-llvmpipe", "nsys-llvmpipe",
+    ]  # fmt: skip
+    return {(report.experiment_id, name): pool for report in reports for name, pool in pools(report).items()}
 
 
 def test_one_statement_gives_every_number_of_the_buckets(traces: Path) -> None:
     rows = rows_of("Buckets", traces)
     expected = {(*key, one.bucket): one for key, pool in pools_of(traces).items() for one in pool.buckets}
-    assert len(expected) == 9 * 5 and rows.keys() == expected.keys()
+    assert len(expected) == len(BUCKETS) * 10 and rows.keys() == expected.keys()
     for key, one in expected.items():
         found = [rows[key][name] for name in ("ns", "lo_ns", "hi_ns", "loop_ns")]
         assert found == [one.time.ns, one.time.lo_ns, one.time.hi_ns, one.loop_ns], key
         shares = [rows[key][name] for name in ("share", "lo", "hi")]
         assert shares == pytest.approx([one.share, one.lo_share, one.hi_share]), key
-    contended, record = Dataset.read(traces / "nsys-llvmpipe"), ("nsys-llvmpipe", "record")
+    contended = Dataset.read(traces / "nsys-llvmpipe")
+    record = (contended.runs[0].experiment_id, "record")
     assert contended.tables["runs"].column("contention_ns").to_pylist() == [CONTENDED_NS, 0, 0, 0, 0]
     assert rows[(*record, "system")]["hi_ns"] - rows[(*record, "system")]["ns"] >= CONTENDED_NS
 
@@ -89,9 +110,9 @@ def test_one_statement_gives_every_number_of_the_phases(traces: Path) -> None:
 
 
 def test_a_dataset_reads_back_what_was_written(traces: Path, tmp_path: Path) -> None:
-    whole = Dataset.read(f"{traces}/*/analysis")
+    whole = Dataset.read(f"{traces}/*-llvmpipe/analysis")
     assert len(whole.runs) == 11 and {key.experiment for key in whole.runs} == {"demo-llvmpipe", "nsys-llvmpipe"}
-    assert all(table.schema.names[:2] == ["experiment", "run"] for table in whole.tables.values())
+    assert all(table.schema.names[:3] == list(RunKey._fields) for table in whole.tables.values())
     whole.write(tmp_path)
     again = Dataset.read(tmp_path)
     for name in SCHEMAS:
@@ -101,17 +122,40 @@ def test_a_dataset_reads_back_what_was_written(traces: Path, tmp_path: Path) -> 
     }
 
 
-def test_two_experiments_of_one_name_never_mix(tmp_path: Path) -> None:
-    homes = [copy("nsys-llvmpipe", tmp_path / part / "same") for part in ("a", "b")]
-    for home in homes:
-        for run in ("02-none", "03-none", "04-record", "05-record-nsys"):
-            shutil.rmtree(home / run)
-    assert analyze.main([*map(str, homes), "--out", str(tmp_path / "out")]) == 0
-    assert Dataset.read(tmp_path / "out").runs == [("same", "01-record"), ("same-2", "01-record")]
-    for home in homes:
+def test_two_experiments_of_one_name_never_mix(traces: Path, tmp_path: Path) -> None:
+    """Analysed one by one, they have names alike and other ids, with and without experiment.json; so have files."""
+    found: dict[Path, str] = {}
+    for name, run in (("demo-llvmpipe", "02-none"), ("nsys-llvmpipe", "02-none")):
+        home = copy(f"{name}/{run}", tmp_path / name / "same" / run).parent
         assert analyze.main([str(home)]) == 0
-    with pytest.raises(MotraceError, match="two experiments called same hold a run 01-record: rename"):
-        Dataset.read(tmp_path / "[ab]")
+        found[home] = read_report(home / "analysis").experiment_id
+        file = home.with_name("x.txt")
+        file.write_text(f"main (a.py:1);step (a.py:{len(found)}) 5\n")
+        assert analyze.main([str(file)]) == 0
+        found[file] = read_report(home.parent / "analysis/x.txt").experiment_id
+    both = Dataset.read(tmp_path / "*/same")
+    assert len(set(found.values())) == 4 and len(both.runs) == 2
+    assert {(key.experiment, key.run, key.experiment_id) for key in both.runs} == {
+        ("same", "02-none", found[home]) for home in found if home.is_dir()
+    }
+    assert len(Dataset.read(tmp_path / "*/analysis").table("samples")) == 2
+    shutil.copytree(tmp_path / "demo-llvmpipe/analysis", tmp_path / "twice/analysis")
+    with pytest.raises(MotraceError, match=r"both hold run x.txt of the experiment x.txt .*: remove one of them"):
+        Dataset.read(tmp_path / "*/analysis")
+    again = copy("nsys-llvmpipe/02-none", tmp_path / "moved" / "02-none").parent
+    assert analyze.main([str(again)]) == 0 and load(again).report.experiment_id in found.values()
+    with pytest.raises(MotraceError, match=r"both hold run 02-none of the experiment .*: remove one of them"):
+        Dataset.read(tmp_path)
+
+
+def test_what_was_recorded_says_name_and_id(tmp_path: Path) -> None:
+    home = copy("demo-llvmpipe", tmp_path / "renamed")
+    one = load(home)
+    assert one.report.experiment == "demo-llvmpipe"
+    assert {key[::2] for key in one.dataset.runs} == {(one.report.experiment, one.report.experiment_id)}
+    assert load(home / "03-none").report.experiment_id == one.report.experiment_id
+    changed(home / "experiment.json", experiment_id="0123")
+    assert load(home).report.experiment_id == "0123"
 
 
 def test_names_are_told_apart() -> None:
@@ -123,7 +167,7 @@ def test_results_of_another_version_are_refused(traces: Path, tmp_path: Path) ->
     with pytest.raises(MotraceError, match="holds no analysis"):
         Dataset.read(tmp_path / "empty")
     duckdb.sql(
-        f"COPY (SELECT * EXCLUDE experiment FROM '{traces}/demo-llvmpipe/analysis/frames.parquet') "
+        f"COPY (SELECT * EXCLUDE experiment_id FROM '{traces}/demo-llvmpipe/analysis/frames.parquet') "
         f"TO '{tmp_path / 'frames.parquet'}'"
     )
     with pytest.raises(MotraceError, match="another version of motrace"):
@@ -132,9 +176,8 @@ def test_results_of_another_version_are_refused(traces: Path, tmp_path: Path) ->
 
 def test_what_a_run_was_asked_is_shown_without_credentials_and_as_text(tmp_path: Path) -> None:
     manifest = copy("nsys-llvmpipe/02-none", tmp_path / "02-none") / "run.json"
-    run = json.loads(manifest.read_text())
-    run |= {"status_reason": f"no file {tmp_path}/weights\udcff", "options": {"api_key": "word", "frames": 5}}
-    manifest.write_text(json.dumps(run))
+    options = {"api_key": "word", "frames": 5}
+    changed(manifest, status_reason=f"no file {tmp_path}/weights\udcff", options=options)
     (row,) = load(tmp_path).tables["runs"].to_pylist()
     assert (row["experiment"], row["status_reason"]) == (tmp_path.name, "no file weights\\udcff")
     assert json.loads(row["options"]) == {"api_key": "[redacted]", "frames": 5} and row["frames_asked"] == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from motrace.analysis import load
 from motrace.dataset.estimate import Estimate
 from motrace.dataset.facts import Adapter, Checkpoint, Environment, Gpu, MotrixBuild, ProgramEnvironment
-from motrace.dataset.times import BucketTime
+from motrace.dataset.times import BucketTime, bucket_times
 from motrace.findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
 from motrace.findings.benchmark_rows import Findings, benchmark_rows
 from motrace.findings.bottleneck import judge
@@ -21,7 +22,10 @@ from motrace.findings.model import BenchmarkRow, Comparison, Contrast, Report
 from motrace.findings.triage import RULES as TRIAGE_RULES
 from motrace.findings.triage import triage
 from motrace.findings.values import Difference
-from motrace.vocabulary import BUCKETS, EvidenceKind
+from motrace.report import html, markdown, terminal
+from motrace.report.document import short
+from motrace.report.schema import encode
+from motrace.vocabulary import BUCKETS, EvidenceKind, IntervalKind
 from tests.conftest import ROOT
 from tests.findings.made import cause
 
@@ -70,8 +74,8 @@ def with_buckets(report: Report, adapter: Adapter | None, environment: Environme
         out = []
         for name in BUCKETS:
             share, lo, hi = shares.get(name, (0.0, 0.0, 0.0))
-            out.append(BucketTime(name, Estimate(*(round(one * wall) for one in (share, lo, hi))), share, lo, hi, 0))
-        return tuple(out)
+            out.append((name, Estimate(*(round(one * wall) for one in (share, lo, hi)))))
+        return bucket_times(dict(out), (), wall, {})
 
     runs = tuple(
         replace(run, adapter=adapter if run.mode == "record" else None, buckets=buckets(run.recording_wall_ns))
@@ -81,6 +85,9 @@ def with_buckets(report: Report, adapter: Adapter | None, environment: Environme
     return judged(
         report, runs=runs, pools=pools, comparison=NOT_COMPARED, environment=environment or report.environment
     )
+
+
+THREADS = (EvidenceKind.THREAD_SAMPLES,)
 
 
 def test_every_row_that_was_asked_for_is_there(report: Report) -> None:
@@ -256,10 +263,43 @@ def test_a_stall_on_a_busy_machine_is_not_sure(report: Report, running: int, kin
 
 
 def test_inside_the_bounds_it_abstains(report: Report) -> None:
-    found = with_buckets(report, H100, renderer_stall=(0.6, 0.3, 0.7), renderer_gpu=(0.4, 0.3, 0.7)).triage
+    found = with_buckets(report, H100, renderer_stall=(0.51, 0.45, 0.55), renderer_gpu=(0.49, 0.45, 0.55)).triage
     assert (found.answer, found.owner, found.reason) == (Answer.UNDECIDED, None, Reason.SEVERAL_MAY_LEAD)
     assert found.values["buckets"] == ("renderer_stall", "renderer_gpu")
     assert found.advice is not None and found.advice.action is Action.SAMPLE_STATES_OR_SCHEDULING
+
+
+def test_no_headline_rests_on_a_guess(report: Report) -> None:
+    """Inside wide bounds no medium names a bucket that leads, nor its share; the bounds stand there."""
+    changed = with_buckets(report, H100, renderer_stall=(0.613, 0.3, 0.7), renderer_gpu=(0.387, 0.3, 0.7))
+    assert changed.verdict.open and changed.triage.reason is Reason.VERDICT_DOUBT
+    assert rows(changed)[BenchmarkItem.LEADING_BUCKET].value is None
+    document = short(changed)
+    for shown in (terminal.render(document), markdown.render(document), html.render(document)):
+        assert "61.3" not in shown and "38.7" not in shown and "Most likely" not in shown
+        assert "30.0 % to 70.0 %" in shown
+
+
+def test_every_range_says_what_it_is(report: Report) -> None:
+    """A verdict carries the measuring doubt and the spread between its runs, in every medium and in report.json."""
+    verdict, pool = report.verdict, report.pool("record")
+    assert pool is not None and verdict.leading is not None and len(verdict.runs) == 3
+    shares = [
+        one.share for run in report.runs_named(verdict.runs) for one in run.buckets if one.bucket == "renderer_gpu"
+    ]
+    leading = verdict.leading
+    assert (leading.least_run_share, leading.most_run_share) == (min(shares), max(shares))
+    assert leading.interval is IntervalKind.MEASURED
+    between = f"{min(shares) * 100:.1f} % to {max(shares) * 100:.1f} %, between runs"
+    for shown in (terminal.render(short(report), 200), markdown.render(short(report)), html.render(short(report))):
+        assert (
+            between in shown and f"{leading.hi_share * 100:.1f} %, measuring bound" in shown and "model, 95 %" in shown
+        )
+    written = json.loads(encode(report))["verdict"]["leading"]
+    assert written["interval"] == "measured" and written["least_run_share"] == min(shares)
+    kinds = {THREADS: IntervalKind.SAMPLED, (EvidenceKind.SCHEDULING,): IntervalKind.MEASURED,
+             (*THREADS, EvidenceKind.TRANSFERRED): IntervalKind.TRANSFERRED}  # fmt: skip
+    assert {kinds_of: cause("wait", "idle", 5, evidence=kinds_of).interval for kinds_of in kinds} == kinds
 
 
 def test_buckets_that_agree_need_not_be_told_apart(report: Report) -> None:

@@ -30,7 +30,7 @@ def _numbers(report: Report) -> Named:
     comparison = report.comparison
     if comparison.record_against_none is not None:
         yield from _under("comparison", _contrast(comparison.record_against_none))
-    for step in comparison.steps:
+    for step in (rung.contrast for rung in comparison.steps):
         yield from _under(f"steps/{step.new}-{step.base}", _contrast(step))
     for row in report.profiler_overhead:
         key = f"overhead/{', '.join(row.key.profilers)}/{row.key.mode}/{row.phase or 'frame'}"

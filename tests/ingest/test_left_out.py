@@ -22,6 +22,7 @@ from motrace.commands import analyze
 from motrace.findings.model import Report
 from motrace.report.say import say
 from tests.conftest import ROOT
+from tests.readers.exports import Export
 from tests.reports import read_report, said
 
 DEEP = b"[" * 100_000
@@ -216,12 +217,10 @@ def test_names_that_are_not_utf8(whole: Path, tmp_path: Path, capsys: Any) -> No
         table = pq.read_table(path)
         with (arrow / f"{path.stem}.arrow").open("wb") as out, ipc.new_file(out, table.schema) as writer:
             writer.write_table(table)
-    with closing(sqlite3.connect(os.fsencode(here) + b"/s\xff.sqlite")) as db:
-        db.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
-        db.execute("CREATE TABLE OSRT_API (start INTEGER, end INTEGER, globalTid INTEGER, nameId INTEGER)")
-        db.execute("INSERT INTO StringIds VALUES (1, 'read')")
-        db.executemany("INSERT INTO OSRT_API VALUES (?, ?, 4294967297, 1)", [(0, 10), (20, 30)])
-        db.commit()
+    export = Export()
+    for start in (0, 20):
+        export.osrt(start, start + 10, "read")
+    export.sqlite(here / os.fsdecode(b"s\xff.sqlite"))
     (here / os.fsdecode(b"o\xff.txt")).write_text("main (x.py:1);f (x.py:2) 3\n")
     out = str(here / os.fsdecode(b"out\xff"))
     assert analyze.main([str(here), "--out", out]) == 0, capsys.readouterr().err

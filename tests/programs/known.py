@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ import motrace
 DATA = b"x" * 200_000
 SOURCE = np.ones(1 << 22, np.uint8)
 TARGET = SOURCE.copy()
+RGBA = SOURCE.reshape(512, 2048, 4)
+RGB = np.empty((512, 2048, 3), np.uint8)
 
 
 # Each does a piece of work so many times. No clock is read in between: reading a thread's CPU clock lets the
@@ -50,6 +53,11 @@ def copy_releasing(times: int) -> None:
         np.copyto(TARGET, SOURCE)
 
 
+def rgba_to_rgb(times: int) -> None:
+    for _ in range(times):
+        RGB[...] = RGBA[..., :3]
+
+
 def times_for(work: Callable[[int], None], ns: int) -> int:
     """How many times a piece of work takes about so much CPU time here."""
     work(3)
@@ -61,6 +69,13 @@ def times_for(work: Callable[[int], None], ns: int) -> int:
         if used > 3_000_000:
             return max(1, times * ns // used)
         times *= 2
+
+
+def to_disk(ns: int) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(DATA)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sleep(ns: int) -> None:
@@ -125,8 +140,10 @@ def main(folder: str, truth_path: str, seconds: float, with_pool: bool) -> None:
         "hash": (("native", sha256, 6_000_000),),
         "copies": (("copying", copy_holding, 3_000_000), ("copying", copy_releasing, 3_000_000)),
         "copy and loop": (("copying", copy_releasing, 4_000_000), ("interpreter", python_loop, 2_000_000)),
+        "rgba to rgb": (("copying", rgba_to_rgb, 5_000_000), ("native", sha256, 1_000_000)),
         "sleep": (("sleeping", sleep, 5_000_000),),
         "pipe": (("pipe", pipe.write, 0),),
+        "disk": (("file", to_disk, 0),),
     }
     pieces = {
         kind: tuple(

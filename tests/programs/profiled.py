@@ -2,13 +2,16 @@
 
 profiled.py RUN_FOLDER FRAMES [KINETO_TRACE]
 
+With HOG=1 in the environment every fifth frame also writes, while another thread holds the interpreter lock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -30,6 +33,14 @@ def digest() -> str:
     return hashlib.sha256(b"x" * 2_000_000).hexdigest()
 
 
+def hog(wanted: threading.Event) -> None:
+    """Hold the interpreter lock as long as that is wanted."""
+    while True:
+        wanted.wait()
+        for _ in range(2000):
+            pass
+
+
 def main() -> None:
     """Run it."""
     folder, frames, trace = sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
@@ -40,6 +51,9 @@ def main() -> None:
 
         named = torch.profiler.record_function
         profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU])
+    wanted, null = threading.Event(), os.open(os.devnull, os.O_WRONLY)
+    if os.environ.get("HOG"):
+        threading.Thread(target=hog, args=(wanted,), daemon=True).start()
     launched.begin(folder)
     with profiler:
         for number in range(frames):
@@ -50,6 +64,12 @@ def main() -> None:
                     digest()
                 with motrace.span("rest"), named("rest"):
                     time.sleep(0.001 * (1 + number % 4))
+                if os.environ.get("HOG") and number % 5 == 0:
+                    wanted.set()
+                    with motrace.span("held"):
+                        for _ in range(12):
+                            os.write(null, b"x")
+                    wanted.clear()
     launched.end(folder)
     if trace is not None:
         profiler.export_chrome_trace(trace)

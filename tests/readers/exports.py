@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from motrace.dataset.tables import RunKey
+from tests.simulator.schema import create_table
 
 KEY = RunKey("e", "r")
 FORMATS = ("sqlite", "parquet", "arrow", "arrowdir")
@@ -77,11 +79,10 @@ class Export:
 
     def sqlite(self, path: Path) -> Path:
         """Write ``path``, a ``.sqlite``."""
-        with closing(sqlite3.connect(path)) as db, db:
+        with closing(sqlite3.connect(os.fsencode(path))) as db, db:
             for table, rows in self.tables.items():
                 columns = self._columns(table)
-                declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-                db.execute(f'CREATE TABLE "{table}" ({declared})')
+                db.execute(create_table(table, columns))
                 marks = ", ".join("?" * len(columns))
                 db.executemany(
                     f'INSERT INTO "{table}" VALUES ({marks})', [[row.get(name) for name in columns] for row in rows]

@@ -17,7 +17,7 @@ from motrace.analysis import load
 from motrace.errors import MotraceError
 from motrace.readers.cpu import CpuLogFile
 from motrace.readers.progress import SpanTail
-from motrace.readers.run import load_run, open_spans
+from motrace.readers.run import load_run
 from motrace.readers.spans import SpanLogFile
 from motrace.record.wordlog import HEADER_WORDS
 from tests.reports import said
@@ -139,4 +139,5 @@ def test_the_tail_follows_a_log_as_it_grows(tmp_path: Path) -> None:
 
 
 def test_open_spans_of_a_run_that_ended_are_none(recorded: Path) -> None:
-    assert open_spans(load_run(recorded)) == []
+    log = load_run(recorded).loop_log
+    assert log is not None and log.open_names() == []

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, check
+from motrace.dataset.tables import EVENT_TABLES, SCHEMAS, RunKey, check
 from motrace.readers.nsys import columnar, export, sqlite
 from motrace.readers.nsys.enums import api_name, metric_unit, waits_on
 from motrace.readers.nsys.export import convert, nvtx_table, open_trace
@@ -110,7 +110,7 @@ def test_one_domain_alone(tmp_path: Path, form: str) -> None:
     assert names("") == ["outer", "outer"]
     assert names("absent") == []
     assert nvtx_table(trace, "absent").schema == nvtx_table(trace).schema
-    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[2:]
+    assert nvtx_table(trace).schema.names == SCHEMAS["nvtx"].names[len(RunKey._fields) :]
 
 
 def test_gpu_operations_and_their_launches(tables: Callable[..., Tables]) -> None:
@@ -292,15 +292,10 @@ def test_the_size_of_batches_changes_nothing(
 
 def test_sparse_ids_are_read(tables: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Row ids far apart do not make as many empty ranges."""
-    import sqlite3
-
-    path = tmp_path / "report1.sqlite"
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)")
-        db.execute("CREATE TABLE META_DATA_EXPORT (name TEXT, value TEXT)")
-        db.execute("INSERT INTO META_DATA_EXPORT VALUES ('EXPORT_PRODUCT_VERSION', '1')")
-        db.executemany("INSERT INTO StringIds VALUES (?, ?)", [(1 << shift, f"s{shift}") for shift in range(60)])
-    trace = open_trace(path, tmp_path)
+    made = Export()
+    for shift in range(60):
+        made.add("StringIds", id=1 << shift, value=f"s{shift}")
+    trace = open_trace(made.sqlite(tmp_path / "report1.sqlite"), tmp_path)
     assert trace.strings.texts(np.array([1, 1 << 40, 7])) == ["s0", "s40", "string#7"]
 
 
@@ -396,7 +391,7 @@ def test_real_h100_export(tmp_path: Path) -> None:
 def test_real_a100_export(tmp_path: Path) -> None:
     trace = open_trace(fixture("a100_saxpy.sqlite"), tmp_path)
     rows = convert(trace, KEY, tmp_path / "out", same)
-    assert rows == {"nvtx": 22, "api_calls": 57, "gpu_ops": 20, "thread_states": 1619, "stacks": 294, "samples": 5451}
+    assert rows == {"nvtx": 22, "api_calls": 57, "gpu_ops": 20, "thread_states": 1574, "stacks": 294, "samples": 5451}
     nvtx = nvtx_table(trace).to_pandas()
     assert set(nvtx["domain"]) == {"", "MPI"}
     assert set(nvtx["name"][nvtx["domain"] == ""]) == {"saxpy"}
@@ -405,3 +400,36 @@ def test_real_a100_export(tmp_path: Path) -> None:
         assert (thread["start_ns"].values[1:] >= thread["end_ns"].values[:-1]).all()
     assert all(tid != 1230499 for _, tid in trace.threads)  # nsys's own
     assert trace.warnings == []
+
+
+def test_timed_waits_of_a_python_thread_one_switch_interval_after_the_other_are_for_the_interpreter_lock(
+    tables: Callable[..., Tables],
+) -> None:
+    """As nsys records a thread that another one keeps the lock from: slices of 5 ms, then the rest, at once."""
+    export = Export()
+    ms, wait = 1_000_000, "pthread_cond_timedwait"
+    for pid, name in ((7, "/usr/bin/python3.12"), (8, "/opt/bin/renderer")):
+        export.add("PROCESSES", globalPid=gid(pid), pid=pid, name=name)
+        tid = pid * 10
+        export.osrt(10 * ms, 15 * ms + 70_000, wait, pid, tid)
+        export.osrt(15 * ms + 80_000, 15 * ms + 90_000, wait, pid, tid)
+        export.osrt(30 * ms, 31 * ms, wait, pid, tid)
+        export.osrt(40 * ms, 60 * ms, wait, pid, tid)  # a busy machine: it came back late, and asked again
+        export.osrt(60 * ms + 10_000, 61 * ms, wait, pid, tid)
+        export.osrt(70 * ms, 90 * ms, wait, pid, tid)
+        export.osrt(100 * ms, 105 * ms, "pthread_cond_wait", pid, tid)
+    rows = tables(export)["api_calls"]
+    waits = [what for pid, what in columns(rows, "pid", "waits_on") if pid == 7]
+    assert waits == ["gil", "gil", "condition", "gil", "gil", "condition", "condition"]
+    assert {what for pid, what in columns(rows, "pid", "waits_on") if pid == 8} == {"condition"}
+
+
+def test_the_profilers_own_threads_are_not_the_programs(tables: Callable[..., Tables]) -> None:
+    export = everything()
+    before = tables(export)
+    export.osrt(310, 390, "poll", 7, 79)  # a thread called [NSys]
+    for start, into in ((520, 1), (580, 0)):
+        export.add("SCHED_EVENTS", start=start, cpu=1, isSchedIn=into, globalTid=gid(7, 79), threadState=1)
+    export.tables["SCHED_EVENTS"].sort(key=lambda row: row["start"])
+    after = tables(export)
+    assert after["api_calls"] == before["api_calls"] and after["thread_states"] == before["thread_states"]

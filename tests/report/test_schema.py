@@ -36,7 +36,7 @@ def test_what_breaks_the_schema_is_not_written(report: Report) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema_version": "1.0"}, "of schema 1.0, not 2.0: analyse"),
+        ({"schema_version": "1.0"}, "of schema 1.0, not 2.1: analyse"),
         ({"runs": 5}, "report.json can't be read"),
         ({"warnings": [{"code": "no such code"}]}, "report.json can't be read"),
     ],

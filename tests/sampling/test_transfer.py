@@ -26,7 +26,17 @@ from motrace.vocabulary import CAUSES
 from tests.findings.made import cause, phase, run, trace
 
 BLOCKED_CAUSES = sorted(name for name, one in CAUSES.items() if one.state == "blocked")
-CLASSES = ("interpreter", "copying", "native:libtorch", "gil", "sleeping", "pipe", "wait", "native_pool_with_gil")
+CLASSES = (
+    "interpreter",
+    "copying",
+    "native:libtorch",
+    "gil",
+    "sleeping",
+    "pipe",
+    "file",
+    "wait",
+    "native_pool_with_gil",
+)
 
 
 @st.composite
@@ -119,8 +129,53 @@ def test_waiting_for_the_interpreter_lock_is_taken_from_those_who_held_it() -> N
     rows = [cause("step", "other_threads", 700, 0, 1000), cause("step", "idle", 300, 0, 1000)]
     found = {one.cause: one for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
     assert found["gil"].time.ns == 800 and found["gil"].bucket == "python_overhead"
-    assert 700 < found["gil"].time.lo_ns < 800 < found["gil"].time.hi_ns < 870, "Wilson's interval of 80 in 100"
+    time = found["gil"].time
+    assert 670 < time.lo_ns < 700 and 870 < time.hi_ns < 900, (
+        "Wilson's interval of 80 in 100, and 3 points on either side"
+    )
     assert found["other_threads"].time.ns == 0 and found["idle"].time.ns == 200
+
+
+def test_a_sleep_and_the_interpreter_lock_are_no_work_of_those_who_worked_meanwhile_but_a_pipe_may_be() -> None:
+    """An encoder thread works while the loop sleeps on purpose; behind a full pipe it is what the loop waits for."""
+    rows = [cause("glue", "encoder", 900, 800, 1000), cause("glue", "idle", 100, 0, 200)]
+
+    def seen(kind: str) -> dict[str, int]:
+        found = transfer_samples(rows, {"glue": {kind: 100}}, 1000)
+        return {one.cause: one.time.ns for one in found if one.time.ns}
+
+    assert seen("sleeping") == {"pacing": 1000} and seen("gil") == {"gil": 1000}
+    assert seen("pipe") == {"encoder": 900, "pipe": 100} and seen("file") == {"encoder": 900, "io": 100}
+    (encoder,) = (one.time for one in transfer_samples(rows, {"glue": {"gil": 100}}, 1000) if one.cause == "encoder")
+    assert encoder.lo_ns == 0, "what the samples contradict is not certain"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file", "sleeping"])
+def test_a_wait_in_the_encoders_own_phase_stays_the_encoders(kind: str) -> None:
+    rows = [cause("encode.write", "encoder", 700, 600, 900), cause("encode.write", "idle", 300, 100, 400)]
+    found = transfer_samples(rows, {"encode.write": {kind: 100}}, 1000)
+    assert {(one.cause, one.bucket, one.time.ns) for one in found} == {
+        ("encoder", "encoder", 700),
+        ("idle", "encoder", 300),
+    }
+
+
+def test_what_samples_name_narrows_what_was_open() -> None:
+    """Ranges of which clocks say nothing end where the samples say; clocks bound the interpreter lock."""
+    waits = [cause("glue", name, ns, 0, 1000) for name, ns in (("idle", 1000), ("pipe", 0), ("io", 0), ("pacing", 0))]
+    slept = {one.cause: one.time for one in transfer_samples(waits, {"glue": {"sleeping": 90}}, 1000)}
+    assert slept["pacing"].ns == 1000 and slept["pacing"].lo_ns > 900
+    assert max(slept[name].hi_ns for name in ("idle", "pipe", "io")) < 100
+    rows = [cause("step", "other_threads", 100, 0, 100), cause("step", "gil", 0, 0, 100), cause("step", "idle", 900)]
+    found = {one.cause: one.time for one in transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)}
+    assert found["gil"].ns == found["gil"].hi_ns == 100, "other Python threads ran for no longer"
+
+
+def test_samples_add_nothing_to_a_wait_that_better_evidence_has_named() -> None:
+    rows = [cause("step", "gil", 600, 600, 600), cause("step", "idle", 400, 0, 400)]
+    found = transfer_samples(rows, {"step": {"gil": 80, "wait": 20}}, 1000)
+    assert sum(one.time.ns for one in found if one.cause == "gil") == 800
+    assert [one.time.ns for one in found if one.cause == "idle"] == [200]
 
 
 @given(causes())

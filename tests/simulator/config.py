@@ -33,6 +33,20 @@ class Thread:
 
 
 @dataclass(frozen=True)
+class Plant:
+    """A planted bottleneck: a phase of ``times`` as many slices, in which only some roles work.
+
+    ``running`` and ``blocked`` are the chances of the loop thread there, ``busy`` those of roles.
+    """
+
+    phase: str
+    times: int
+    running: float
+    blocked: float
+    busy: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Config:
     """One simulated run; times in ns.
 
@@ -45,6 +59,7 @@ class Config:
     runtime's calls, the GPU's graphics work. ``jitter_ns`` is the mean time between an NVTX stamp
     and the span's, ``edge_ns`` how long a thread works at most inside the ends of a waiting call.
     ``calls_per_slice`` Vulkan calls are made in each slice in which a renderer thread works.
+    ``plant`` makes one phase the bottleneck.
     """
 
     frames: int = 100
@@ -73,6 +88,7 @@ class Config:
     edge_ns: int = 3_000
     calls_per_slice: int = 8
     chunk_frames: int = 500
+    plant: Plant | None = None
 
     def __post_init__(self) -> None:
         for value, known in ((self.capture, CAPTURES), (self.adapter, ADAPTERS), (self.run_queue, RUN_QUEUES)):
@@ -80,6 +96,15 @@ class Config:
                 raise ValueError(f"{value!r} is none of {', '.join(known)}")
         if min(self.frames, self.num_envs, self.slices, self.slice_ns, self.chunk_frames, self.cores) < 1:
             raise ValueError("frames, num_envs, slices, slice_ns, chunk_frames and cores must be 1 or more")
+
+    def planted(self, phase: str) -> Plant | None:
+        """The plant of a phase."""
+        return self.plant if self.plant is not None and self.plant.phase == phase else None
+
+    def slices_of(self, phase: str) -> int:
+        """Slices of a leaf."""
+        plant = self.planted(phase)
+        return self.slices * (1 if plant is None else plant.times)
 
     @property
     def run_id(self) -> str:

@@ -18,7 +18,7 @@ _OSRT = 27
 SHORTEST_CALL_NS = 1_000
 """nsys leaves out calls of the OS runtime that are shorter."""
 _WORKER_WAITS = ("futex", "pthread_cond_wait", "sem_wait", "poll", "read")
-_LOOP_WAITS = ("futex", "poll", "read", "clock_nanosleep", "ioctl")
+_LOOP_WAITS = ("futex", "poll", "read", "epoll_wait", "ioctl")
 _SYNC = "cudaStreamSynchronize_v3020"
 _EVERY_SYNC_NS = 1_000_000_000
 _DOMAIN = 1

@@ -43,26 +43,26 @@ class Layout:
 
 def frame_layout(config: Config) -> Layout:
     """A recorded frame. The frame's own span is the first."""
-    made, k = Layout(), config.slices
+    made = Layout()
     frame = made.open("frame")
     for name in ("policy", "step"):
         made.own(GLUE)
-        made.leaf(name, k)
+        made.leaf(name, config.slices_of(name))
     made.own(GLUE)
     capture = made.open("capture")
     made.own("capture")
     for name in ("submit", "wait", *["take"] * config.num_envs):
-        made.leaf(name, k)
+        made.leaf(name, config.slices_of(name))
         made.own("capture")
     made.close(capture)
     for _ in range(config.num_envs):
         made.own(GLUE)
-        made.leaf("copy", k)
+        made.leaf("copy", config.slices_of("copy"))
     made.own(GLUE)
     encode = made.open("encode")
     made.own("encode")
     for _ in range(config.num_envs):
-        made.leaf("encode.write", k)
+        made.leaf("encode.write", config.slices_of("encode.write"))
         made.own("encode")
     made.close(encode)
     made.own(GLUE)

@@ -6,6 +6,8 @@ otherwise are in OLD_NAMES. Times are ns from the session's start.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 VERSIONS = {
     "2.9": ("2.9.1", "2022.2.1.31"),
     "3.4": ("3.4.0", "2023.3.1.92"),
@@ -51,6 +53,13 @@ _TABLES = {
 }
 
 
+def create_table(name: str, columns: Mapping[str, str]) -> str:
+    """The statement that makes a table of an export; ids of strings are row ids, as nsys declares them."""
+    declared = {**columns, **({"id": "INTEGER NOT NULL PRIMARY KEY"} if name == "StringIds" else {})}
+    columns_sql = ", ".join(f'"{column}" {kind}' for column, kind in declared.items())
+    return f'CREATE TABLE "{name}" ({columns_sql})'
+
+
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
@@ -87,5 +96,4 @@ class Schema:
 
     def create(self, table: str) -> str:
         """The statement that makes a table."""
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in self.columns[table].items())
-        return f'CREATE TABLE "{self.name(table)}" ({columns})'
+        return create_table(self.name(table), self.columns[table])

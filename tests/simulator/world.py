@@ -107,7 +107,14 @@ def _chunk(
 
 
 def _loop(config: Config, random: np.random.Generator, layout: Layout, frames: int) -> Array:
-    chance = np.array([_LOOP.get(phase, (0.5, 0.45)) for phase in layout.phase])
+    chance = np.array(
+        [
+            _LOOP.get(phase, (0.5, 0.45))
+            if (plant := config.planted(phase)) is None
+            else (plant.running, plant.blocked)
+            for phase in layout.phase
+        ]
+    )
     dice = random.random((frames, len(chance)))
     state = np.where(dice < chance[:, 0], RUNNING, np.where(dice < chance.sum(axis=1), BLOCKED, RUNNABLE))
     state[:, layout.calm] = RUNNING
@@ -124,7 +131,11 @@ def _loop(config: Config, random: np.random.Generator, layout: Layout, frames: i
 def _works(config: Config, random: np.random.Generator, role: str, layout: Layout, frames: int) -> Array:
     likely = _ASYNC.get(role) if config.capture == "async" else None
     table = likely or _BUSY[role]
-    chance = np.array([max(table.get(phase, 0.0), config.noise) for phase in layout.phase])
+    chance = np.array([
+        max(table.get(phase, 0.0) if (plant := config.planted(phase)) is None else dict(plant.busy).get(role, 0.0),
+            config.noise)
+        for phase in layout.phase
+    ])  # fmt: skip
     return np.asarray((random.random((frames, len(chance))) < chance).reshape(-1))
 
 

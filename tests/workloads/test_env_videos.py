@@ -98,7 +98,7 @@ def test_on_the_real_renderer(run_program: Callable, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"workload": "unilab"}, "unilab draws all environments with a camera that is not ours to move"),
+        ({"workload": "unilab"}, "unilab draws all environments with a camera that motrace can't move"),
         ({"num_envs": 65}, "use --num-envs 64 or less"),
     ],
 )

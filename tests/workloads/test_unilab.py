@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,11 @@ from motrace.analysis import Analysis, load, write
 from motrace.dataset.frames import wide
 from motrace.errors import MotraceError, UsageError
 from motrace.findings.benchmark_codes import BenchmarkItem
+from motrace.findings.model import Report
 from motrace.record.table import parse
 from motrace.report.isaaclab.schema import PlayBundle
+from motrace.report.say import say
+from motrace.report.schema import decode
 from motrace.workloads import unilab
 from motrace.workloads.options import Options
 from motrace.workloads.program import Interpreter
@@ -27,6 +32,7 @@ from tests.conftest import PROGRAMS, ROOT, SHARED
 from tests.reports import phases, pools, said, segment_phases, segments
 
 FRAMES, ENVS, SIZE = 3, 2, (128, 96)
+BIN = Path(sys.executable).parent
 PYTHON = ROOT / unilab.OWN_ENVIRONMENT / "bin" / "python"
 
 
@@ -46,14 +52,30 @@ def record(out: Path, *words: object, own: tuple[str, ...] = ()) -> subprocess.C
     return subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True, timeout=280)
 
 
+def run_hopper(out: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    """``make hopper`` into a folder, without its set-up."""
+    own = {f"HOPPER_{name.upper()}": str(value) for name, value in settings.items()}
+    small = {"HOPPER_SIZE": "x".join(map(str, SIZE)), "HOPPER_FRAMES": str(FRAMES), "HOPPER_BIN": str(BIN)}
+    environment = {**os.environ, **small, "HOPPER_OUT": str(out), **own}
+    command = ["sh", str(ROOT / "tools/hopper.sh")]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=560, env=environment)
+
+
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One run of each mode."""
+def hopper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``make hopper`` leaves: one batch, profiled."""
     needs_unilab()
-    out = tmp_path_factory.mktemp("unilab")
-    done = record(out, "--mode", "all", "--frames", FRAMES)
+    out = tmp_path_factory.mktemp("unilab") / "hopper"
+    done = run_hopper(out, envs=ENVS, seconds=500, unilab_args="--load-run tiny_motrix training.device=cpu")
     assert done.returncode == 0, done.stdout + done.stderr
-    return out / "x"
+    return out
+
+
+@pytest.fixture(scope="module")
+def experiment(hopper: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of each mode: those that no profiler watched."""
+    home = tmp_path_factory.mktemp("unprofiled") / "x"
+    return Path(shutil.copytree(hopper / "e002", home, ignore=shutil.ignore_patterns("0[4-9]-*", "analysis")))
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +100,9 @@ def test_three_rungs_do_the_same_work(experiment: Path, analysis: Analysis) -> N
         assert len(steps) == FRAMES
     assert analysis.report.same_states is True
     steps = analysis.report.comparison.steps
-    assert [(step.new, step.base) for step in steps] == [("capture", "none"), ("record", "capture")]
-    assert steps[0].frame_ns.difference > 0
+    assert [(step.contrast.new, step.contrast.base) for step in steps] == [("capture", "none"), ("record", "capture")]
+    assert {"submit", "wait", "take", "rgb"} <= set(steps[0].own_phases) and steps[0].own_ns.difference > 0
+    assert {"copy", "encode.write"} <= set(steps[1].own_phases) <= {"copy", "encode", "encode.write", "encode.finish"}
 
 
 @pytest.mark.unilab
@@ -114,6 +137,39 @@ def test_the_video_holds_every_frame(experiment: Path) -> None:
     assert facts.blank_first_frames == 1, "UniLab does not warm up: its first picture is blank"
     for run_id in ("02-capture", "03-none"):
         assert not (experiment / run_id / "play_video.mp4").exists()
+
+
+@pytest.mark.unilab
+def test_one_command_answers_every_line_of_the_request(hopper: Path) -> None:
+    """Each row of the request has its value or a reason; the profiled passes and the archive are there."""
+    report = decode((hopper / "e002/analysis/report.json").read_bytes(), "report.json", Report)
+    runs = [run.run_id for run in report.runs if run.status == "completed"]
+    assert runs[:3] == ["01-record", "02-capture", "03-none"] and runs[-1].endswith("-pyspy")
+    unknown = {row.item for row in report.benchmark if row.value is None}
+    assert unknown <= {BenchmarkItem.GPU, BenchmarkItem.GPU_DRIVER, BenchmarkItem.CUDA_DRIVER, BenchmarkItem.OWNER}
+    assert all(row.remark is not None for row in report.benchmark if row.value is None and row.item.group != "triage")
+    page = (hopper / "hopper.md").read_text()
+    assert all(say(item) in page for item in BenchmarkItem if item is not BenchmarkItem.ENV_VIDEOS)
+    assert "| vulkan | done |" in page and "| e002 | done |" in page and "Vulkan adapter" in page
+    archive = hopper.with_name("hopper.tar.xz")
+    assert archive.stat().st_size < 16e6
+    with tarfile.open(archive) as tar:
+        names = tar.getnames()
+        texts = {name: tar.extractfile(name).read().decode(errors="replace") for name in names if "report.json" in name}
+    assert {"hopper/hopper.html", "hopper/e002/01-record/run.json", "hopper/steps.tsv"} <= set(names)
+    assert not any(name.endswith((".mp4", ".nsys-rep", ".qdstrm")) for name in names)
+    assert texts and not any(str(ROOT) in text or str(hopper) in text for text in texts.values())
+
+
+def test_one_command_goes_on_where_a_step_fails(tmp_path: Path) -> None:
+    """Steps without time, and steps that fail, are listed with their reason; nothing came of it: status 1."""
+    done = run_hopper(tmp_path / "late", seconds=60)
+    assert done.returncode == 1 and "e016: left out: the time is used up" in done.stdout
+    assert "no experiment could be analysed" in done.stderr
+    done = run_hopper(tmp_path / "wrong", envs="1 2", unilab_args="--render-mode none")
+    page = (tmp_path / "wrong/hopper.md").read_text()
+    assert str(tmp_path) not in page and "Benchmark report" not in page
+    assert done.returncode == 1 and page.count("status 2: run_record: ") == 2
 
 
 @pytest.mark.unilab

@@ -14,21 +14,38 @@ from typing import Any
 import numpy as np
 
 from ..readers.cpu import CpuLogFile
-from ..vocabulary import EvidenceKind, phase_info
+from ..thread_roles import may_hold_gil
+from ..timeline.intervals import Intervals
+from ..vocabulary import OWN_WAITS, EvidenceKind, phase_info
+from .aggregate import UNSPLIT
 from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
-from .interval_evidence import Evidence, narrow, overlap, split_blocked, states_of
+from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocked, states_of
 from .pieces import Pieces
-from .split_by_bounds import CUDA, GRAPHICS, split_by_clocks, whole_ns
+from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
 
 Array = np.ndarray[Any, Any]
 
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
-RUNNING_CAUSE = "native_or_python"
+OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
+"""How far the workers of a pipeline overlap (``union_fraction``): most likely, and the least and the most that real
+renderers showed against the scheduler's events of the same run (docs/attribution.md)."""
+MODELLED = "renderer"
+"""The group of phases for which that was measured."""
+
+
+Columns = dict[str, tuple[Array, ...]]
+"""By cause, what ``Shares.times`` holds."""
+ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
+"""State, cause and evidence."""
 
 
 @dataclass
 class Shares:
-    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi."""
+    """One cause in every piece, or in those of ``rows`` alone (0 in the others), int64 ns: lo <= ns <= hi.
+
+    ``turns_ns`` and ``overlap_ns``, where ``ns`` is a model's: what it says if workers take turns, and if they
+    overlap the most. Each adds up to the wall time as ``ns`` does.
+    """
 
     state: str
     cause: str
@@ -36,7 +53,22 @@ class Shares:
     ns: Array
     lo_ns: Array
     hi_ns: Array
+    turns_ns: Array | None = None
+    overlap_ns: Array | None = None
     rows: Array | None = None
+
+    @classmethod
+    def of_rows(cls, key: ShareKey, rows: Array, times: list[Array]) -> Shares:
+        """Some pieces' shares, from ``times``."""
+        state, cause, evidence = key
+        ns, lo_ns, hi_ns, *model = times
+        turns_ns, overlap_ns = model or (None, None)
+        return cls(state, cause, evidence, ns, lo_ns, hi_ns, turns_ns, overlap_ns, rows)
+
+    def times(self) -> tuple[Array, ...]:
+        """Its columns of times, as far as it has them."""
+        columns = (self.ns, self.lo_ns, self.hi_ns, self.turns_ns, self.overlap_ns)
+        return tuple(column for column in columns if column is not None)
 
 
 @dataclass(frozen=True)
@@ -74,19 +106,21 @@ def attribute(
     if exact != EXACT and evidence is not None and evidence.working is None:
         least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: not known
     shares = [
-        Shares("running", RUNNING_CAUSE, exact, states.running_ns, least, states.running_ns),
+        Shares("running", UNSPLIT, exact, states.running_ns, least, states.running_ns),
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
         Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
     ]
-    group_of = np.array([phase_info(phase).waits_for for phase in pieces.phase])
+    waits_for = [(phase_info(phase).waits_for, phase_info(phase).owns_waits) for phase in pieces.phase]
+    kinds = sorted(set(waits_for))
+    kind_of = np.array([kinds.index(one) for one in waits_for], np.int64)
     blocked = _Blocked(pieces, log, roles, states, blind, evidence) if log is not None or evidence else None
     totals: dict[tuple[str, tuple[EvidenceKind, ...]], list[Array]] = {}
-    for group in sorted(set(group_of.tolist())):
-        rows = np.flatnonzero((group_of == group) & (states.blocked_ns > 0))
+    for kind, (group, owns_waits) in enumerate(kinds):
+        rows = np.flatnonzero((kind_of == kind) & (states.blocked_ns > 0))
         if len(rows) and blocked is not None:
-            label, causes = blocked.split(group, rows)
+            label, causes = blocked.split(group, owns_waits, rows)
             for cause, share in causes.items():
-                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in range(3)])
+                target = totals.setdefault((cause, label), [np.zeros(len(pieces), np.int64) for _ in share])
                 for column, values in zip(target, share):
                     column[rows] = values
     return shares + [Shares("blocked", cause, label, *columns) for (cause, label), columns in sorted(totals.items())]
@@ -98,12 +132,27 @@ def _usages(pieces: Pieces, log: CpuLogFile) -> dict[int, Usage]:
     }
 
 
-def _by_role(log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array) -> dict[str, Usage]:
+def _used(pieces: Pieces, log: CpuLogFile, roles: dict[int, str]) -> tuple[dict[str, float], int, int]:
+    """CPU time of the children of each role from the first piece's start to the last one's end, at most, and these.
+
+    A thread's clock is exact, so that it bounds each piece by itself; a child's is not.
+    """
+    start, end = pieces.start_ns[:1], pieces.end_ns[-1:]
+    used: dict[str, float] = {}
+    for member in (one for one in log.members if one.is_child):
+        role = roles[member.slot]
+        used[role] = used.get(role, 0.0) + float(usage(member, start, end, log.cores, log.tick_ns).hi_ns[0])
+    return used, int(start[0]), int(end[0])
+
+
+def _by_role(
+    log: CpuLogFile, roles: dict[int, str], usages: dict[int, Usage], wall: Array, overlap: float
+) -> dict[str, Usage]:
     busy: dict[str, Usage] = {}
     for role in sorted(set(roles.values())):
         members = [member for member in log.members if roles[member.slot] == role]
         most = [log.cores if member.is_child else 1 for member in members]
-        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores)
+        busy[role] = role_busy([usages[member.slot] for member in members], most, wall, log.cores, overlap)
     return busy
 
 
@@ -119,25 +168,39 @@ class _Blocked:
         blind: Blind,
         evidence: Evidence | None,
     ) -> None:
+        self.ready = None if evidence is None else evidence.working  # who ran, and by samples who was ready to
+        if evidence is not None and log is not None:
+            evidence = on_cores(evidence, *_used(pieces, log, roles))
         self.pieces, self.states, self.blind, self.evidence = pieces, states, blind, evidence
         self.cores = log.cores if log is not None else 1
         self.has_clocks = log is not None
-        self.during = {} if log is None else self._during(log, roles)
+        self.during = {overlap: {} if log is None else self._during(log, roles, overlap) for overlap in OVERLAPS}
+        self.python_ns = np.zeros(len(pieces)) if log is None else self._python(log, roles)
         self.likely_ns = np.zeros(len(pieces))  # blocked time in which an unseen GPU most likely drew
         if evidence is not None and evidence.gpu_waits is not None:
             self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
         if evidence is not None:
             for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
                 if found is not None and len(found):
-                    self.during[name] = overlap(evidence, found, pieces, states)
+                    seen = overlap(evidence, found, pieces, states)
+                    for during in self.during.values():
+                        during[name] = seen
 
-    def _during(self, log: CpuLogFile, roles: dict[int, str]) -> dict[str, Usage]:
+    def _python(self, log: CpuLogFile, roles: dict[int, str]) -> Array:
+        """For how long, at most, other threads of Python ran inside the blocked time of each piece."""
+        most = np.zeros(len(self.pieces))
+        for member in log.members:
+            if not member.is_child and may_hold_gil(roles[member.slot], member.library):
+                most += usage(member, self.pieces.start_ns, self.pieces.end_ns, log.cores, log.tick_ns).hi_ns
+        return np.asarray(np.minimum(most, self.states.blocked_ns))
+
+    def _during(self, log: CpuLogFile, roles: dict[int, str], overlap: float) -> dict[str, Usage]:
         """Bounds on each role's work inside the blocked time of each piece."""
         wall, blocked = self.states.wall_ns.astype(float), self.states.blocked_ns.astype(float)
         usages = _usages(self.pieces, log)
         during = {
             role: _inside(used, blocked, wall, self.cores)
-            for role, used in _by_role(log, roles, usages, self.states.wall_ns).items()
+            for role, used in _by_role(log, roles, usages, self.states.wall_ns, overlap).items()
         }
         if self.evidence is None or not self.evidence.waiting:
             return during
@@ -145,32 +208,68 @@ class _Blocked:
         narrowed = {slot: _cpu_inside(used, blocked, wall, most[slot]) for slot, used in usages.items()}
         for slot, waiting in self.evidence.waiting.items():
             narrowed[slot] = narrow(self.evidence, waiting, usages[slot], narrowed[slot], self.pieces, self.states)
-        calls = _by_role(log, roles, narrowed, self.states.blocked_ns)
+        calls = _by_role(log, roles, narrowed, self.states.blocked_ns, overlap)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, rows: Array) -> tuple[tuple[EvidenceKind, ...], dict[str, tuple[Array, Array, Array]]]:
-        """The kinds of evidence, and (ns, lo_ns, hi_ns) of each cause in the pieces ``rows``."""
+    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], Columns]:
+        """The kinds of evidence, and each cause's columns (``Shares.times``) in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
-        mine = {role: used.rows(rows) for role, used in self.during.items()}
+        unseen = evidence is not None and not self.has_clocks
+        waits = self._own_waits(rows, owns_waits, evidence)
+
+        def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
+            mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
+            return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, waits, unseen, likely)
+
         if evidence is None or evidence.working is None or blind:
             kinds = () if evidence is None else evidence.kinds
             if blind and group == "renderer" and likely.any():
                 kinds += (EvidenceKind.GPU_WAITS,)
-            if evidence is not None and not self.has_clocks:
-                return kinds, split_by_clocks(blocked, mine, group, blind, self.cores, True, likely)
-            return (EvidenceKind.CPU_COUNTERS, *kinds), split_by_clocks(
-                blocked, mine, group, blind, self.cores, likely_ns=likely
-            )
+            if unseen or blind or group != MODELLED:
+                return kinds if unseen else (EvidenceKind.CPU_COUNTERS, *kinds), by_clocks(POINT)
+            point, turns, most = (by_clocks(overlap) for overlap in OVERLAPS)
+            return (EvidenceKind.CPU_COUNTERS, *kinds, EvidenceKind.TURN_TAKING), {
+                cause: (*found, turns[cause][0], most[cause][0]) for cause, found in point.items()
+            }
         causes = {
             cause: Usage(lo, ns, hi, lo)
-            for cause, (ns, lo, hi) in split_blocked(evidence, self.pieces, self.states, group, rows).items()
+            for cause, (ns, lo, hi) in split_blocked(
+                evidence, self.pieces, self.states, group, owns_waits, rows
+            ).items()
         }
-        if evidence.sampled and self.during:  # samples err; the clocks' bounds hold
-            for cause, (_, lo, hi) in split_by_clocks(blocked, mine, group, False, self.cores).items():
+        waits.allow_for(causes, blocked)
+        if self.has_clocks:  # whatever intervals say, the clocks' bounds hold
+            waits = self._own_waits(rows, owns_waits, None if evidence.sampled else evidence)
+            bounds = by_clocks(POINT)
+            for cause, (_, lo, hi) in bounds.items():
                 found = causes.get(cause, Usage.nothing(len(rows)))
                 causes[cause] = _both(found, Usage(lo.astype(float), found.est_ns, hi.astype(float), lo.astype(float)))
+            if evidence.sampled:  # what the clocks don't allow a worker to have worked, it waited for a core
+                idle, known = causes["idle"], np.sum([used.est_ns for used in causes.values()], axis=0)
+                point = np.minimum(idle.est_ns + np.maximum(0.0, blocked - known), bounds["idle"][2])
+                causes["idle"] = Usage(idle.lo_ns, point, np.maximum(idle.hi_ns, point), idle.lo_ns)
         return evidence.kinds, whole_ns(causes, blocked)
+
+    def _own_waits(self, rows: Array, owned: bool, evidence: Evidence | None) -> OwnWaits:
+        """What the loop thread may have waited for by itself, in the pieces ``rows`` of phases that own that or not."""
+        others = frozenset() if owned else OWN_WAITS - {GIL}
+        if evidence is None:
+            return OwnWaits({}, tuple(sorted(others)), self.python_ns[rows])
+        some, states = self.pieces.rows(rows), self.states.rows(rows)
+        python = None
+        if GIL in evidence.hidden and (self.has_clocks or evidence.working is not None):
+            python = self.python_ns[rows] if self.has_clocks else states.blocked_ns.astype(float)
+            if self.ready is not None:  # a thread that holds the lock may wait for a core itself
+                ready = overlap(evidence, self.ready.get("other", Intervals.nothing()), some, states).hi_ns
+                seen = np.maximum(ready + evidence.step_ns, python)
+                python = seen if evidence.sampled else np.minimum(python, ready)
+        shown = {
+            cause: overlap(evidence, found, some, states)
+            for cause, found in evidence.waits.items()
+            if cause == GIL or cause in others
+        }
+        return OwnWaits(shown, tuple(sorted(others & evidence.hidden)), python)
 
 
 def _inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:

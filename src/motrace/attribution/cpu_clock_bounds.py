@@ -41,6 +41,11 @@ class States:
     blocked_ns: Array
     known: Array
 
+    def rows(self, rows: Array) -> States:
+        """The same for some of the intervals."""
+        columns = (self.wall_ns, self.running_ns, self.runnable_ns, self.blocked_ns, self.known)
+        return States(*(column[rows] for column in columns))
+
 
 @dataclass
 class Usage:
@@ -130,11 +135,11 @@ def _used_by(times: Array, member: Member, cores: int, lag_ns: int) -> tuple[Arr
     return lowest, highest
 
 
-def role_busy(usages: list[Usage], cores_of: list[int], wall: Array, cores: int) -> Usage:
+def role_busy(usages: list[Usage], cores_of: list[int], wall: Array, cores: int, overlap: float) -> Usage:
     """How long at least one of several members worked: bounds on the union of their busy times.
 
     The union is at least the longest of them, and at least their sum spread over all cores; at
-    most their sum. Its estimate takes them as independent: W (1 - prod(1 - c_i / W)).
+    most their sum. Its estimate is that of ``union_fraction``.
     """
     wall = wall.astype(float)
     if not usages:
@@ -144,8 +149,16 @@ def role_busy(usages: list[Usage], cores_of: list[int], wall: Array, cores: int)
     longest = np.max([used.lo_ns / many for used, many in zip(usages, cores_of)], axis=0)
     lo = np.minimum(wall, np.maximum(longest, total_lo / cores))
     hi = np.minimum(wall, total_hi)
-    idle = np.ones(len(wall))
-    safe = np.maximum(wall, 1.0)
-    for used in usages:
-        idle *= 1.0 - np.clip(used.est_ns / safe, 0.0, 1.0)
-    return Usage(lo, np.clip(wall * (1.0 - idle), lo, hi), hi, total_lo)
+    worked = union_fraction([np.clip(used.est_ns / np.maximum(wall, 1.0), 0.0, 1.0) for used in usages], overlap)
+    return Usage(lo, np.clip(wall * worked, lo, hi), hi, total_lo)
+
+
+def union_fraction(fractions: list[Array], overlap: float) -> Array:
+    """Estimated fraction of the time in which at least one of some workers worked.
+
+    Workers of a pipeline hand work to each other: with an ``overlap`` of 0 they take turns, and their union is
+    their sum; with 1 they are independent, and it is 1 - prod(1 - f).
+    """
+    idle = np.prod([1.0 - fraction for fraction in fractions], axis=0)
+    turns = np.minimum(1.0, np.sum(fractions, axis=0))
+    return np.asarray((1.0 - overlap) * turns + overlap * (1.0 - idle))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
@@ -18,15 +16,14 @@ def episodes_table(analysis: RunAnalysis, frames: pa.Table) -> pa.Table:
     """
     found = analysis.recording.episodes
     warmup = int(np.sum(frames.column("warmup").to_numpy(zero_copy_only=False)))
-    columns: dict[str, list[Any]] = found.columns if found is not None else {}
-    starts, ends = columns.get("start_step", []), columns.get("end_step", [])
+    rows = found.episodes if found is not None else []
     names = ("env", "episode", "start_step", "end_step", "reason", "return", "success")
     return tables.make(
         tables.SCHEMAS["episodes"],
         {
-            **analysis.key.columns(len(ends)),
-            **{name: columns.get(name, []) for name in names},
-            "length": [end - start + 1 for start, end in zip(starts, ends)],
-            "warmup": [end < warmup for end in ends],
+            **analysis.key.columns(len(rows)),
+            **dict(zip(names, zip(*rows) if rows else ([] for _ in names))),
+            "length": [one.end_step - one.start_step + 1 for one in rows],
+            "warmup": [one.end_step < warmup for one in rows],
         },
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dataset.event_store import WindowEvents
 from ..timeline.intervals import Intervals, any_of
-from ..vocabulary import GPU_WAITS, IDLE_WAITS, EvidenceKind
+from ..vocabulary import GPU_WAITS, IDLE_WAITS, WAIT_CAUSES, EvidenceKind
 from .gpu import GpuOps
 from .interval_evidence import Evidence, StatesFrom
 
@@ -41,7 +41,7 @@ class Coverage:
     """From when to when a trace recorded (run times, ns), how well it is aligned, and what it can show.
 
     ``graphics`` and ``cuda``: the trace shows that kind of GPU work (it has such rows, or nothing
-    of the kind can have run). ``states_from`` and ``step_ns`` are those of ``Evidence``.
+    of the kind can have run). ``states_from`` and ``step_ns`` are those of ``Evidence``, ``hidden`` too.
     """
 
     start_ns: int
@@ -50,6 +50,7 @@ class Coverage:
     step_ns: int
     graphics: bool
     cuda: bool
+    hidden: frozenset[str] = frozenset()
     states_from: StatesFrom = StatesFrom.SCHEDULING
 
 
@@ -80,6 +81,8 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         waiting={} if working is not None else _waiting(events, who),
         graphics=any_of(gpu.rows(events.ops.graphics).busy().values()) if coverage.graphics else None,
         cuda=any_of(gpu.rows(~events.ops.graphics).busy().values()) if coverage.cuda else None,
+        waits=_own_waits(events, who),
+        hidden=coverage.hidden,
         gpu_waits=None if coverage.graphics else _gpu_waits(events),
         states_from=coverage.states_from,
     )
@@ -145,6 +148,20 @@ def _waiting(events: WindowEvents, who: Who) -> dict[int, Intervals]:
             chosen = idle[rows]
             waiting[slot] = Intervals.union(calls.start_ns[chosen] + CALL_EDGE_NS, calls.end_ns[chosen] - CALL_EDGE_NS)
     return waiting
+
+
+def _own_waits(events: WindowEvents, who: Who) -> dict[str, Intervals]:
+    """When the loop thread waited for what is a cause by itself, by that cause: by its states, or else its calls."""
+    waits: dict[str, list[Intervals]] = {}
+    for source in (events.states, events.calls):
+        if source is None:
+            continue
+        mine = (source.pid == who.loop[0]) & (source.tid == who.loop[1])
+        for word, cause in WAIT_CAUSES.items():
+            rows = np.flatnonzero(mine & (source.waits_on == word))
+            if len(rows):
+                waits.setdefault(cause, []).append(Intervals.union(source.start_ns[rows], source.end_ns[rows]))
+    return {cause: any_of(parts) for cause, parts in waits.items()}
 
 
 def _gpu_waits(events: WindowEvents) -> Intervals | None:

@@ -88,7 +88,7 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
 
 
 def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
-    ops = load_ops(trace.store)
+    ops = load_ops(trace.store, trace.pids)
     found = (
         work_by_phase(GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns), pieces) if len(ops.device) else []
     )

@@ -8,7 +8,8 @@ narrow the bounds that the CPU clocks give: a thread inside a waiting call does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -48,6 +49,8 @@ class Evidence:
     log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
     GPUs did, None where the trace doesn't show it. ``gpu_waits`` is when a thread waited in Vulkan for what
     it had submitted, given where the trace doesn't show what the GPU drew: most likely it did then.
+    ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
+    these causes that the trace can't show.
     ``error_ns`` is the error of the alignment of these intervals with the pieces. ``states_from`` says
     what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
@@ -63,6 +66,8 @@ class Evidence:
     graphics: Intervals | None = None
     cuda: Intervals | None = None
     gpu_waits: Intervals | None = None
+    waits: dict[str, Intervals] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
     states_from: StatesFrom = StatesFrom.SCHEDULING
 
     def __post_init__(self) -> None:
@@ -87,6 +92,26 @@ class Evidence:
         return np.asarray(np.maximum(0.0, blocked - known))
 
 
+def on_cores(evidence: Evidence, cpu_ns: Mapping[str, float], start_ns: int, end_ns: int) -> Evidence:
+    """Samples whose workers work for no longer than their clocks say: a state can't tell who runs from who is ready.
+
+    ``cpu_ns`` is how much CPU time each role used at most in [start_ns, end_ns). Of each stay the last part is kept: a
+    thread
+    waits for its core first.
+    """
+    if not evidence.sampled or evidence.working is None or evidence.off_core is None:
+        return evidence
+    working = dict(evidence.working)
+    for role, found in evidence.working.items():
+        seen = found.clip(start_ns, end_ns)
+        while_blocked = seen & evidence.off_core  # what they used, they used for what the loop thread waits for, first
+        length = int((while_blocked.end_ns - while_blocked.start_ns).sum())
+        if role in cpu_ns and length > cpu_ns[role]:
+            dropped = (seen.end_ns - seen.start_ns) * (1 - cpu_ns[role] / length)
+            working[role] = Intervals(seen.start_ns + dropped.astype(np.int64), seen.end_ns)
+    return replace(evidence, working=working)
+
+
 def states_of(evidence: Evidence, pieces: Pieces) -> States:
     """States of the loop thread from intervals alone, for a run whose CPU clocks were not recorded."""
     wall = pieces.end_ns - pieces.start_ns
@@ -98,11 +123,14 @@ def states_of(evidence: Evidence, pieces: Pieces) -> States:
     return States(wall, wall - off, waiting, off - waiting, np.ones(len(wall), bool))
 
 
-def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -> dict[str, Intervals]:
+def exclusive_sets(
+    evidence: Evidence, group: str, start_ns: int, end_ns: int, owns_waits: bool = False
+) -> dict[str, Intervals]:
     """All moments of [start_ns, end_ns), by who worked in them, for a phase that waits for ``group``.
 
-    Where several worked at once the phase's own group comes first, then the others in the order of
-    ``ROLE_GROUPS``; so the sets are exclusive, and together they are the whole.
+    A wait for the interpreter lock comes first. Where several worked at once the phase's own group does, then the
+    others in the order of ``ROLE_GROUPS``, then what the loop thread itself waited for, unless the phase
+    ``owns_waits``; so the sets are exclusive, and together they are the whole.
     """
     working = {role: found.clip(start_ns, end_ns) for role, found in (evidence.working or {}).items()}
     graphics = (evidence.graphics or Intervals.nothing()).clip(start_ns, end_ns)
@@ -115,6 +143,8 @@ def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -
         sets[cause] = sets.get(cause, Intervals.nothing()) | (who & left)
         left = left - who
 
+    waits = {cause: found.clip(start_ns, end_ns) for cause, found in evidence.waits.items()}
+    take("gil", waits.pop("gil", Intervals.nothing()))
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             raster = working.get("raster", Intervals.nothing())
@@ -130,11 +160,15 @@ def exclusive_sets(evidence: Evidence, group: str, start_ns: int, end_ns: int) -
                 take(ROLE_CAUSES[role], working[role])
         if name == "policy":
             take("cuda", cuda)
+    for cause, found in sorted(waits.items() if not owns_waits else ()):
+        take(cause, found)
     sets["idle"] = left
     return {cause: found for cause, found in sets.items() if len(found) or cause == "idle"}
 
 
-def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str, rows: Array) -> dict[str, Bounds]:
+def split_blocked(
+    evidence: Evidence, pieces: Pieces, states: States, group: str, owns_waits: bool, rows: Array
+) -> dict[str, Bounds]:
     """(ns, lo_ns, hi_ns) of each exclusive cause of blocked time, float64, in the pieces ``rows``.
 
     All of the blocked time B lies in the off-core time O, as far as O reaches; the rest of O was
@@ -154,11 +188,13 @@ def split_blocked(evidence: Evidence, pieces: Pieces, states: States, group: str
     most_missing = evidence.off_record(blocked, inner_start, inner_end)
     outside = np.maximum(1.0, (end - start) - total)
     out: dict[str, Bounds] = {}
-    for cause, found in exclusive_sets(evidence, group, first, last).items():
+    for cause, found in exclusive_sets(evidence, group, first, last, owns_waits).items():
         on_record = found & off
         inside, elsewhere = on_record.within(start, end), (found - off).within(start, end)
         spread = inside * blocked / np.maximum(total, 1.0)
         estimate = np.where(total > blocked, spread, inside + missing * elsewhere / outside)
+        if evidence.sampled and total.any():  # what samples missed is like what they saw, here or in all pieces
+            estimate = np.where(total > 0, spread, blocked * inside.sum() / total.sum())
         others = (off - found).within(around_start, around_end)
         lo = np.maximum(0.0, blocked - others - most_missing)
         off_record = np.minimum((found - off).within(around_start, around_end), most_missing)

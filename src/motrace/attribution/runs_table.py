@@ -9,20 +9,23 @@ import pyarrow as pa
 from ..dataset import tables
 from ..dataset.facts import Environment, RunManifest
 from ..dataset.typed_json import Scalar
-from ..vocabulary import RIDING_COLLECTORS
 from .run import RunAnalysis
 
 
 def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Environment) -> pa.Table:
-    """One row. ``manifest`` is its own, as it may be shown; ``environment`` its experiment's."""
+    """One row. ``manifest`` is its own, as it may be shown; ``environment`` its experiment's.
+
+    Whether it is pooled depends on the other runs; findings say it.
+    """
     asked, adapter, used = manifest.options, manifest.adapter, manifest.resources
     env = manifest.environment if manifest.environment.python else environment
     packages = env.measured.packages or {}
     recording = analysis.recording
     row = {
         "mode": analysis.mode,
-        "profilers": [name for name in manifest.collectors if name not in RIDING_COLLECTORS],
+        "profilers": list(manifest.profilers),
         "collectors": manifest.collectors,
+        "pooled": False,
         "profiled": manifest.observer,
         "profiler_attached": manifest.profiler_attached,
         "status": analysis.status,
@@ -40,7 +43,7 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
         "start_utc": recording.utc_ns // 1000 if recording.utc_ns is not None else None,
         "origin_ns": recording.origin_ns,
         "run_wall_ns": analysis.segments[-1].end_ns,
-        "contention_ns": used.others_cpu_ns // max(1, used.cores) if used is not None else 0,
+        "contention_ns": used.contention_ns if used is not None else 0,
     }
     return tables.make(tables.SCHEMAS["runs"], {**analysis.key.columns(1), **{name: [row[name]] for name in row}})
 

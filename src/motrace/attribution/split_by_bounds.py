@@ -6,17 +6,19 @@ several worked at once the phase's own role comes first; each gets what those be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS
-from .cpu_clock_bounds import Usage
+from .cpu_clock_bounds import Usage, union_fraction
 
 Array = np.ndarray[Any, Any]
 RENDERER_ROLES = ("renderer", "task_pool")
 GRAPHICS, CUDA = "graphics", "cuda"
 """Names under which a GPU's work stands beside the roles' work."""
+GIL = "gil"
 
 
 def split_by_clocks(
@@ -25,30 +27,34 @@ def split_by_clocks(
     group: str,
     blind: bool,
     cores: int,
+    overlap: float,
+    waits: OwnWaits,
     unseen: bool = False,
     likely_ns: Array | None = None,
-) -> dict[str, tuple[Array, Array, Array]]:
+) -> dict[str, tuple[Array, ...]]:
     """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``.
 
     ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
-    among them where a trace showed the GPU. ``blind``: someone unseen may have worked for ``group``.
+    among them where a trace showed the GPU. ``overlap`` is how far workers overlap (``union_fraction``): it moves the
+    estimate, not the bounds. ``blind``: someone unseen may have worked for ``group``.
     ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
     long an unseen GPU most likely drew; it moves the estimate, not the bounds.
     """
     blocked = blocked_ns.astype(float)
-    split = _Split(blocked, cores)
+    split = _Split(blocked, cores, overlap)
     zero = np.zeros(len(blocked))
     anything = Usage(zero, zero, blocked, zero)
     unseen_gpu = anything if likely_ns is None else Usage(zero, np.minimum(likely_ns, blocked), blocked, zero)
     if unseen:
         busy = {**busy, **{role: anything for roles in ROLE_GROUPS.values() for role in roles}}
+    if GIL in waits.seen:
+        split.take(GIL, waits.seen[GIL])
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             hidden = blind and name == group
-            draws = (
-                unseen_gpu if hidden else _union(blocked, [busy[role] for role in ("raster", GRAPHICS) if role in busy])
-            )
-            cpu = _union(blocked, [busy[role] for role in RENDERER_ROLES if role in busy])
+            drawn = [busy[role] for role in ("raster", GRAPHICS) if role in busy]
+            draws = unseen_gpu if hidden else _union(blocked, drawn, overlap)
+            cpu = _union(blocked, [busy[role] for role in RENDERER_ROLES if role in busy], overlap)
             split.renderer("gpu_only" if hidden or GRAPHICS in busy else "raster", draws, cpu)
             continue
         for role in ROLE_GROUPS[name]:
@@ -56,34 +62,70 @@ def split_by_clocks(
                 split.take(ROLE_CAUSES[role], busy[role])
         if name == "policy" and (CUDA in busy or (blind and name == group)):
             split.take("cuda", busy.get(CUDA, anything))
+    for cause in sorted(waits.seen.keys() - {GIL}):
+        split.take(cause, waits.seen[cause])
     split.rest(blind or unseen)
+    waits.allow_for(split.causes, blocked)
     return whole_ns(split.causes, blocked_ns)
 
 
-def _union(blocked: Array, parts: list[Usage]) -> Usage:
+def _union(blocked: Array, parts: list[Usage], overlap: float) -> Usage:
     """Bounds on the time in which at least one of several roles worked."""
     if not parts:
         return Usage.nothing(len(blocked))
     lo = np.max([part.lo_ns for part in parts], axis=0)
     hi = np.minimum(blocked, np.sum([part.hi_ns for part in parts], axis=0))
-    idle = np.prod([1.0 - np.clip(part.est_ns / np.maximum(blocked, 1.0), 0.0, 1.0) for part in parts], axis=0)
-    return Usage(lo, np.clip(blocked * (1.0 - idle), lo, hi), hi, np.sum([part.total_lo_ns for part in parts], axis=0))
+    worked = union_fraction([_fraction(part, blocked) for part in parts], overlap)
+    return Usage(lo, np.clip(blocked * worked, lo, hi), hi, np.sum([part.total_lo_ns for part in parts], axis=0))
+
+
+def _fraction(used: Usage, blocked: Array) -> Array:
+    return np.clip(used.est_ns / np.maximum(blocked, 1.0), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class OwnWaits:
+    """What the loop thread itself may have waited for, in pieces of phases that do or don't own their waits.
+
+    ``seen``: causes with bounds on that time, where something shows it. ``hidden``: causes that nothing shows; idle
+    time may be theirs. ``python_ns``: for how long other Python threads ran at most, None where waits for the
+    interpreter lock are seen: one of them may have held it, whoever worked meanwhile.
+    """
+
+    seen: dict[str, Usage]
+    hidden: tuple[str, ...]
+    python_ns: Array | None
+
+    def allow_for(self, causes: dict[str, Usage], blocked: Array) -> None:
+        """Widen the bounds of causes by what is hidden."""
+        zero = np.zeros(len(blocked))
+        idle = causes.get("idle")
+        if self.hidden and idle is not None:
+            causes["idle"] = Usage(zero, idle.est_ns, idle.hi_ns, zero)
+            for cause in self.hidden:
+                before = causes.get(cause, Usage.nothing(len(blocked)))
+                most = np.minimum(blocked, before.hi_ns + idle.hi_ns)
+                causes[cause] = Usage(before.lo_ns, before.est_ns, most, before.lo_ns)
+        if self.python_ns is None:
+            return
+        most = np.minimum(self.python_ns, blocked)
+        for name, used in causes.items():
+            lo = np.maximum(0.0, used.lo_ns - most)
+            causes[name] = Usage(lo, used.est_ns, used.hi_ns, lo)
+        causes[GIL] = Usage(zero, zero, most, zero)
 
 
 class _Split:
     """Hands out blocked time cause by cause; each gets what those before it left."""
 
-    def __init__(self, blocked: Array, cores: int) -> None:
+    def __init__(self, blocked: Array, cores: int, overlap: float) -> None:
         self.blocked = blocked
-        self._cores = cores
+        self._cores, self._overlap = cores, overlap
         self.causes: dict[str, Usage] = {}
         self._free = np.ones(len(blocked))  # estimated fraction that no worker has explained yet
         self._taken_lo = np.zeros(len(blocked))  # the union of what was taken is between these
         self._taken_hi = np.zeros(len(blocked))
         self._total_lo = np.zeros(len(blocked))  # CPU time that all of them used together, at least
-
-    def _fraction(self, used: Usage) -> Array:
-        return np.clip(used.est_ns / np.maximum(self.blocked, 1.0), 0.0, 1.0)
 
     def _left(self, used: Usage) -> tuple[Array, Array]:
         """Bounds on the part of ``used`` that lies outside what was taken."""
@@ -91,8 +133,13 @@ class _Split:
         hi = np.maximum(lo, np.minimum(used.hi_ns, self.blocked - self._taken_lo))
         return lo, hi
 
-    def _took(self, used: Usage, fraction: Array) -> None:
-        self._free = self._free * (1.0 - fraction)
+    def _new(self, fraction: Array) -> Array:
+        """What of the time that nobody has explained yet is explained by someone who worked for ``fraction`` of all."""
+        before = 1.0 - self._free
+        self._free = 1.0 - union_fraction([before, fraction], self._overlap)
+        return 1.0 - self._free - before
+
+    def _took(self, used: Usage) -> None:
         self._total_lo = self._total_lo + used.total_lo_ns
         self._taken_lo = np.minimum(
             self.blocked, np.maximum(np.maximum(self._taken_lo, used.lo_ns), self._total_lo / self._cores)
@@ -102,27 +149,22 @@ class _Split:
     def take(self, cause: str, used: Usage) -> None:
         """A role that worked: its cause gets what of it was not taken yet."""
         lo, hi = self._left(used)
-        fraction = self._fraction(used)
-        self._add(cause, lo, self.blocked * self._free * fraction, hi)
-        self._took(used, fraction)
+        self._add(cause, lo, self.blocked * self._new(_fraction(used, self.blocked)), hi)
+        self._took(used)
 
     def renderer(self, gpu_cause: str, gpu: Usage, cpu: Usage) -> None:
         """GPU (or rasterizer) and the renderer's threads: one alone, the other alone, both at once."""
-        fraction, cpu_fraction = self._fraction(gpu), self._fraction(cpu)
-        scale = self.blocked * self._free
+        gpu_part, cpu_part = _fraction(gpu, self.blocked), _fraction(cpu, self.blocked)
+        union = union_fraction([gpu_part, cpu_part], self._overlap)
+        scale = self.blocked * self._new(union) / np.maximum(union, 1e-12)
         gpu_lo, gpu_hi = self._left(gpu)
         cpu_lo, cpu_hi = self._left(cpu)
         both_lo = np.maximum(0.0, gpu_lo + cpu_lo - (self.blocked - self._taken_lo))
-        self._add("renderer_both", both_lo, scale * fraction * cpu_fraction, np.minimum(gpu_hi, cpu_hi))
-        self._add(gpu_cause, np.maximum(0.0, gpu_lo - cpu_hi), scale * fraction * (1 - cpu_fraction), gpu_hi - both_lo)
-        self._add(
-            "renderer_cpu_only",
-            np.maximum(0.0, cpu_lo - gpu_hi),
-            scale * (1 - fraction) * cpu_fraction,
-            cpu_hi - both_lo,
-        )
-        self._took(gpu, fraction)
-        self._took(cpu, cpu_fraction)
+        self._add("renderer_both", both_lo, scale * (gpu_part + cpu_part - union), np.minimum(gpu_hi, cpu_hi))
+        self._add(gpu_cause, np.maximum(0.0, gpu_lo - cpu_hi), scale * (union - cpu_part), gpu_hi - both_lo)
+        self._add("renderer_cpu_only", np.maximum(0.0, cpu_lo - gpu_hi), scale * (union - gpu_part), cpu_hi - both_lo)
+        self._took(gpu)
+        self._took(cpu)
 
     def rest(self, blind: bool) -> None:
         """What no worker explains: latency, or unexplained where a worker can't be seen."""
@@ -144,7 +186,7 @@ class _Split:
             self.causes[cause] = Usage(before.lo_ns + lo, estimate, before.hi_ns + hi, before.lo_ns + lo)
 
 
-def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Array, Array, Array]]:
+def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Array, ...]]:
     """Whole nanoseconds that add up to the blocked time: estimates moved inside their bounds."""
     names = list(causes)
     lo = np.array([np.floor(causes[name].lo_ns) for name in names])
@@ -154,11 +196,12 @@ def whole_ns(causes: dict[str, Usage], blocked_ns: Array) -> dict[str, tuple[Arr
     if "unexplained" in names:  # what clipping left over is not evidence for another cause
         row = names.index("unexplained")
         est[row] = np.clip(est[row] + blocked_ns - est.sum(axis=0), est[row], hi[row])
-    est = _fit(est, lo, hi, blocked_ns)
+    guessed = est.any(axis=1, keepdims=True)  # what has no estimate anywhere takes time only if nothing else can
+    est = _fit(_fit(est, lo, np.where(guessed, hi, est), blocked_ns), lo, hi, blocked_ns)
     ns = np.floor(est).astype(np.int64)
     left = blocked_ns - ns.sum(axis=0)
     columns = np.arange(ns.shape[1])
-    most_room = np.argmax(hi - ns, axis=0)
+    most_room = np.argmax(np.where(guessed, hi - ns, -1), axis=0) if guessed.any() else np.argmax(hi - ns, axis=0)
     ns[most_room, columns] += left
     return {
         name: (ns[row], np.minimum(lo[row].astype(np.int64), ns[row]), np.maximum(hi[row].astype(np.int64), ns[row]))

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from ..dataset import tables
 from ..dataset.dictionary_columns import encoded
-from ..vocabulary import bucket_of, evidence_word
-from .aggregate import aggregate
+from ..vocabulary import ClockMethod, EvidenceKind, bucket_of, evidence_word
+from .aggregate import TIMES, aggregate
+from .attribute import Shares
 from .cpu_clock_bounds import loop_states, usage
 from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
@@ -132,9 +133,9 @@ def _clocks_table(analysis: RunAnalysis) -> pa.Table:
     """Spans and CPU clocks are read on the run's own clock; what a trace recorded had to be aligned."""
     rows = []
     if analysis.mode != PROFILER_ONLY:
-        rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, "the run's own CLOCK_MONOTONIC"))
+        rows.append(("spans", -analysis.recording.origin_ns, 0.0, 0, 0, ClockMethod.OWN.value))
     for source, fit in (analysis.trace.clocks if analysis.trace is not None else {}).items():
-        rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method))
+        rows.append((source, fit.offset_ns, fit.drift_ppm, fit.error_ns, fit.pairs, fit.method.value))
     names = ("source", "offset_ns", "drift_ppm", "error_ns", "pairs", "method")
     columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     return tables.make(tables.SCHEMAS["clocks"], {**analysis.key.columns(len(rows)), **columns})
@@ -242,15 +243,16 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
     phase_id = np.array([phases.index(phase) for phase in pieces.phase], np.int64)
     keys, group = np.unique(np.column_stack((pieces.segment, pieces.frame, phase_id)), axis=0, return_inverse=True)
     group = group.reshape(-1)
-    sums: list[Array] = []  # of each cause: ns, lo_ns, hi_ns of the groups that have any, and which these are
+    sums: list[Array] = []  # of each cause: the times of the groups that have any, and which these are
     for share in analysis.shares:
-        whole = np.zeros((3, len(keys)), np.int64)
+        mine = share.times()
+        whole = np.zeros((len(TIMES), len(keys)), np.int64)
         of_share = group if share.rows is None else group[share.rows]
-        for row, values in enumerate((share.ns, share.lo_ns, share.hi_ns)):
+        for row, values in enumerate((*mine, *(share.ns for _ in TIMES[len(mine) :]))):
             np.add.at(whole[row], of_share, values)
         some = np.flatnonzero(whole[2] > 0)
         sums.append(np.vstack((whole[:, some], some)))
-    ns, lo_ns, hi_ns, key = np.concatenate(sums, axis=1)
+    *times, key = np.concatenate(sums, axis=1)
     which = np.repeat(np.arange(len(sums)), [part.shape[1] for part in sums])
     segment, frame, phase = keys[key].T
     buckets = [bucket_of(share.cause, name) for share in analysis.shares for name in phases]
@@ -261,10 +263,19 @@ def _attribution_table(analysis: RunAnalysis) -> pa.Table:
         "phase": encoded(phase, phases),
         "bucket": encoded(which * len(phases) + phase, buckets),
         **{name: encoded(which, [getattr(share, name) for share in analysis.shares]) for name in ("state", "cause")},
+        "step_ns": np.array([_step_ns(analysis, share) for share in analysis.shares], np.int64)[which],
         "evidence": encoded(which, [evidence_word(share.evidence) for share in analysis.shares]),
-        **{"ns": ns, "lo_ns": lo_ns, "hi_ns": hi_ns},
+        **dict(zip(TIMES, times)),
     }
     return tables.make(tables.SCHEMAS["attribution"], columns)
+
+
+def _step_ns(analysis: RunAnalysis, share: Shares) -> int:
+    """How far apart the samples are that a share rests on; 0 where it rests on none, as what they can't show."""
+    trace = analysis.trace
+    if trace is None or EvidenceKind.THREAD_SAMPLES not in share.evidence or share.cause in trace.hidden:
+        return 0
+    return trace.step_ns
 
 
 def residual_ns(parts: dict[str, pa.Table]) -> int:

@@ -15,17 +15,14 @@ from ..dataset.profiles import UserProfile
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import role_of
 from ..timeline.clocks import ClockFit
-from ..vocabulary import EvidenceKind
-from .attribute import Blind, Shares, attribute
+from ..vocabulary import OWN_WAITS, ClockMethod, Tool
+from .attribute import Blind, ShareKey, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
 from .pieces import Pieces
 
 Array = np.ndarray[Any, Any]
 
-ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
-"""State, cause and evidence."""
-SAMPLED = "threads"
 WINDOW_ROWS = 2_000_000
 """About so many events are in a window; a few windows are held in memory at once."""
 
@@ -41,35 +38,45 @@ class LoopStacks:
 
 @dataclass(frozen=True)
 class Trace:
-    """What profilers and samplers recorded of a run, converted to tables on the run's clock.
+    """What profilers and samplers (``tools``) recorded of a run, converted to tables on the run's clock.
 
     ``covered_ns`` is from when to when all of them recorded; ``clocks`` maps sources to their
     alignment; ``names`` are those of threads; ``state_source``, ``states_from`` and ``step_ns`` say whose thread
-    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``profiles`` is
-    what the user's own profiles of it tell.
+    states are used, what they are, and how far apart samples are (0 for the scheduler's events). ``hidden`` are
+    causes that it can't show. ``profiles`` is what the user's own profiles of it tell. ``pids`` are the processes whose
+    GPU work can explain its waits: a trace of several ranks holds others' too; None where all of it is the run's.
     """
 
     store: EventStore
     covered_ns: tuple[int, int]
     clocks: dict[str, ClockFit]
+    tools: frozenset[Tool] = frozenset()
     names: dict[tuple[int, int], str] = field(default_factory=dict)
     gpu_kinds: frozenset[str] = frozenset()
     state_source: str | None = None
     states_from: StatesFrom = StatesFrom.SCHEDULING
     step_ns: int = 0
+    hidden: frozenset[str] = OWN_WAITS
     stacks: LoopStacks | None = None
     profiles: tuple[UserProfile, ...] = ()
+    pids: frozenset[int] | None = None
 
     @property
     def error_ns(self) -> int:
         """Error of the worst aligned source, ns; samples, whose bounds are statistical, aside."""
-        return max((fit.error_ns for source, fit in self.clocks.items() if source != SAMPLED), default=0)
+        return max((fit.error_ns for fit in self.clocks.values() if fit.method is not ClockMethod.SAMPLED), default=0)
 
     def coverage(self) -> Coverage:
         """What the evidence builder needs to know of it."""
         kinds = self.gpu_kinds
         return Coverage(
-            *self.covered_ns, self.error_ns, self.step_ns, "graphics" in kinds, bool(kinds), self.states_from
+            *self.covered_ns,
+            self.error_ns,
+            self.step_ns,
+            "graphics" in kinds,
+            bool(kinds),
+            self.hidden,
+            self.states_from,
         )
 
     @property
@@ -80,7 +87,7 @@ class Trace:
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
         """What its events say of [start_ns, end_ns)."""
         error = self.error_ns
-        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source)
+        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source, self.pids)
         return evidence_from(events, who, self.coverage())
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:
@@ -142,14 +149,14 @@ def attribute_with_trace(
         _add(parts, rest, attribute(pieces.rows(rest), log, roles, born_ns, blind))
     out = []
     for key in list(parts):
-        which, ns, lo_ns, hi_ns = np.concatenate(parts.pop(key), axis=1)
-        out.append(Shares(*key, ns, lo_ns, hi_ns, which))
+        which, *columns = np.concatenate(parts.pop(key), axis=1)
+        out.append(Shares.of_rows(key, which, columns))
     return out
 
 
 def _add(parts: dict[ShareKey, list[Array]], rows: Array, shares: list[Shares]) -> None:
-    """Keep the shares of some pieces: a row each for which pieces have any, and their ns, lo_ns and hi_ns."""
+    """Keep the shares of some pieces: a row each for which pieces have any, and for their times."""
     for share in shares:
         some = np.flatnonzero(share.hi_ns)  # most pieces have few of the causes
-        kept = np.vstack((rows[some], share.ns[some], share.lo_ns[some], share.hi_ns[some]))
+        kept = np.vstack((rows[some], *(times[some] for times in share.times())))
         parts.setdefault((share.state, share.cause, share.evidence), []).append(kept)

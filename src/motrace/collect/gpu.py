@@ -12,7 +12,7 @@ import pyarrow.ipc as ipc
 
 from ..nvml import Handle, Nvml, load
 from ..readers.gpu import METRICS_SCHEMA
-from .base import FromOutside
+from .base import Collector
 
 FILE = "gpu.arrow"
 DEFAULT_HZ = 20.0
@@ -152,7 +152,7 @@ class GpuSampler:
         return rows
 
 
-class GpuCollector(FromOutside):
+class GpuCollector(Collector):
     """Samples the GPUs at ``hz``; see docs/collect-python.md."""
 
     name = "gpu"

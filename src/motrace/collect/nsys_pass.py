@@ -16,8 +16,9 @@ from pathlib import Path
 from ..errors import MotraceError, UsageError
 from ..record.nvtx_ranges import INJECTED
 from ..run_folder import JsonObject
+from .base import Collector
 from .nsys import HELP, REPORT, STREAM, Nsys, NsysOptions, find_nsys
-from .nsys_session import Session
+from .nsys_session import SPIN_S, Session
 
 NAME = "nsys"
 TRACES = ("nvtx", "osrt", "cuda", "vulkan", "vulkan-annotations")
@@ -27,6 +28,9 @@ OURS = ("--output", "--session-new", "--force-overwrite", "--export", "--stats",
 """Options that the importer and the watchdog rely on."""
 PERF = {"--sample": "none", "--cpuctxsw": "none", "--event-sample": "none"}
 """Options that open perf events, and the value that keeps them shut."""
+
+TRIES = 6
+"""Passes with perf events that are made before one without: about half of them hang at the end."""
 
 PROCESSORS = "/sys/devices/system/cpu"
 
@@ -91,14 +95,15 @@ def without_perf_events(args: Sequence[str]) -> list[str]:
     return kept
 
 
-class NsysCollector:
+class NsysCollector(Collector):
     """One run under ``nsys profile``; see ``Collector``."""
 
     name = NAME
     intrusive = True
 
-    def __init__(self, args: Sequence[str] = (), timeout_s: float = 60.0) -> None:
+    def __init__(self, args: Sequence[str] = (), timeout_s: float = 60.0, tries: int = TRIES) -> None:
         self._args = tuple(args)
+        self._tries = tries
         self._timeout_s = timeout_s
         self._nsys: Nsys | None = find_nsys()
         self._session_name = f"motrace-{uuid.uuid4().hex[:12]}"
@@ -154,7 +159,8 @@ class NsysCollector:
             self._hung = not self._session.end(self._timeout_s)
             if self._hung:
                 perf = " (it does that with perf events on: --sample, --cpuctxsw)" if perf_events(self._flags) else ""
-                warnings.append(f"nsys made no progress for {self._timeout_s:g} s after the run's end{perf}: killed")
+                still_s = SPIN_S if self._session.spun else self._timeout_s
+                warnings.append(f"nsys made no progress for {still_s:g} s after the run's end{perf}: killed")
             report = run_dir / f"{NAME}{REPORT}"
             try:
                 self._make_report(run_dir, report)
@@ -181,12 +187,13 @@ class NsysCollector:
             raise MotraceError("nsys wrote no report; its messages are in the run's log")
 
     def calmer(self) -> NsysCollector | None:
-        """See ``Retrying``: without perf events, where the report was lost with them."""
-        if self._lost and perf_events(self._flags):
-            return NsysCollector(without_perf_events(self._args), self._timeout_s)
-        return None
+        """See ``Collector``: where the report was lost with perf events, some times the same, then without them."""
+        if not (self._lost and perf_events(self._flags)):
+            return None
+        args = self._args if self._tries > 1 else without_perf_events(self._args)
+        return NsysCollector(args, self._timeout_s, self._tries - 1)
 
     def facts(self) -> JsonObject:
-        """See ``Telling``."""
+        """See ``Collector``."""
         version = self._nsys.version_text if self._nsys is not None else None
         return {"version": version, "flags": self._flags, "perf_events": perf_events(self._flags), "hung": self._hung}

@@ -13,11 +13,14 @@ import select
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 POLL_S = 0.1
 LINGER_S = 5.0
 """What the agent may take to end after the tool, and the tool after an agent that was killed."""
+SPIN_S = 4.0
+"""The agent hangs if a thread of it has wanted a core all this while, and nothing came of it."""
 BUSY_CPU_S = 0.5
 """The tool works (it imports the report) if it used so much CPU time since the last look."""
 
@@ -31,6 +34,7 @@ class Session:
         self._tools: dict[int, int] = {}  # pid -> pidfd
         self._agents: dict[int, int] = {}
         self._helpers: dict[int, int] = {}
+        self.spun = False
 
     def look(self) -> None:
         """Take note of the processes that are there now."""
@@ -47,7 +51,10 @@ class Session:
                 _hold(pid, self._helpers)
 
     def end(self, patience_s: float) -> bool:
-        """Wait for the session's end; returns False if it showed no progress for ``patience_s`` and was killed."""
+        """Wait for the session's end; returns False if it showed no progress for ``patience_s`` and was killed.
+
+        An agent that spins gets ``SPIN_S`` only: ``spun`` is True then.
+        """
         self.look()
         ended = self._wait(self._tools, patience_s)
         if ended:
@@ -68,16 +75,29 @@ class Session:
             held.clear()
 
     def _wait(self, held: dict[int, int], patience_s: float) -> bool:
-        """Wait until these processes have ended; False if nothing moved for ``patience_s``."""
-        written, cpu_s, moved = self._written(), self._cpu_s(), time.monotonic()
+        """Wait until these processes have ended; False if nothing moved for ``patience_s``, or the agent spins."""
+        written, cpu_s, moved, wanted = self._written(), self._cpu_s(), time.monotonic(), self._wanted_ns()
         while _alive(held):
             time.sleep(POLL_S)
             now = self._written(), self._cpu_s()
             if now[0] != written or now[1] > cpu_s + BUSY_CPU_S:
-                (written, cpu_s), moved = now, time.monotonic()
-            if time.monotonic() - moved > patience_s:
+                (written, cpu_s), moved, wanted = now, time.monotonic(), self._wanted_ns()
+            still_s = time.monotonic() - moved
+            if still_s > SPIN_S:
+                self.spun |= any(ns - wanted.get(key, ns) > 0.9e9 * still_s for key, ns in self._wanted_ns().items())
+            if self.spun or still_s > patience_s:
                 return False
         return True
+
+    def _wanted_ns(self) -> dict[tuple[int, str], int]:
+        """By thread of the agent: for how long it ran, or waited for a core."""
+        found: dict[tuple[int, str], int] = {}
+        for pid in self._agents:
+            for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with suppress(OSError):  # it has ended
+                    running, waiting, _ = path.read_text().split()
+                    found[pid, path.parent.name] = int(running) + int(waiting)
+        return found
 
     def _written(self) -> int:
         """Bytes of the stream and the report so far."""

@@ -20,7 +20,7 @@ from typing import Any
 from ..readers.progress import SpanTail
 from ..readers.pyspy.samples import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
 from ..run_folder import JsonObject
-from .base import FromOutside
+from .base import Collector
 from .prompt import wake_promptly
 from .threads import last_line, stop
 from .watched import state_letter
@@ -82,7 +82,7 @@ def plan(threads: int, rate: int | None = None, native: bool | None = None, ligh
     return SamplingPlan(rate, native is not False, True)
 
 
-class PySpyCollector(FromOutside):
+class PySpyCollector(Collector):
     """Samples stacks; see docs/collect-python.md. ``light`` stops nothing, and sees no native code."""
 
     name = "pyspy"

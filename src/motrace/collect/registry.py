@@ -1,4 +1,4 @@
-"""The collectors by the names that ``--collect`` knows. A new one is a function in ``COLLECTORS``.
+"""The collectors by the names that ``--collect`` knows. A new one is a name in ``COLLECTORS`` and a case of ``make``.
 
 Nothing is imported before it is asked for: a collector may need packages of its own.
 """
@@ -6,7 +6,6 @@ Nothing is imported before it is asked for: a collector may need packages of its
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UsageError, close_to
@@ -27,45 +26,7 @@ class Settings:
     pyspy_light: bool = False
 
 
-def _threads(settings: Settings) -> Collector:
-    from .threads import ThreadsCollector
-
-    return ThreadsCollector()
-
-
-def _scalene(settings: Settings) -> Collector:
-    from .scalene import ScaleneCollector
-
-    return ScaleneCollector(settings.python)
-
-
-def _torch(settings: Settings) -> Collector:
-    from .torchprof import TorchCollector
-
-    return TorchCollector(settings.python)
-
-
-def _pyspy(settings: Settings) -> Collector:
-    from .pyspy import PySpyCollector
-
-    return PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light)
-
-
-def _gpu(settings: Settings) -> Collector:
-    from .gpu import GpuCollector
-
-    return GpuCollector()
-
-
-def _nsys(settings: Settings) -> Collector:
-    from .nsys_pass import NsysCollector
-
-    return NsysCollector(settings.nsys_args, settings.timeout_s)
-
-
-COLLECTORS: dict[str, Callable[[Settings], Collector]] = {
-    "threads": _threads, "scalene": _scalene, "torch": _torch, "pyspy": _pyspy, "gpu": _gpu, "nsys": _nsys,
-}  # fmt: skip
+COLLECTORS = ("threads", "scalene", "torch", "pyspy", "gpu", "nsys")
 CHEAP_CORES = 4
 """With so many cores a sampler at 3 % of one takes under 1 % of what the machine can do."""
 
@@ -78,7 +39,7 @@ def defaults() -> tuple[str, ...]:
 def names(text: str) -> tuple[str, ...]:
     """The collectors that ``--collect LIST`` asks for, each once; ``none`` for none, ``all``. Raises UsageError."""
     if text in ("none", "all"):
-        return () if text == "none" else tuple(COLLECTORS)
+        return () if text == "none" else COLLECTORS
     asked = tuple(dict.fromkeys(name for name in (part.strip() for part in text.split(",")) if name))
     unknown = [name for name in asked if name not in COLLECTORS]
     if unknown or not asked:
@@ -90,4 +51,26 @@ def names(text: str) -> tuple[str, ...]:
 
 def make(name: str, settings: Settings) -> Collector:
     """A fresh collector, for one run."""
-    return COLLECTORS[name](settings)
+    if name == "threads":
+        from .threads import ThreadsCollector
+
+        return ThreadsCollector()
+    if name == "scalene":
+        from .scalene import ScaleneCollector
+
+        return ScaleneCollector(settings.python)
+    if name == "torch":
+        from .torchprof import TorchCollector
+
+        return TorchCollector(settings.python)
+    if name == "pyspy":
+        from .pyspy import PySpyCollector
+
+        return PySpyCollector(settings.pyspy_rate, light=settings.pyspy_light)
+    if name == "gpu":
+        from .gpu import GpuCollector
+
+        return GpuCollector()
+    from .nsys_pass import NsysCollector
+
+    return NsysCollector(settings.nsys_args, settings.timeout_s)

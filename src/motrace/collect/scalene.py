@@ -9,12 +9,12 @@ from ..errors import MotraceError
 from ..readers.scalene import read_lines
 from ..record import boot
 from ..run_folder import LOG_FILE, RUN_FILE, read_manifest
-from .interpreter import has_module
+from .base import Collector, has_module
 
 FILE = "scalene.json"
 
 
-class ScaleneCollector:
+class ScaleneCollector(Collector):
     """Runs the measured process under Scalene; see docs/collect-python.md.
 
     Scalene starts the program a second time as its own child, which is the process that records:
@@ -48,13 +48,6 @@ class ScaleneCollector:
         elif not _is_built_in(run_dir):  # by default it looks only at files beside the program, which is ours
             words += ["--program-path", os.getcwd()]
         return [*words, *program, "---", *arguments]
-
-    def environment(self, run_dir: Path) -> dict[str, str]:
-        """None needed."""
-        return {}
-
-    def attach(self, pid: int, run_dir: Path) -> None:
-        """It is inside already."""
 
     def finish(self, run_dir: Path) -> list[str]:
         """Whether it wrote a profile that can be read."""

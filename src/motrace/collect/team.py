@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..run_folder import JsonObject
-from .base import Collector, Retrying, Telling
+from .base import Collector
 
 Result = TypeVar("Result")
 
@@ -69,11 +69,9 @@ class Team:
 
     def outcome(self) -> JsonObject:
         """Fields of the run's manifest: what became of it."""
-        facts: JsonObject = {}
-        nothing: JsonObject = {}
-        for collector in self.collectors:
-            if isinstance(collector, Telling):
-                facts[collector.name] = self._ask(collector, "facts", collector.facts, nothing)
+        nothing: JsonObject | None = {}
+        said = {one.name: self._ask(one, "facts", one.facts, nothing) for one in self.collectors}
+        facts: JsonObject = {name: its for name, its in said.items() if its is not None}
         return {"collect": facts, "collector_warnings": list(self.warnings)}
 
     def calmer(self) -> tuple[Collector, ...] | None:
@@ -81,7 +79,6 @@ class Team:
         calmer = {
             collector.name: gentler
             for collector in self.collectors
-            if isinstance(collector, Retrying)
-            and (gentler := self._ask(collector, "retry", collector.calmer, None)) is not None
+            if (gentler := self._ask(collector, "retry", collector.calmer, None)) is not None
         }
         return tuple(calmer.get(one.name, one) for one in self.collectors) if calmer else None

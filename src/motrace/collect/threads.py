@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import MotraceError
 from ..readers import thread_samples
-from .base import FromOutside
+from .base import Collector
 from .thread_sampler import DEFAULT_BUDGET, DEFAULT_HZ
 
 FILE, RAW_FILE, FACTS_FILE, LOG_FILE = "threads.arrow", "threads.bin", "threads.json", "threads.log"
@@ -19,7 +20,7 @@ PATIENCE_S = 3.0
 LATE_SHARE = 0.05
 
 
-class ThreadsCollector(FromOutside):
+class ThreadsCollector(Collector):
     """Samples thread states at ``hz``, for at most ``budget`` of one core. See docs/collect-python.md."""
 
     name = "threads"
@@ -59,8 +60,8 @@ class ThreadsCollector(FromOutside):
         try:
             samples = thread_samples.read(run_dir / RAW_FILE)
             thread_samples.write(samples, run_dir / FILE)
-            facts = {**samples.facts, "cost_share": round(samples.cost_share, 5), "samples": samples.facts.get("reads")}
-            (run_dir / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
+            more = {"cost_share": round(samples.cost_share, 5), "samples": samples.facts.reads}
+            (run_dir / FACTS_FILE).write_text(json.dumps({**asdict(samples.facts), **more}, indent=1) + "\n")
             (run_dir / RAW_FILE).unlink()
         except MotraceError as error:
             return [*warnings, f"threads: {error}"]
@@ -72,7 +73,7 @@ class ThreadsCollector(FromOutside):
             warnings.append("threads: no thread could be read; does the process belong to another user?")
         if samples.late_share > LATE_SHARE:
             warnings.append(
-                f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts['scheduling']} "
+                f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts.scheduling} "
                 "scheduling): running threads are seen too seldom; leave a core free, or use Linux 6.12 or later"
             )
         return warnings

@@ -7,12 +7,12 @@ from pathlib import Path
 from ..errors import MotraceError
 from ..readers.torch.kineto import read_torch
 from ..record.torch_hook import FIRST_FRAME, VARIABLE
-from .interpreter import has_module
+from .base import Collector, has_module
 
 FILE = "torch.json"
 
 
-class TorchCollector:
+class TorchCollector(Collector):
     """Asks the measured process to profile itself; see docs/collect-python.md."""
 
     name = "torch"
@@ -28,16 +28,9 @@ class TorchCollector:
             return None
         return "the program's environment has no torch" if self._python else "torch is not installed: pip install torch"
 
-    def command(self, command: list[str], run_dir: Path) -> list[str]:
-        """The same."""
-        return command
-
     def environment(self, run_dir: Path) -> dict[str, str]:
         """What switches the hook in the loop on."""
         return {VARIABLE: str((run_dir / FILE).absolute())}
-
-    def attach(self, pid: int, run_dir: Path) -> None:
-        """It is inside already."""
 
     def finish(self, run_dir: Path) -> list[str]:
         """Whether it wrote a trace that can be read."""

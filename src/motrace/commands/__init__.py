@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import DEBUG_VARIABLE, MotraceError, UsageError, close_to, command, not_installed, reason
-from .complain import complain
+from ..escape import visible
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,6 +73,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise UsageError instead of printing the whole usage."""
         raise UsageError(f"{message} (see `{command(self.prog)} --help`)")
+
+
+def complain(who: str, text: str | MotraceError) -> None:
+    """One line on stderr: which command, and what is wrong."""
+    print(visible(f"{who}: {text}"), file=sys.stderr)
 
 
 def refuse(args: argparse.Namespace, names: Iterable[str], why: str) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from .. import analysis
 from ..errors import MotraceError, UsageError
-from ..findings.alike import differences
+from ..findings.alike import differences, versions
 from ..findings.compare import Judged, contrast_runs, gate, usable
 from ..report.blocks import Document
 from ..report.format import percent
 from ..report.sections.comparison import contrast_table
-from . import execute, parsers
-from .terminal import Terminal, complain
+from . import complain, execute, parsers
+from .terminal import Terminal
 
 GATE_FAILED = 3
 
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     console = Terminal()
     for difference in unlike:
         console.print(f"unlike: {difference}")
+    for difference in versions(base, new):
+        console.print(f"changed: {difference}")
     doubts = [
         f"{mode}: can't decide: no run of it completed in {args.new}"
         for mode, runs in before.items()

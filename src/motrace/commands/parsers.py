@@ -59,6 +59,20 @@ def compare() -> Parser:
     return made
 
 
+def _add_common(made: Parser, on_stray_word: str) -> None:
+    """What every command that records has."""
+    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
+    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
+    made.add_argument(
+        "--stall-timeout",
+        type=float,
+        default=STALL_TIMEOUT_S,
+        help="end a run that begins no span for this many seconds (default: 300)",
+    )
+    made.rest, made.on_stray_word = "workload_args", on_stray_word
+    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
+
+
 def record() -> Parser:
     """Of ``record``."""
     made = Parser(prog="run_record", description="Record a simulate-render-record loop and account for its time.")
@@ -79,11 +93,9 @@ def record() -> Parser:
     made.add_argument("--size", help="WxH of the picture in pixels, both even")
     made.add_argument("--video-per-env", action="store_true", default=None, help="a video of each environment, too")
     made.add_argument("--repeat", type=int, default=1, help="runs of each mode, in the order A B B A ... (default: 1)")
-    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
     made.add_argument(
         "--checkpoint", help="policy checkpoint (rsl_rl's layout, 160-512-256-128-29; default: a seeded one)"
     )
-    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
     made.add_argument(
         "--instrument",
         metavar="FILE",
@@ -91,15 +103,8 @@ def record() -> Parser:
     )
     made.add_argument("--out", default="traces", help="folder for experiments (default: traces)")
     made.add_argument("--name", help="name of the experiment (default: workload and time)")
-    made.add_argument(
-        "--stall-timeout",
-        type=float,
-        default=STALL_TIMEOUT_S,
-        help="end a run that begins no span for this many seconds (default: 300)",
-    )
     add_options(made)
-    made.rest, made.on_stray_word = "workload_args", f"; {TO_MEASURE_A_PROGRAM}"
-    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
+    _add_common(made, f"; {TO_MEASURE_A_PROGRAM}")
     return made
 
 
@@ -117,18 +122,9 @@ def sweep() -> Parser:
     made.add_argument(
         "--workload", default=DEFAULT_WORKLOAD, help="humanoid (default), unilab, or MODULE:CLASS of your own"
     )
-    made.add_argument("--seed", type=int, help="seed of policy and start states (default: 0)")
-    made.add_argument("--python", metavar="PATH", help="UniLab's interpreter (default: what `make unilab` made)")
     made.add_argument("--out", default="traces", help="folder for sweeps (default: traces)")
     made.add_argument("--name", help="name of the sweep (default: workload and time)")
-    made.add_argument(
-        "--stall-timeout",
-        type=float,
-        default=STALL_TIMEOUT_S,
-        help="end a run that begins no span for this many seconds (default: 300)",
-    )
     made.add_argument("--resume", action="store_true", help="continue the sweep --name: record only the missing runs")
     made.add_argument("--analyze", metavar="FOLDER", help="record nothing: fit the recordings below FOLDER again")
-    made.add_argument("workload_args", nargs="*", metavar="-- WORKLOAD ARGS", help="arguments for the workload itself")
-    made.rest, made.on_stray_word = "workload_args", "; arguments of the workload come after `--`"
+    _add_common(made, "; arguments of the workload come after `--`")
     return made

@@ -105,6 +105,7 @@ def run_all(
     """Run one after the other. Stops at the first unprofiled run that fails, and at Ctrl-C."""
     waiting = list(planned)
     retries: dict[str, tuple[Collector, ...]] = {}
+    tries: dict[str, tuple[str, int]] = {}
     done: list[tuple[Planned, Ended | None]] = []
     with Interrupts().handled() as interrupts, _progress(console) as progress:
         while waiting:
@@ -115,10 +116,11 @@ def run_all(
             if interrupts.count or (ended.status != run_folder.COMPLETED and not one.intrusive):
                 break
             if ended.again is not None:
-                again = replace(one, run_id=f"{one.run_id}-again")
-                retries[again.run_id] = ended.again
+                first, tried = tries.get(one.run_id, (one.run_id, 1))
+                again = replace(one, run_id=f"{first}-again{tried if tried > 1 else ''}")
+                retries[again.run_id], tries[again.run_id] = ended.again, (first, tried + 1)
                 waiting.insert(0, again)
-                progress.console.print(f"{again.run_id}: the pass is repeated without what the tool failed on")
+                progress.console.print(f"{again.run_id}: the pass is repeated")
     return Done((*done, *((one, None) for one in waiting)), interrupts.count > 0)
 
 

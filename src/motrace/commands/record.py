@@ -21,13 +21,13 @@ from ..workloads import unilab
 from ..workloads.options import DEFAULT_WORKLOAD, MODES, PRESETS, UNILAB, Options
 from ..workloads.probe import probe_adapter
 from ..workloads.program import Program
-from . import execute, parsers, refuse
+from . import complain, execute, parsers, refuse
 from .collecting import settings_of
 from .outside import prepare_for_profiler, tell_of_profiler
 from .parsers import TO_MEASURE_A_PROGRAM
 from .passes import Done, Planned, plan_runs, run_all, usable
 from .record_program import instrument_warnings, program_of
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 FIRST_MODE = "record"
 
@@ -209,6 +209,7 @@ def run(args: argparse.Namespace) -> int:
     facts: JsonObject = {
         "schema_version": run_folder.SCHEMA_VERSION,
         "experiment": name,
+        "experiment_id": run_folder.new_id(),
         "created_utc": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "status": run_folder.RUNNING,
         "command": {

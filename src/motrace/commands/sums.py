@@ -17,7 +17,8 @@ from ..ingest.discover import each_trace
 from ..readers.nsys.stats import summaries
 from ..report.blocks import Block, Column, Document, Text, Tone, numbers, table, words
 from ..report.format import count, number, percent, short_ms
-from .terminal import Terminal, complain
+from . import complain
+from .terminal import Terminal
 
 FILE = "sums.csv"
 ROWS = 20

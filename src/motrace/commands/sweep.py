@@ -19,10 +19,10 @@ from ..findings.sweep_model import Sweep, SweepCommand
 from ..report.sweep_document import short
 from ..run_folder import JsonObject
 from ..workloads.options import Options
-from . import execute, parsers, record, refuse
+from . import complain, execute, parsers, record, refuse
 from .sweep_analysis import analyse_folder, read_sweep
 from .sweep_runs import SWEEP_FILE, Point, Recorder, Turn, grid, load, numbers_of, shared_options, turns_of
-from .terminal import Terminal, complain
+from .terminal import Terminal
 
 
 @dataclass(frozen=True)

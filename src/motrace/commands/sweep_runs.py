@@ -193,13 +193,15 @@ class Recorder:
             output.folder(self.home, folder.name)
         except OSError as error:
             raise MotraceError(f"{folder} can't be made ({error.strerror}): free some space") from error
-        before = cast("list[JsonObject]", run_folder.read_json(path)["runs"]) if path.exists() else []
+        before = run_folder.read_json(path) if path.exists() else {}
         entry = {**planned.as_json(), "status": status}
-        listed = [one for one in before if one["run_id"] != planned.run_id]
+        made = cast("list[JsonObject]", before.get("runs", []))
+        listed = [one for one in made if one["run_id"] != planned.run_id]
         sweep = self.sweep
         command = {**msgspec.to_builtins(sweep.command), "options": _of_experiment(options)}
         facts: JsonObject = {
             "schema_version": run_folder.SCHEMA_VERSION, "experiment": f"{sweep.sweep}-{folder.name}",
+            "experiment_id": before.get("experiment_id") or run_folder.new_id(),
             "created_utc": sweep.created_utc, "adapter": msgspec.to_builtins(sweep.adapter),
             "environment": msgspec.to_builtins(sweep.environment), "command": command, "status": status,
             "runs": [*listed, entry],

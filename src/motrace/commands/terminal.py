@@ -11,9 +11,6 @@ from rich.text import Text
 from ..escape import visible
 from ..report.blocks import Document
 from ..report.terminal import lines
-from .complain import complain
-
-__all__ = ["Terminal", "complain"]
 
 
 class Terminal(Console):

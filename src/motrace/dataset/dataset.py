@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Dataset:
     @property
     def runs(self) -> list[RunKey]:
         """The runs that it holds."""
-        return [RunKey(**row) for row in self.tables["runs"].select(list(RunKey._fields)).to_pylist()]
+        return [RunKey(**row) for row in self.table("runs").select(list(RunKey._fields)).to_pylist()]
 
     def table(self, name: str) -> pa.Table:
         """A whole table, also an event table; empty where there is none. Raises KeyError for any other name."""
@@ -34,7 +33,7 @@ class Dataset:
 
     @classmethod
     def joined(cls, parts: Iterable[Dataset]) -> Dataset:
-        """Several, one below the other. Raises MotraceError where a run is in two of them, ValueError as ``check``."""
+        """Several, one below the other. Raises ValueError as ``check``."""
         parts = list(parts)
         made = {
             name: _stacked(name, [part.tables[name] for part in parts if name in part.tables])
@@ -42,24 +41,29 @@ class Dataset:
             if name not in EVENT_TABLES
         }
         files = {name: tuple(file for part in parts for file in part.events.get(name, ())) for name in EVENT_TABLES}
-        whole = cls(made, {name: found for name, found in files.items() if found})
-        twice = [key for key, count in Counter(whole.runs).items() if count > 1]
-        if twice:
-            raise MotraceError(
-                f"two experiments called {twice[0].experiment} hold a run {twice[0].run}: rename the folder of one, "
-                "or analyse both in one command, which keeps them apart"
-            )
-        return whole
+        return cls(made, {name: found for name, found in files.items() if found})
 
     @classmethod
     def read(cls, path: str | Path) -> Dataset:
-        """The results of analyses at or below a folder, or where a glob matches. Raises MotraceError."""
+        """The results of analyses at or below a folder, or where a glob matches.
+
+        Raises MotraceError where there are none, or two of one recording.
+        """
         roots = [Path(found) for found in glob.glob(str(path), recursive=True)]
         files = [file for root in roots for file in ([root] if root.is_file() else root.rglob("*.parquet"))]
         folders = sorted({file.parent for file in files if file.stem in SCHEMAS})
         if not folders:
             raise MotraceError(f"{path}: holds no analysis; make one with `{command('analyze')}`")
-        return cls.joined(map(_of_folder, folders))
+        parts = {folder: _of_folder(folder) for folder in folders}
+        places: dict[tuple[str, str], Path] = {}
+        for folder, key in ((folder, key) for folder, part in parts.items() for key in _keys(part)):
+            other = places.setdefault((key.experiment_id, key.run), folder)
+            if other != folder:
+                raise MotraceError(
+                    f"{other} and {folder} both hold run {key.run} of the experiment {key.experiment} "
+                    f"({key.experiment_id}): remove one of them, or read one folder alone"
+                )
+        return cls.joined(parts.values())
 
     def write(self, folder: Path) -> None:
         """Write every table that has rows, or that a run must have; older results go. Raises OSError."""
@@ -78,6 +82,14 @@ def _of_folder(folder: Path) -> Dataset:
         {name: _read(name, [path]) for name, path in there.items() if name not in EVENT_TABLES},
         {name: (path,) for name, path in there.items() if name in EVENT_TABLES and _checked(name, path)},
     )
+
+
+def _keys(part: Dataset) -> Iterator[RunKey]:
+    """The keys of its runs; without one, of the profile that belongs to none."""
+    yield from part.runs
+    for file in () if part.runs else (file for files in part.events.values() for file in files):
+        rows = pq.read_table(file, columns=list(RunKey._fields)).slice(0, 1)
+        yield from (RunKey(**row) for row in rows.to_pylist())
 
 
 def _checked(name: str, path: Path) -> pq.ParquetFile:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..vocabulary import Tool
 from .tables import EVENT_TABLES
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 
@@ -95,9 +93,20 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
     return np.asarray(pc.fill_null(column.indices, len(words) - 1).to_numpy(zero_copy_only=False), np.int64), words
 
 
+def _says(table: pa.Table, name: str, word: str) -> Array:
+    """In which rows a column of words says this one."""
+    found, words = codes(table, name)
+    return np.isin(found, [index for index, one in enumerate(words) if one == word])
+
+
+def _who_and_when(table: pa.Table) -> tuple[Array, Array, Array, Array]:
+    pid, tid, start_ns, end_ns = (integers(table, name) for name in ("pid", "tid", "start_ns", "end_ns"))
+    return pid, tid, start_ns, end_ns
+
+
 @dataclass(frozen=True)
 class TracedStates:
-    """Rows of ``thread_states`` of one source in a window; parallel arrays."""
+    """Rows of ``thread_states`` of one source in a window; parallel arrays; ``waits_on`` is one of words."""
 
     source: str
     pid: Array
@@ -106,6 +115,7 @@ class TracedStates:
     end_ns: Array
     running: Array
     blocked: Array
+    waits_on: Array
 
 
 @dataclass(frozen=True)
@@ -143,53 +153,59 @@ class WindowEvents:
 def state_source(store: EventStore) -> str | None:
     """The best source of thread states in a store: the scheduler's events before samples; None if there is none."""
     sources = store.words("thread_states", "source")
-    return min(sources, key=lambda source: (not source.startswith("nsys"), source), default=None)
+    return min(sources, key=lambda source: (source != Tool.NSYS, source), default=None)
 
 
-def kinds_of(store: EventStore) -> frozenset[str]:
-    """The kinds of GPU work in a store."""
-    return store.words("gpu_ops", "kind")
+def kinds_of(store: EventStore, pids: Collection[int] | None = None) -> frozenset[str]:
+    """The kinds of GPU work that processes submitted; None for all."""
+    kind, words = codes(store.load("gpu_ops", ("kind",), where=_submitted_by(pids)), "kind")
+    return frozenset(str(words[code]) for code in np.unique(kind))
 
 
-def load_window(store: EventStore, window_ns: tuple[int, int], source: str | None) -> WindowEvents:
-    """The events that overlap a window of run times, ns."""
+def _submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
+    """GPU work of some processes; work of which the process is not known may be theirs."""
+    if pids is None:
+        return None
+    pid = pc.field("pid")
+    return pid.isin(sorted(pids)) | pc.is_null(pid) | (pid <= 0)
+
+
+def load_window(
+    store: EventStore, window_ns: tuple[int, int], source: str | None, pids: Collection[int] | None = None
+) -> WindowEvents:
+    """The events that overlap a window of run times, ns; of the GPU's work what ``pids`` (None: all) submitted."""
     states = None
     if source is not None:
         rows = store.load(
-            "thread_states", ("pid", "tid", "start_ns", "end_ns", "state"), window_ns, pc.field("source") == source
+            "thread_states",
+            ("pid", "tid", "start_ns", "end_ns", "state", "waits_on"),
+            window_ns,
+            pc.field("source") == source,
         )
-        state, words = codes(rows, "state")
-        states = TracedStates(
-            source,
-            integers(rows, "pid"),
-            integers(rows, "tid"),
-            integers(rows, "start_ns"),
-            integers(rows, "end_ns"),
-            np.isin(state, [index for index, word in enumerate(words) if word == "running"]),
-            np.isin(state, [index for index, word in enumerate(words) if word == "blocked"]),
-        )
+        running, blocked = _says(rows, "state", "running"), _says(rows, "state", "blocked")
+        waits, kinds = codes(rows, "waits_on")
+        waited = np.array([str(kind) for kind in kinds], object)[waits]
+        states = TracedStates(source, *_who_and_when(rows), running, blocked, waited)
     columns = ("pid", "tid", "start_ns", "end_ns", "waits_on", "api")
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")
-    api, apis = codes(rows, "api")
-    calls = Calls(
-        integers(rows, "pid"),
-        integers(rows, "tid"),
-        integers(rows, "start_ns"),
-        integers(rows, "end_ns"),
-        np.array([str(word) for word in words], object)[waits],
-        np.isin(api, [index for index, word in enumerate(apis) if word == "vulkan"]),
-    )
-    return WindowEvents(states, calls, load_ops(store, window_ns))
+    waits_on = np.array([str(word) for word in words], object)[waits]
+    calls = Calls(*_who_and_when(rows), waits_on, _says(rows, "api", "vulkan"))
+    return WindowEvents(states, calls, load_ops(store, pids, window_ns))
 
 
-def load_ops(store: EventStore, window_ns: tuple[int, int] | None = None) -> TracedOps:
-    """GPU operations that overlap a window of run times; all of them without one."""
-    rows = store.load("gpu_ops", ("device", "kind", "start_ns", "end_ns", "launch_ns"), window_ns)
-    kind, words = codes(rows, "kind")
+def load_ops(
+    store: EventStore, pids: Collection[int] | None = None, window_ns: tuple[int, int] | None = None
+) -> TracedOps:
+    """GPU operations that ``pids`` (None: all) submitted and that overlap a window of run times (None: all).
+
+    Another process's work, a rank's or a stranger's on the same GPU, explains no wait of these processes.
+    """
+    columns = ("device", "kind", "start_ns", "end_ns", "launch_ns")
+    rows = store.load("gpu_ops", columns, window_ns, _submitted_by(pids))
     return TracedOps(
         integers(rows, "device"),
-        np.isin(kind, [index for index, word in enumerate(words) if word == "graphics"]),
+        _says(rows, "kind", "graphics"),
         integers(rows, "start_ns"),
         integers(rows, "end_ns"),
         integers(rows, "launch_ns", NO_LAUNCH),

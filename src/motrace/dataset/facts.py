@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..vocabulary import RIDING_COLLECTORS
 from .typed_json import Scalar
 
 OptionValue = Scalar | list[Scalar] | dict[str, Scalar]
@@ -80,6 +81,11 @@ class Resources:
     max_rss_bytes: int = 0
     others_cpu_ns: int = 0
     cores: int = 1
+
+    @property
+    def contention_ns(self) -> int:
+        """For how long at most others held every core: at least one thread of the run was ready then, and none ran."""
+        return self.others_cpu_ns // max(1, self.cores)
 
 
 @dataclass(frozen=True)
@@ -245,6 +251,12 @@ class RunManifest:
     exit_code: int | None = None
 
     @property
+    def profilers(self) -> tuple[str, ...]:
+        """The collectors that disturbed it: runs are pooled by mode and these."""
+        named = tuple(name for name in self.collectors if name not in RIDING_COLLECTORS)
+        return (named or ("profiler",)) if self.observer else ()
+
+    @property
     def frames_asked(self) -> int | None:
         """How many frames it was to make."""
         frames = self.options.get("frames")
@@ -267,6 +279,7 @@ class ExperimentManifest:
     """experiment.json: what was asked, where, and of which runs. ``experiment`` is its name."""
 
     experiment: str | None = None
+    experiment_id: str | None = None
     created_utc: str | None = None
     status: str | None = None
     command: Command | None = None

@@ -92,8 +92,3 @@ def wide(frames: pa.Table, frame_phases: pa.Table) -> pa.Table:
 def phase_column(phase: str) -> str:
     """The column of a phase in the wide view: its name, which programs choose, set apart from our own columns'."""
     return f"{PREFIX}{phase}" if phase in SCHEMAS["frames"].names or phase.startswith(PREFIX) else phase
-
-
-def phases_of(columns: list[str]) -> list[str]:
-    """The phases that the columns of the wide view are of."""
-    return [column.removeprefix(PREFIX) for column in columns if column not in SCHEMAS["frames"].names]

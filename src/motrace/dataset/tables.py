@@ -17,7 +17,7 @@ from .dictionary_columns import constant
 from .schemas import EVENT_TABLES, SCHEMAS, SPARSE_TABLES
 
 __all__ = [
-    "EVENT_TABLES", "RunKey", "SCHEMAS", "SPARSE_TABLES",
+    "EVENT_TABLES", "ExperimentKey", "NO_EXPERIMENT", "RunKey", "SCHEMAS", "SPARSE_TABLES",
     "check", "concatenate", "make", "without_key", "write",
 ]  # fmt: skip
 
@@ -27,14 +27,32 @@ Column: TypeAlias = pa.Array | np.ndarray[Any, Any] | Sequence[Cell]
 
 
 class RunKey(NamedTuple):
-    """What tells a run from all others; the first columns of every table."""
+    """A run's experiment (name and id) and its id, the first columns of every table.
+
+    ``experiment_id`` and ``run`` tell it from all others; a name is for people, and two experiments may share it.
+    """
 
     experiment: str
     run: str
+    experiment_id: str = ""
 
     def columns(self, rows: int) -> dict[str, pa.DictionaryArray]:
         """The key as columns that say the same in every row."""
         return {name: constant(word, rows) for name, word in self._asdict().items()}
+
+
+class ExperimentKey(NamedTuple):
+    """An experiment: its name, for people, and its id, which no other has."""
+
+    name: str
+    id: str
+
+    def run(self, run_id: str) -> RunKey:
+        """The key of one of its runs."""
+        return RunKey(self.name, run_id, self.id)
+
+
+NO_EXPERIMENT = ExperimentKey("", "")
 
 
 def without_key(name: str) -> pa.Schema:

@@ -45,6 +45,26 @@ def differences(base: Report, new: Report, modes: Sequence[str]) -> list[WorkDif
     return [WorkDifference(name, old, now) for name, old, now in pairs if old != now and {old, now} - {"none", "0"}]
 
 
+def versions(base: Report, new: Report) -> list[WorkDifference]:
+    """Versions of software, driver and machine in which two experiments differ, where both are known."""
+    before, after = _versions(base), _versions(new)
+    return [WorkDifference(name, old, after[name]) for name, old in before.items() if after.get(name, old) != old]
+
+
+def _versions(report: Report) -> dict[str, str]:
+    machine = report.environment
+    measured, build = machine.measured, machine.measured.motrixsim_build
+    adapter = next((run.adapter for run in report.runs if run.adapter is not None), None)
+    known = {
+        "Vulkan driver": adapter and f"{adapter.driver} {adapter.driver_info}".strip(),
+        "OS": machine.os, "kernel": machine.kernel, "CPU": machine.cpu_model, "GPU": "; ".join(machine.gpu_names),
+        "GPU driver": machine.gpu_driver, "CUDA driver": machine.cuda_driver, "Python": measured.python,
+        "Motrix build": build and build.build_id, "motrace": machine.motrace and machine.motrace.version,
+        "ffmpeg": machine.ffmpeg, "H.264 encoder": machine.h264_encoder, **(measured.packages or {}),
+    }  # fmt: skip
+    return {name: value for name, value in known.items() if value}
+
+
 def _work(report: Report, modes: Sequence[str]) -> dict[str, str]:
     """What an experiment was asked to do, in words, by the name of each field."""
     options = {} if report.command is None else report.command.options

@@ -17,7 +17,7 @@ from .compare import CUSTOM, usable
 from .environment_rows import command_rows, environment_rows
 from .model import BenchmarkRow, Comparison, Contrast, Remark, Triage, Verdict
 from .run_model import Pool, RunSummary
-from .values import EpisodeStatistics
+from .values import Difference, EpisodeStatistics
 
 LOOP_PARTS = {
     "step": BenchmarkItem.STEP,
@@ -81,21 +81,34 @@ def _result(findings: Findings) -> Iterator[BenchmarkRow]:
     pool, count = findings.pool, len(findings.chosen)
     if pool is None:
         items = [item for item in BenchmarkItem if item.group.value == "result"]
-        units = ("s", "s", "s", "FPS", "FPS", "1", "1")
+        units = ("s", "s", "s", "ms", "FPS", "FPS", "1", "1")
         yield from (BenchmarkRow(item, None, unit, NO_RUN) for item, unit in zip(items, units))
         return
     startup = next((one.wall_ns for one in pool.segments_mean if one.segment == "startup"), 0)
-    mean = remark(Note.MEAN_OF_RUNS, runs=count) if count > 1 else None
+    mean = _range([run.run_wall_ns for run in findings.chosen])
     each = remark(Note.EACH_OF_RUNS, runs=count) if count > 1 else None
     playback = pool.recording_wall_ns / count / 1e9
     yield BenchmarkRow(BenchmarkItem.RUN_WALL, pool.run_wall_mean_ns / 1e9, "s", mean)
     yield BenchmarkRow(BenchmarkItem.PLAYBACK, playback, "s", remark(Note.LOOP_AND_ENCODING))
-    yield BenchmarkRow(BenchmarkItem.STARTUP, startup / 1e9, "s")
+    starts = _range([run.segment_ns("startup") for run in findings.chosen])
+    yield BenchmarkRow(BenchmarkItem.STARTUP, startup / 1e9, "s", starts)
+    firsts = [run.first_frame_ns for run in findings.chosen if run.first_frame_ns is not None]
+    median = remark(Note.MEDIAN_FRAME, p50_ns=pool.frame.p50_ns, mean_ns=pool.frame.mean_ns)
+    first = sum(firsts) / len(firsts) / 1e6 if firsts else None
+    yield BenchmarkRow(BenchmarkItem.FIRST_FRAME, first, "ms", median)
     yield BenchmarkRow(BenchmarkItem.CAPTURE_FPS, pool.effective_fps, "FPS", remark(Note.FRAMES_OVER_PLAYBACK))
     yield BenchmarkRow(BenchmarkItem.LOOP_FPS, pool.loop_fps, "FPS")
     yield BenchmarkRow(BenchmarkItem.FRAMES, pool.frames // count, "1", each)
     resets = None if pool.episodes is None else pool.episodes.resets_per_frame
     yield BenchmarkRow(BenchmarkItem.RESETS_PER_FRAME, resets, "1", _of_resets(pool.episodes))
+
+
+def _range(values_ns: Sequence[int]) -> Remark | None:
+    """How far repeats are apart, the first of them, which may be a cold start, apart; None of a single one."""
+    if len(values_ns) < 2:
+        return None
+    spread = {"lo_ns": min(values_ns), "hi_ns": max(values_ns), "first_ns": values_ns[0]}
+    return remark(Note.MEAN_OF_RUNS, runs=len(values_ns), **spread)
 
 
 def _of_resets(episodes: EpisodeStatistics | None) -> Remark:
@@ -117,15 +130,20 @@ def _breakdown(findings: Findings) -> Iterator[BenchmarkRow]:
     def row(item: BenchmarkItem, ns: int, note: Remark | None) -> BenchmarkRow:
         return BenchmarkRow(item, ns / frames / 1e6 if frames else None, "ms", note)
 
-    def part(item: BenchmarkItem, ns: int) -> BenchmarkRow:
-        return row(item, ns, remark(Note.SHARE, share=ns / wall) if wall else NO_RUN)
+    def part(item: BenchmarkItem, ns: int, phase: str = "") -> BenchmarkRow:
+        if not wall or pool is None:
+            return row(item, ns, NO_RUN)
+        timed = pool.phase(phase)
+        if timed is None:
+            return row(item, ns, remark(Note.SHARE, share=ns / wall))
+        return row(item, ns, remark(Note.SHARE_AND_MEDIAN, share=ns / wall, p50_ns=timed.time.p50_ns))
 
     for phase, item in LOOP_PARTS.items():
         mine = () if pool is None else pool.segment_phases
         ns = sum(one.total_ns for one in mine if one.phase == phase and one.segment in ("loop", "drain"))
         rest -= ns
         if ns or phase not in OPTIONAL:
-            yield part(item, ns)
+            yield part(item, ns, phase)
     yield part(BenchmarkItem.REST, rest)
     yield row(BenchmarkItem.SUM, wall, None if pool is not None else NO_RUN)
 
@@ -145,18 +163,22 @@ def _baseline(findings: Findings) -> Iterator[BenchmarkRow]:
     yield row(BenchmarkItem.BASELINE, None if entry is None else entry.base, unknown)
     yield row(BenchmarkItem.RECORDING_ADDS, None if entry is None else entry.difference, unknown or _interval(whole))
     yield BenchmarkRow(BenchmarkItem.RATIO, None if entry is None else entry.ratio, "x", unknown)
-    steps = {(step.new, step.base): step for step in comparison.steps}
+    steps = {(step.contrast.new, step.contrast.base): step for step in comparison.steps}
     missing = remark(Note.OWN_PROGRAM if own else Note.NO_CAPTURE_MODE)
     for new, base, item in (("capture", "none", BenchmarkItem.CAPTURE_ADDS),
                             ("record", "capture", BenchmarkItem.ENCODING_ADDS)):  # fmt: skip
         step = steps.get((new, base))
-        yield row(item, None if step is None else step.frame_with_drain_ns.difference, _interval(step) or missing)
+        note = missing if step is None else _interval_of(step.own_ns, step.contrast)
+        yield row(item, None if step is None else step.own_ns.difference, note)
 
 
 def _interval(contrast: Contrast | None) -> Remark | None:
     if contrast is None:
         return None
-    entry = contrast.frame_with_drain_ns
+    return _interval_of(contrast.frame_with_drain_ns, contrast)
+
+
+def _interval_of(entry: Difference, contrast: Contrast) -> Remark:
     if entry.lo is None or entry.hi is None:
         return remark(Note.NO_INTERVAL)
     counts = {"new_runs": contrast.new_runs, "base_runs": contrast.base_runs}
@@ -192,6 +214,8 @@ def _triage(findings: Findings) -> Iterator[BenchmarkRow]:
     setup = remark(Note.MACHINE_SETUP) if triage.answer is Answer.MACHINE_SETUP else None
     owner = None if triage.owner is None else triage.owner.value
     yield BenchmarkRow(BenchmarkItem.EXPECTED, triage.answer.value)
-    yield BenchmarkRow(BenchmarkItem.LEADING_BUCKET, None if leading is None else leading.bucket)
+    yield BenchmarkRow(
+        BenchmarkItem.LEADING_BUCKET, None if leading is None or findings.verdict.open else leading.bucket
+    )
     yield BenchmarkRow(BenchmarkItem.OWNER, owner, "", setup)
     yield BenchmarkRow(BenchmarkItem.NEXT_ACTION, None if triage.advice is None else triage.advice.action.value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..attribution.aggregate import PYTHON, UNSPLIT
 from ..attribution.run import PROFILER_ONLY
 from ..dataset.estimate import Estimate
 from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
-from .bottleneck_rules import NSYS, TRACE_RULES, leading_rule, rules_of
+from ..vocabulary import Tool
+from .bottleneck_rules import TRACE_RULES, leading_rule, rules_of
 from .codes import Action, Advice, Doubt, Meaning, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
@@ -39,7 +41,7 @@ def judge(
     if not chosen:
         return Verdict(setup=setup, doubt=Doubt.NO_COMPLETED_RUN, settle=Advice(Action.RECORD_AGAIN))
     wall = sum(run.recording_wall_ns for run in chosen)
-    pool = next((pool for pool in pools if pool.key.mode == chosen[0].mode and not pool.key.profiled), None)
+    pool = next((pool for pool in pools if pool.key == chosen[0].key), None)
     composed = None if pool is None else pool.composed
     causes = sum_causes(chosen, wall) if composed is None else composed.causes
     buckets = sum_buckets(chosen, causes, wall) if composed is None else composed.buckets
@@ -49,8 +51,11 @@ def judge(
     if all(run.mode == PROFILER_ONLY for run in chosen):
         rule = TRACE_RULES.get(first.bucket, rule)
     doubt, claims = _doubt(first, second, buckets, _parts(first, software, causes, wall))
-    tools = {source.split()[0] for run in runs if run.trace is not None for source in run.trace.sources}
-    settle = None if doubt is None else _settle(chosen, overhead, tools)
+    tools = {tool for run in runs if run.trace is not None for tool in run.trace.tools}
+    nothing_known = rule.advice(tools) if doubt is Doubt.NO_EVIDENCE else None
+    settle = None if doubt is None else _settle(chosen, overhead, tools, nothing_known)
+    if settle is not None and Tool.PYSPY not in tools and _unsplit(claims, causes):
+        settle = Advice(Action.SPLIT_RUNNING)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
     return Verdict(
@@ -113,8 +118,21 @@ def _doubt(
     return None, ()
 
 
-def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], tools: set[str]) -> Advice:
-    """What would settle it; ``tools`` are those that recorded something already."""
+def _unsplit(claims: Sequence[Claim], causes: Sequence[CauseTime]) -> bool:
+    """Whether the doubt is how much of the running time is Python's, which only samples of stacks can tell."""
+    buckets = {one.bucket for one in claims}
+    mine = [one for one in causes if one.bucket in buckets - {PYTHON}]
+    running = sum(one.time.ns for one in mine if one.cause == UNSPLIT)
+    return PYTHON in buckets and 2 * running > sum(one.time.ns for one in mine)
+
+
+def _settle(
+    runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], tools: set[Tool], nothing_known: Advice | None
+) -> Advice:
+    """What would settle it; ``tools`` are those that recorded something already.
+
+    ``nothing_known`` is what to do where unexplained time leads; None where it does not.
+    """
     share = max(contention_share(run) for run in runs)
     if share > MUCH:
         return Advice(Action.RECORD_WITHOUT_CONTENTION, {"share": share})
@@ -125,6 +143,8 @@ def _settle(runs: Sequence[RunSummary], overhead: Sequence[ProfilerOverhead], to
     for profilers, phases in refused.items():
         if {"wait", "capture"} & set(phases):
             return Advice(Action.REPEAT_PROFILED_PASS, {"profilers": profilers, "phases": tuple(phases)})
+    if nothing_known is not None:
+        return nothing_known
     if all(run.mode == PROFILER_ONLY for run in runs):
         return Advice(Action.RECORD_WITH_MOTRACE)
-    return Advice(Action.SAMPLE_THREAD_STATES if NSYS in tools else Action.SAMPLE_STATES_OR_SCHEDULING)
+    return Advice(Action.SAMPLE_THREAD_STATES if Tool.NSYS in tools else Action.SAMPLE_STATES_OR_SCHEDULING)

@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ..dataset.times import CauseTime
+from ..vocabulary import Tool
 from .codes import Action, Advice, Meaning, Owner
-
-NSYS, PYSPY = "nsys", "py-spy"
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,18 @@ class BucketRule:
     owner: Owner
     action: Action
     causes: tuple[str, ...] = ()
-    tool: str = ""
+    tool: Tool | None = None
     instead: Action = Action.NONE
 
-    def advice(self, tools: Collection[str]) -> Advice:
+    def advice(self, tools: Collection[Tool]) -> Advice:
         """The action, or ``instead`` where its ``tool`` is among those that recorded something already."""
-        return Advice(self.instead if self.tool and self.tool in tools else self.action)
+        return Advice(self.instead if self.tool in tools else self.action)
 
 
 RULES = (
     BucketRule("renderer_gpu", True, Meaning.RASTERIZER_DRAWS, Owner.SETUP, Action.USE_GPU),
     BucketRule("renderer_gpu", False, Meaning.GPU_DRAWS, Owner.RENDERER, Action.FIND_PASSES_WITH_NSYS,
-               tool=NSYS, instead=Action.READ_GPU_TABLES),
+               tool=Tool.NSYS, instead=Action.READ_GPU_TABLES),
     BucketRule("renderer_cpu", True, Meaning.RASTERIZER_THREADS_WORK, Owner.SETUP, Action.USE_GPU),
     BucketRule("renderer_cpu", False, Meaning.RENDERER_THREADS_WORK, Owner.RENDERER, Action.SAMPLE_RENDERER_THREADS),
     BucketRule("renderer_stall", True, Meaning.WAITS_FOR_RASTERIZER, Owner.SETUP, Action.USE_GPU),
@@ -45,29 +44,29 @@ RULES = (
     BucketRule("encoder", None, Meaning.WAITS_FOR_ENCODER, Owner.ENCODER, Action.STREAM_ENCODING),
     BucketRule("simulation", None, Meaning.SIMULATES, Owner.APPLICATION, Action.PROFILE_STEP),
     BucketRule("policy", None, Meaning.RUNS_POLICY, Owner.APPLICATION, Action.PROFILE_POLICY),
+    BucketRule("own_threads", None, Meaning.OTHER_THREADS_WORK, Owner.APPLICATION, Action.CHECK_THREAD),
+    BucketRule("child_processes", None, Meaning.CHILD_PROCESS_WORKS, Owner.APPLICATION, Action.CHECK_PROCESS),
+    BucketRule("pipes", None, Meaning.WAITS_FOR_PIPE, Owner.APPLICATION, Action.CHECK_PIPE),
+    BucketRule("io", None, Meaning.WAITS_FOR_IO, Owner.APPLICATION, Action.CHECK_IO),
+    BucketRule("pacing", None, Meaning.SLEEPS, Owner.APPLICATION, Action.REMOVE_PACING),
     BucketRule("system", None, Meaning.WAITS_WHILE_IDLE, Owner.APPLICATION, Action.SAMPLE_STACKS,
-               tool=PYSPY, instead=Action.READ_STACKS),
+               tool=Tool.PYSPY, instead=Action.READ_STACKS),
     BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_NSYS,
-               tool=NSYS, instead=Action.RECORD_WITH_MOTRACE),
+               tool=Tool.NSYS, instead=Action.SAMPLE_THREAD_STATES),
 )  # fmt: skip
 """One for each bucket: what it says of causes that CAUSE_RULES don't name."""
 
 CAUSE_RULES = (
     BucketRule("python_overhead", None, Meaning.WAITS_FOR_GIL, Owner.APPLICATION, Action.RELEASE_GIL, ("gil",)),
     BucketRule("system", None, Meaning.WAITS_FOR_CORE, Owner.SETUP, Action.GIVE_CORES, ("run_queue",)),
-    BucketRule("system", None, Meaning.SLEEPS, Owner.APPLICATION, Action.REMOVE_PACING, ("pacing",)),
-    BucketRule("system", None, Meaning.WAITS_FOR_IO, Owner.APPLICATION, Action.CHECK_IO, ("io",)),
-    BucketRule("system", None, Meaning.OTHER_THREADS_WORK, Owner.APPLICATION, Action.CHECK_THREAD,
-               ("other_threads",)),
-    BucketRule("system", None, Meaning.CHILD_PROCESS_WORKS, Owner.APPLICATION, Action.CHECK_PROCESS,
-               ("other_processes",)),
-)  # fmt: skip
+)
 
 TRACE_RULES = {
     "policy": BucketRule("policy", None, Meaning.WAITS_FOR_CUDA, Owner.APPLICATION, Action.READ_KERNELS),
     "python_overhead": BucketRule(
         "python_overhead", None, Meaning.THREAD_RUNS, Owner.APPLICATION, Action.SAMPLE_THIS_THREAD
     ),
+    "unexplained": BucketRule("unexplained", None, Meaning.UNEXPLAINED, Owner.NONE, Action.RECORD_WITH_MOTRACE),
 }
 """Of a profiler-only trace: nothing is known of capture and encoder there."""
 

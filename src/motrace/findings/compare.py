@@ -13,12 +13,18 @@ from itertools import pairwise
 import numpy as np
 
 from ..attribution.run import PROFILER_ONLY
-from ..statistics.intervals import difference
-from .model import Comparison, Contrast, PhaseDifference
+from ..cautions import Caution, CautionCode, caution
+from ..statistics.intervals import difference, mean_interval
+from ..vocabulary import RECORDING_SEGMENTS
+from .model import Comparison, Contrast, PhaseDifference, Rung
 from .run_model import RunSummary
 from .values import Difference
 
 CUSTOM = "custom"
+PAIRS = 3
+"""Pairs of runs from which on a paired interval is not wider than Welch's for want of degrees of freedom."""
+SMALL = 0.01
+"""Share of a frame below which a difference is not worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,19 @@ def phase_mean(run: RunSummary, phase: str) -> float:
 
 
 def contrast(
-    new: Sequence[RunSummary], base: Sequence[RunSummary], quantity: Callable[[RunSummary], float]
+    new: Sequence[RunSummary],
+    base: Sequence[RunSummary],
+    quantity: Callable[[RunSummary], float],
+    alternating: bool = False,
 ) -> Difference:
-    """Means of a quantity in two groups of runs, and their difference with its 95 % interval."""
+    """Means of a quantity in two groups of runs, and their difference with its 95 % interval.
+
+    The interval is Welch's. Runs of ``alternating`` groups were recorded one after the other: those of equal number are
+    paired, which takes a drift of the machine out (paired t; Student 1908).
+    """
     news, bases = (np.array([quantity(run) for run in group], float) for group in (new, base))
-    interval = difference(news, bases)
+    paired = alternating and len(news) == len(bases) >= PAIRS
+    interval = mean_interval(news - bases) if paired else difference(news, bases)
     new_mean, base_mean = float(news.mean()), float(bases.mean())
     same = np.array_equal(news, bases)  # the same recording twice: no doubt is left
     lo, hi = (0.0, 0.0) if same else (interval.lo, interval.hi)
@@ -99,8 +113,39 @@ def comparison(runs: Sequence[RunSummary]) -> Comparison:
         None if missing else contrast_runs(by_mode["record"], by_mode["none"]),
         missing,
         bool(runs) and all(run.mode in (CUSTOM, PROFILER_ONLY) for run in runs),
-        tuple(contrast_runs(by_mode[new], by_mode[base]) for base, new in steps),
+        tuple(_rung(by_mode[new], by_mode[base]) for base, new in steps),
     )
+
+
+def _rung(new: Sequence[RunSummary], base: Sequence[RunSummary]) -> Rung:
+    """What the upper mode adds in phases of its own, and what changed in the time that both modes have."""
+    below = {one.phase for run in base for one in run.segment_phases if one.segment in RECORDING_SEGMENTS}
+    own = {one.phase for run in new for one in run.segment_phases if one.segment in RECORDING_SEGMENTS} - below
+
+    def own_ns(run: RunSummary) -> float:
+        mine = (one for one in run.segment_phases if one.phase in own and one.segment in RECORDING_SEGMENTS)
+        return per_frame(run, sum(one.self_ns for one in mine))
+
+    added = contrast(new, base, own_ns, alternating=True)
+    shared = contrast(new, base, lambda run: per_frame(run, run.recording_wall_ns) - own_ns(run), alternating=True)
+    clear = shared.lo is None or shared.hi is None or not shared.lo <= 0 <= shared.hi
+    much = abs(shared.difference) > max(abs(added.difference), SMALL * shared.base)
+    return Rung(contrast_runs(new, base), tuple(sorted(own)), added, shared, clear and much)
+
+
+def drifts(found: Comparison) -> list[Caution]:
+    """A warning for each rung whose shared phases changed by more than its own phases take."""
+    return [
+        caution(
+            CautionCode.RUNGS_DIFFER,
+            new=rung.contrast.new,
+            base=rung.contrast.base,
+            own_ns=rung.own_ns.difference,
+            shared_ns=rung.shared_ns.difference,
+        )
+        for rung in found.steps
+        if rung.contradicted
+    ]
 
 
 def same_states(runs: Iterable[RunSummary]) -> bool | None:

@@ -10,18 +10,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..dataset.estimate import Estimate
-from ..dataset.facts import Resources
 from ..dataset.times import CauseTime
 from .run_model import RunSummary
 
 STALL, SYSTEM = "renderer_stall", "system"
 MUCH = 0.05
 """A share of the cores' time from which on the report says so."""
-
-
-def contention_ns(resources: Resources | None) -> int:
-    """For how long at most others held every core of a run, ns; 0 where that was not measured."""
-    return 0 if resources is None else resources.others_cpu_ns // max(1, resources.cores)
 
 
 def allow_for_others(
@@ -32,7 +26,7 @@ def allow_for_others(
     wall = sum(bucket.ns for bucket in buckets.values())
     widened = {
         STALL: _less_sure(stall, others_ns),
-        SYSTEM: replace(system, hi_ns=min(system.hi_ns + min(others_ns, stall.hi_ns), wall)),
+        SYSTEM: system.within(system.lo_ns, min(system.hi_ns + min(others_ns, stall.hi_ns), wall)),
     }
     return {**buckets, **widened}, tuple(
         replace(one, time=_less_sure(one.time, others_ns)) if one.bucket == STALL else one for one in causes
@@ -40,9 +34,9 @@ def allow_for_others(
 
 
 def _less_sure(time: Estimate, by_ns: int) -> Estimate:
-    return replace(time, lo_ns=max(0, time.lo_ns - by_ns))
+    return time.within(max(0, time.lo_ns - by_ns), time.hi_ns)
 
 
 def contention_share(run: RunSummary) -> float:
     """Share of the run's cores that others used while it ran."""
-    return contention_ns(run.resources) / run.run_wall_ns if run.run_wall_ns else 0.0
+    return run.resources.contention_ns / run.run_wall_ns if run.resources is not None and run.run_wall_ns else 0.0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import pyarrow as pa
 
 from ..cautions import Caution, CautionCode, caution, recorded, shared
 from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
+from ..dataset.tables import ExperimentKey
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import NO_RUN, judge
-from .compare import comparison, same_states
+from .compare import comparison, drifts, same_states
 from .model import SCHEMA_VERSION, ClockAlignment, Report
 from .pools import pool_runs
 from .profile_model import UserProfile
@@ -24,7 +26,7 @@ NO_ENVIRONMENT = Environment(unknown={"environment": "no experiment.json"})
 
 
 def experiment_report(
-    name: str,
+    key: ExperimentKey,
     manifest: ExperimentManifest,
     runs: Sequence[RunSummary],
     joined: Mapping[str, pa.Table],
@@ -43,13 +45,16 @@ def experiment_report(
     said = [
         *warnings,
         *([caution(CautionCode.STATES_DIFFER)] if same is False else []),
+        *drifts(compared),
         *map(recorded, command.warnings if command is not None else ()),
         *low_disk(environment.disk_free_bytes),
         *shared((run.run_id, one) for run in runs for one in run.warnings),
     ]
+    clocks = [{**row, "run_id": row["run"]} for row in joined["clocks"].to_pylist()]
     return Report(
         schema_version=SCHEMA_VERSION,
-        experiment=name,
+        experiment=key.name,
+        experiment_id=key.id,
         created_utc=manifest.created_utc,
         environment=environment,
         command=command,
@@ -62,18 +67,6 @@ def experiment_report(
         verdict=verdict,
         triage=answer,
         benchmark=benchmark_rows(about) if runs else (),
-        clocks=tuple(_clock(row) for row in joined["clocks"].to_pylist()),
+        clocks=msgspec.convert(clocks, tuple[ClockAlignment, ...]),
         warnings=tuple(said),
-    )
-
-
-def _clock(row: dict[str, str | int | float]) -> ClockAlignment:
-    return ClockAlignment(
-        run_id=str(row["run"]),
-        source=str(row["source"]),
-        offset_ns=int(row["offset_ns"]),
-        drift_ppm=float(row["drift_ppm"]),
-        error_ns=int(row["error_ns"]),
-        pairs=int(row["pairs"]),
-        method=str(row["method"]),
     )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from ..cautions import Caution, Values
 from ..dataset.facts import Command, Environment
+from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
 from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
 from .profile_model import UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,29 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """What a mode adds to the mode below it, per frame, ns, drain included.
+
+    ``own_ns`` is the time in ``own_phases``, which only the upper mode has; ``shared_ns`` is all other time, which both
+    have and which changes only where the runs drifted or compete. The two add up to the difference of the frames.
+    ``contradicted``: ``shared_ns`` differs, and by more than the upper mode's own phases take.
+    """
+
+    contrast: Contrast
+    own_phases: tuple[str, ...]
+    own_ns: Difference
+    shared_ns: Difference
+    contradicted: bool
+
+
+@dataclass(frozen=True)
 class Comparison:
     """What recording adds: record against none, None where a mode is missing; ``steps`` are the modes in between."""
 
     record_against_none: Contrast | None
     missing_modes: tuple[str, ...]
     own_program: bool
-    steps: tuple[Contrast, ...]
+    steps: tuple[Rung, ...]
 
 
 @dataclass(frozen=True)
@@ -128,6 +145,11 @@ class Verdict:
                (self.certain == (self.doubt is None), "a verdict is certain, or says why not")])  # fmt: skip
 
     @property
+    def open(self) -> bool:
+        """Whether it names no bucket at all: it is not certain, and which one leads would be a guess."""
+        return self.doubt is not None and self.leading is not None and self.leading.guess
+
+    @property
     def starved(self) -> bool:
         """Whether the lead may be but threads that waited for a core."""
         return self.doubt is Doubt.STARVED
@@ -184,15 +206,19 @@ class ClockAlignment:
     drift_ppm: float
     error_ns: int
     pairs: int
-    method: str
+    method: ClockMethod
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown."""
+    """Everything that ``analyze`` finds in one experiment. It holds every number that is shown.
+
+    ``experiment`` is its name, which others may have too; ``experiment_id`` is its own. Tables have both.
+    """
 
     schema_version: str
     experiment: str
+    experiment_id: str
     created_utc: str | None
     environment: Environment
     command: Command | None

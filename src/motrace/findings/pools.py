@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from ..attribution.aggregate import buckets_of
 from ..attribution.run import PROFILER_ONLY
-from ..dataset.estimate import Estimate
 from ..dataset.frames import FrameTimes
-from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size
+from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size, summed
 from ..sampling.shares import queued_shares
 from ..sampling.transfer_causes import transfer_causes
 from ..sampling.transfer_samples import transfer_samples
@@ -57,35 +56,56 @@ def pool_runs(
     pools = [_pool(key, [run for run in runs if run.key == key], frames, episodes) for key in keys]
     samples = {pool.key: _samples([run for run in runs if run.run_id in pool.runs]) for pool in pools}
     return tuple(
-        pool if pool.key.profiled else replace(pool, composed=_composed(pool, pools, samples, refused))
+        pool if pool.key.profiled else replace(pool, composed=_composed(pool, runs, pools, samples, refused))
         for pool in pools
     )
 
 
+def mark_pooled(runs: pa.Table, pools: Iterable[Pool]) -> pa.Table:
+    """The table ``runs`` with what these pools hold."""
+    ids = pa.array([run for pool in pools for run in pool.runs], pa.string())
+    at = runs.schema.get_field_index("pooled")
+    return runs.set_column(at, runs.schema.field(at), pc.is_in(runs.column("run").cast("string"), value_set=ids))
+
+
 def _composed(
-    pool: Pool, pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
+    pool: Pool, members: Sequence[RunSummary], pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
 ) -> Composition | None:
     """The unprofiled runs' causes and buckets, with the composition of profiled runs; None if none has any."""
-    wall, causes = pool.recording_wall_ns, pool.causes
+    usable: list[CauseTime] = []
+    counts: Counts = {}
+    queued: dict[str, float] = {}
     runs: list[str] = []
     evidence: list[EvidenceKind] = []
     profiled = [other for other in pools if other.key.profiled and other.key.mode == pool.key.mode]
     better = next((other for other in profiled if _worth(other) > _worth(pool)), None)
     if better is not None:
         usable = [one for one in better.causes if (better.key, one.phase) not in refused]
-        causes = transfer_causes(causes, usable, wall)
         runs += better.runs
         evidence += better.evidence
     for other in (pool, *profiled):
         counts = {phase: mine for phase, mine in samples[other.key].items() if (other.key, phase) not in refused}
         if counts:
-            causes = transfer_samples(causes, counts, wall, queued_shares(other.causes))
+            queued = queued_shares(other.causes)
             runs += [run for run in other.runs if run not in runs]
             evidence.append(EvidenceKind.STACK_SAMPLES)
             break
     if not runs:
         return None
-    return Composition(tuple(runs), tuple(evidence), causes, bucket_times(buckets_of(causes), causes, wall))
+
+    def compose(causes: tuple[CauseTime, ...], wall_ns: int) -> tuple[CauseTime, ...]:
+        causes = transfer_causes(causes, usable, wall_ns) if usable else causes
+        return transfer_samples(causes, counts, wall_ns, queued) if counts else causes
+
+    each = [
+        bucket_times(buckets_of(causes), causes, run.recording_wall_ns)
+        for run in members
+        if run.run_id in pool.runs
+        for causes in (compose(run.causes, run.recording_wall_ns),)
+    ]
+    wall, causes = pool.recording_wall_ns, compose(pool.causes, pool.recording_wall_ns)
+    buckets = bucket_times(buckets_of(causes), causes, wall, runs=each)
+    return Composition(tuple(runs), tuple(evidence), causes, buckets)
 
 
 def _worth(pool: Pool) -> int:
@@ -183,18 +203,14 @@ def _segment_phases(runs: Sequence[RunSummary], segments: Iterable[SegmentTime])
 
 def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns: int) -> tuple[BucketTime, ...]:
     """Buckets over several runs."""
-    members: dict[str, list[BucketTime]] = {}
-    for one in (one for run in runs for one in run.buckets):
-        members.setdefault(one.bucket, []).append(one)
-    totals = {bucket: Estimate.total(one.time for one in mine) for bucket, mine in members.items()}
-    loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine) for bucket, mine in members.items()}
-    return bucket_times(totals, causes, wall_ns, loop_ns)
+    mine = [one for run in runs for one in run.buckets]
+    totals = {one.bucket: time for one, time in summed(mine, lambda one: one.bucket)}
+    loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine if one.bucket == bucket) for bucket in totals}
+    return bucket_times(totals, causes, wall_ns, loop_ns, [run.buckets for run in runs])
 
 
 def sum_causes(runs: Iterable[RunSummary], wall_ns: int) -> tuple[CauseTime, ...]:
     """Causes over several runs, the largest first."""
-    members: dict[tuple[str, str, str, tuple[EvidenceKind, ...]], list[CauseTime]] = {}
-    for one in (one for run in runs for one in run.causes):
-        members.setdefault((one.phase, one.state, one.cause, one.evidence), []).append(one)
-    sums = ((mine[0], Estimate.total(one.time for one in mine)) for mine in members.values())
+    mine = (one for run in runs for one in run.causes)
+    sums = summed(mine, lambda one: (one.phase, one.state, one.cause, one.evidence))
     return by_size(replace(one, time=time, share=share_of(time.ns, wall_ns)) for one, time in sums)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..dataset.profiles import LineHint, UserProfile
-from ..vocabulary import EvidenceKind
+from ..vocabulary import EvidenceKind, Tool
 
 __all__ = ["LineHint", "UserProfile"]
 
@@ -79,7 +79,7 @@ class TraceSummary:
     """What profilers and samplers recorded of a run. ``error_ns`` is that of the worst aligned clock."""
 
     events: tuple[EventCount, ...]
-    sources: tuple[str, ...]
+    tools: tuple[Tool, ...]
     covered_ns: int
     error_ns: int
     evidence: tuple[EvidenceKind, ...]

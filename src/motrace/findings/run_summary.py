@@ -15,8 +15,8 @@ from ..dataset.facts import RunManifest
 from ..dataset.frames import FrameTimes
 from ..dataset.times import bucket_times
 from ..statistics.intervals import Distribution
-from ..vocabulary import RIDING_COLLECTORS
-from .contention import MUCH, allow_for_others, contention_ns, contention_share
+from ..vocabulary import Tool
+from .contention import MUCH, allow_for_others, contention_share
 from .episodes import run_episodes
 from .phases import phase_times, segment_phases, segment_times
 from .run_model import RunSummary
@@ -25,8 +25,8 @@ from .values import RecorderOverhead
 
 UNEXPLAINED_WARNING = 0.02
 LOW_DISK_BYTES = 1 << 30
-LEFT_BEHIND = {"nsys": "nsys", "pyspy": "py-spy", "torch": "torch", "scalene": "lines"}
-"""By collector that disturbs a run: the clock or the table that is there if it recorded something."""
+INTRUSIVE = {"nsys": Tool.NSYS, "pyspy": Tool.PYSPY, "torch": Tool.TORCH, "scalene": Tool.SCALENE}
+"""The tools of collectors that disturb a run."""
 
 
 def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> RunSummary:
@@ -41,15 +41,14 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> RunSummary:
     buckets, causes = allow_for_others(
         aggregate_buckets(tables["attribution"]),
         aggregate_causes(tables["attribution"]),
-        contention_ns(manifest.resources),
+        manifest.resources.contention_ns if manifest.resources is not None else 0,
     )
     in_loop = aggregate(tables["attribution"], ("bucket",), ("loop",))
     start, end = _utc(analysis)
-    profilers = tuple(name for name in manifest.collectors if name not in RIDING_COLLECTORS)
     summary = RunSummary(
         run_id=analysis.run_id,
         mode=analysis.mode,
-        profilers=(profilers or ("profiler",)) if manifest.observer else (),
+        profilers=manifest.profilers,
         collectors=tuple(manifest.collectors),
         rates_hz={name: one.rate for name, one in manifest.collect.items() if one.rate is not None},
         profiler_failed=manifest.observer and not _profiled(analysis, manifest),
@@ -96,10 +95,8 @@ def rate(count: int, ns: int) -> float | None:
 
 def _profiled(analysis: RunAnalysis, manifest: RunManifest) -> bool:
     """Whether what its collectors were to record is there, of those that disturb a run."""
-    trace = analysis.trace
-    seen = set() if trace is None else {*(source.split()[0] for source in trace.clocks), *trace.store.counts()}
-    asked = set(manifest.collectors) & set(LEFT_BEHIND)
-    return all(LEFT_BEHIND[name] in seen for name in asked)
+    seen = analysis.trace.tools if analysis.trace is not None else frozenset()
+    return all(tool in seen for name, tool in INTRUSIVE.items() if name in manifest.collectors)
 
 
 def _utc(analysis: RunAnalysis) -> tuple[str | None, str | None]:

@@ -18,14 +18,17 @@ BUSY = 0.5
 def judged_runs(runs: Iterable[RunSummary]) -> list[RunSummary]:
     """Completed runs of mode record, else of the mode that does most; those with frames before those without.
 
-    A run that a profiler disturbed counts only where there is no other.
+    A run that a profiler disturbed counts only where there is no other, and passes under different profilers are
+    never taken together.
     """
     completed = [run for run in runs if run.completed and run.recording_wall_ns]
     calm = [run for run in completed if not run.disturbed] or completed
     framed = [run for run in calm if run.frames] or calm
     mode = min((run.mode for run in framed), key=mode_order, default=None)
     mine = [run for run in framed if run.mode == mode]
-    return [run for run in mine if not run.profiler_failed] or mine
+    mine = [run for run in mine if not run.profiler_failed] or mine
+    profilers = min((run.profilers for run in mine), key=lambda names: (len(names), names), default=())
+    return [run for run in mine if run.profilers == profilers]
 
 
 def setup_findings(runs: Sequence[RunSummary], environment: Environment) -> tuple[SetupFinding, ...]:
@@ -64,5 +67,5 @@ def waited_for_a_core(runs: Iterable[RunSummary]) -> float:
 def starved(leading: str, runs: Sequence[RunSummary]) -> bool:
     """Whether the leading bucket is idle time, which threads that waited for a core look like."""
     stalls = [one for run in runs for one in run.causes if one.bucket == "renderer_stall" and one.time.ns]
-    blind = any(one.evidence == (EvidenceKind.CPU_COUNTERS,) for one in stalls)
+    blind = any(set(one.evidence) <= {EvidenceKind.CPU_COUNTERS, EvidenceKind.TURN_TAKING} for one in stalls)
     return leading == "renderer_stall" and blind and waited_for_a_core(runs) > BUSY

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ..attribution.run import RunAnalysis
 from ..sampling.by_phase import count_by_phase
 from ..sampling.user_profiles import heaviest_lines
-from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS, EvidenceKind
+from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS, EvidenceKind, Tool
 from .profile_model import CallSum, EventCount, GpuPerFrame, GpuPhase, SampleCount, TraceSummary
 from .sensors import gpu_sensors
 
@@ -32,7 +32,7 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> TraceSu
     frames = tables["frames"].num_rows
     return TraceSummary(
         events=tuple(EventCount(table, rows) for table, rows in trace.store.counts().items()),
-        sources=tuple(sorted(trace.clocks)),
+        tools=tuple(tool for tool in Tool if tool in trace.tools),
         covered_ns=trace.covered_ns[1] - trace.covered_ns[0],
         error_ns=trace.error_ns,
         evidence=tuple(kind for kind in EvidenceKind if kind in seen) if trace.has_intervals else (),

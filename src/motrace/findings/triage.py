@@ -50,6 +50,10 @@ RULES = (
     TriageRule("encoder", None, Answer.OUTSIDE_RENDERER, Reason.ENCODER),
     TriageRule("simulation", None, Answer.OUTSIDE_RENDERER, Reason.SIMULATION),
     TriageRule("policy", None, Answer.OUTSIDE_RENDERER, Reason.POLICY),
+    *(
+        TriageRule(bucket, None, Answer.OUTSIDE_RENDERER, Reason.MEANING)
+        for bucket in ("own_threads", "child_processes", "pipes", "io", "pacing")
+    ),
     TriageRule("system", None, Answer.MACHINE_SETUP, Reason.WAITS_FOR_CORE),
     TriageRule("unexplained", None, Answer.UNDECIDED, Reason.NO_EVIDENCE),
 )
@@ -96,6 +100,8 @@ def _triage(
         assert verdict.advice is not None
         return _open(first.reason, verdict.advice, about)
     if len({(one.answer, REPORTED_TO[of.owner]) for one, of in found}) > 1:
+        if verdict.open:
+            return _open(Reason.VERDICT_DOUBT, verdict.next_step)
         about |= {"buckets": tuple(one.bucket for one, _ in found), "likeliest": first.reason.value}
         return _open(Reason.SEVERAL_MAY_LEAD, verdict.next_step, about, rule.meaning)
     fix = next((one.advice for one in verdict.setup if one.owner is Owner.SETUP), Advice(rule.action))

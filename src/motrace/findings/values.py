@@ -47,7 +47,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """``new`` minus ``base``: means over runs, and the 95 % interval of the difference (Welch); None with one run."""
+    """``new`` minus ``base``: means over runs, and the 95 % interval of the difference; None with one run."""
 
     new: float
     base: float

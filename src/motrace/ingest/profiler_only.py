@@ -23,12 +23,15 @@ import pyarrow.compute as pc
 
 from .. import run_folder
 from ..attribution.run import PROFILER_ONLY
+from ..cautions import Caution
 from ..dataset.facts import RunManifest
+from ..dataset.tables import ExperimentKey
 from ..errors import UsageError
 from ..escape import encodable
 from ..readers.recording import RunRecording, ThreadSpans
 from ..timeline.clocks import ClockFit
 from ..timeline.intervals import Intervals
+from ..vocabulary import ClockMethod
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +51,8 @@ class Watched:
     """What a profiler's file says of itself. ``ranges`` says what its ranges are called, ``maker`` who made it.
 
     ``events_ns`` is from when to when its events last, None if it has none; ``busiest`` is the thread that
-    submits to the GPU and waits for it the longest, and by which API. ``numbered``: numbers in names only count.
+    submits to the GPU and waits for it the longest, and by which API. ``frame``: frames are the ranges of this name
+    (None: of one that repeats, and numbers in names only count).
     """
 
     name: str
@@ -60,11 +64,11 @@ class Watched:
     duration_ns: int | None
     events_ns: tuple[int, int] | None = None
     busiest: tuple[int, int, str] | None = None
-    numbered: bool = True
+    frame: str | None = None
 
 
 def recording_of(
-    trace: Watched, table: pa.Table, path: Path, experiment: str, phases: str | None = None
+    trace: Watched, table: pa.Table, path: Path, experiment: ExperimentKey, phases: str | None = None
 ) -> tuple[RunRecording, ClockFit]:
     """A recording whose phases are ranges (rows of ``nvtx``, times from the file's start), and the clock that fits it.
 
@@ -83,14 +87,14 @@ def recording_of(
         (pid, tid, domain), ranges = chosen
         kind = trace.ranges.replace(" push/pop", "")
         said = f"phases are the {kind} of domain {domain or '(default)'!r} on thread {tid} of process {pid}"
-        loop = _spans(ranges, pid, tid, trace.numbered)
+        loop = _spans(ranges, pid, tid, trace.frame)
     loop = replace(
         loop, thread_name=trace.threads.get((loop.pid, loop.tid), ""),
         start_ns=loop.start_ns - first, end_ns=loop.end_ns - first,
     )  # fmt: skip
     if not loop.is_frame.any():
         loop = replace(loop, marks=_whole_loop(loop, end - first))
-    warnings = [f"recorded by {trace.maker}: {said}"]
+    warnings: list[str | Caution] = [f"recorded by {trace.maker}: {said}"]
     if chosen is not None and not loop.is_frame.any():
         warnings.append("no range repeats: there are no frames")
     covered = _frames_cover(loop)
@@ -105,7 +109,7 @@ def recording_of(
     run = RunRecording(
         name, path, manifest, [loop], loop, end - first, utc_ns=utc_ns, warnings=warnings, experiment=experiment
     )
-    return run, ClockFit.constant(-first, 0, 0, "the trace's own clock")
+    return run, ClockFit.constant(-first, 0, 0, ClockMethod.TRACE_ALONE)
 
 
 def _frames_cover(loop: ThreadSpans) -> float:
@@ -139,12 +143,9 @@ def _choose(table: pa.Table, phases: str | None, trace: Watched) -> tuple[tuple[
     """The thread and domain whose ranges are the phases: (pid, tid, domain) and its ranges."""
     every = table
     if phases is not None:
-        domain, _, thread = phases.partition(":")
+        domain = phases.partition(":")[0]
         table = table.filter(pc.equal(table.column("domain").cast("string"), domain))
-        if thread:
-            named = [tid for (_, tid), name in trace.threads.items() if name == thread]
-            tids = [int(thread)] if thread.isdigit() else named
-            table = table.filter(pc.is_in(table.column("tid"), value_set=pa.array(tids, pa.int64())))
+        table = table.filter(pa.array(of_thread(phases, table.column("tid").to_numpy(), trace.threads)))
         if not table.num_rows:
             raise UsageError(
                 f"--phases {phases}: {trace.name} has no push/pop range of that domain and thread; it has "
@@ -164,6 +165,15 @@ def _choose(table: pa.Table, phases: str | None, trace: Watched) -> tuple[tuple[
     best = int(np.argmax([(covers[row] + 1) * (own[row] or not any(own)) for row in range(len(distinct))]))
     pid_, tid_, domain_ = distinct[best].tolist()
     return (pid_, tid_, words[domain_]), table.filter(pa.array(group == best))
+
+
+def of_thread(phases: str | None, tid: Array, threads: Mapping[tuple[int, int], str]) -> Array:
+    """Which threads ``phases`` names, by id or by name; all where it names none."""
+    thread = (phases or "").partition(":")[2]
+    if not thread:
+        return np.ones(len(tid), bool)
+    named = [one for (_, one), name in threads.items() if name == thread]
+    return np.isin(tid, [int(thread)] if thread.isdigit() else named)
 
 
 def _what_there_is(ranges: pa.Table) -> str:
@@ -188,7 +198,7 @@ def _one_span(thread: tuple[int, int, str], start_ns: int, end_ns: int) -> Threa
     return ThreadSpans(pid, tid, "", name, no, np.zeros(1, np.int64), *times, yes)
 
 
-def _spans(ranges: pa.Table, pid: int, tid: int, numbered: bool) -> ThreadSpans:
+def _spans(ranges: pa.Table, pid: int, tid: int, frame: str | None) -> ThreadSpans:
     """Ranges as the spans of a thread."""
     start, end = ranges.column("start_ns").to_numpy(), ranges.column("end_ns").to_numpy()
     order = np.lexsort((-end, start))
@@ -196,12 +206,12 @@ def _spans(ranges: pa.Table, pid: int, tid: int, numbered: bool) -> ThreadSpans:
     closed = ranges.column("closed").to_numpy(zero_copy_only=False).astype(bool)[order]
     written = ranges.column("name").cast("string").combine_chunks().dictionary_encode()
     spelled = [str(name) for name in written.dictionary.to_pylist()]
-    plain = [(re.sub(r"\d+", "#", name) if numbered else name) or "?" for name in spelled]
+    plain = [(re.sub(r"\d+", "#", name) if frame is None else name) or "?" for name in spelled]
     words = sorted(set(plain))
     codes = {name: code for code, name in enumerate(words)}
     to_code = np.array([codes[name] for name in plain], np.int64)
     code = to_code[written.indices.to_numpy(zero_copy_only=False)][order]
-    is_frame = code == _frame_name(start, end, code)
+    is_frame = code == (_frame_name(start, end, code) if frame is None else codes.get(frame, -1))
     value = np.where(is_frame, np.cumsum(is_frame) - 1, 0)
     return ThreadSpans(pid, tid, "", np.array(words, object)[code], is_frame, value, start, end, closed)
 

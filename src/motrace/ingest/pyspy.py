@@ -16,14 +16,15 @@ import numpy as np
 
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.profiles import MOST_TID, ProfileTimes
+from ..dataset.tables import ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
-from ..readers.pyspy.samples import BY_FRAMES, PROFILES, SOURCE, read_collected
+from ..readers.pyspy.samples import PROFILES, read_collected
 from ..readers.recording import RunRecording
 from ..sampling.user_profiles import Samples, stack_profile
 from ..timeline.clocks import ClockFit
+from ..vocabulary import ClockMethod, Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_table
 
 Array = np.ndarray[Any, Any]
@@ -36,6 +37,7 @@ _FORMATS = {ORDERED: "speedscope", TIMED: "chrometrace"}
 _OUR_FRAMES = ("(motrace/record/", "(motrace/workloads/")
 _SPEEDSCOPE = re.compile(r'"\$schema"\s*:\s*"https://www\.speedscope\.app/')
 _CHROMETRACE = re.compile(r'^\s*\[\s*\{[^{}]*(\{[^{}]*\})?[^{}]*"cat"\s*:\s*"py-spy"')
+_EXPORTER = re.compile(rb'"exporter"\s*:\s*"py-spy')
 _SVG = ("<?xml", "<!DOCTYPE svg", "<svg")
 
 
@@ -43,6 +45,7 @@ class PySpySource(Source):
     """py-spy."""
 
     name = "py-spy"
+    tool = Tool.PYSPY
     collected = tuple(PROFILES.values())
 
     def recognise(self, head: Head) -> bool:
@@ -51,8 +54,7 @@ class PySpySource(Source):
         if head.is_zipped or not text:
             return False
         if text.startswith("{"):  # others write speedscope too; py-spy names itself at the end, if that is there
-            whole = head.everything if _SPEEDSCOPE.search(text) else "{}"
-            return not whole.rstrip().endswith("}") or re.search(r'"exporter"\s*:\s*"py-spy', whole) is not None
+            return _SPEEDSCOPE.search(text) is not None and (not head.tail.endswith(b"}") or head.has(_EXPORTER))
         if text.startswith("["):
             return _CHROMETRACE.match(text) is not None
         if text.startswith(_SVG):
@@ -63,7 +65,7 @@ class PySpySource(Source):
         """Processes and threads, where the format names them."""
         profile = read_any(file.path)
         pids = frozenset(thread.pid for thread in profile.threads if thread.pid)
-        tids = frozenset(thread.tid for thread in profile.threads if thread.tid)
+        tids = frozenset(thread.tid for thread in profile.threads if 0 < thread.tid <= MOST_TID)
         ours = any(mark in frame for stack in profile.stacks for frame in stack for mark in _OUR_FRAMES)
         return Identity(pids, tids, written_ns=file.path.stat().st_mtime_ns, ours=ours)
 
@@ -72,10 +74,10 @@ class PySpySource(Source):
         return _timed(run, folder) if file.collected else _profile(file, run, run.key, folder, number)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """A profile."""
-        return None, _profile(file, None, RunKey(experiment, file.name), folder, 0)
+        return None, _profile(file, None, experiment.run(file.name), folder, 0)
 
 
 def _is_raw(text: str, whole: bool) -> bool:
@@ -95,7 +97,7 @@ def _timed(run: RunRecording, folder: Path) -> Part | None:
         return None
     run.warnings += found.warnings
     samples, clock = found.samples, found.clock
-    timed = clock.method != BY_FRAMES
+    timed = clock.method is not ClockMethod.NONE
     samples = moved(samples, -run.origin_ns) if timed else samples
     write_table("samples", samples, run.key, folder)
     write_table("stacks", found.stacks, run.key, folder)
@@ -103,7 +105,6 @@ def _timed(run: RunRecording, folder: Path) -> Part | None:
     t_ns, stack = samples.column("t_ns").to_numpy(), samples.column("stack_id").to_numpy()
     usable = timed and found.native and mine.any()
     return Part(
-        source=SOURCE,
         folder=folder,
         clock=ClockFit.constant(clock.offset_ns, clock.error_ns, clock.pairs, clock.method, run.origin_ns),
         stacks=LoopStacks(t_ns[mine], stack[mine], found.stacks) if usable else None,
@@ -128,7 +129,8 @@ def _profile(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: 
     write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, key, folder)
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
     shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
-    return Part(source, folder, profile=replace(shown, stacks=stack_profile(samples, profile.native)))
+    shown = replace(shown, stacks=stack_profile(samples, profile.native), warnings=tuple(profile.warnings))
+    return Part(folder, profile=shown)
 
 
 def _samples(profile: Profile) -> tuple[Samples, Array]:

@@ -14,6 +14,7 @@ from ..readers import gpu, thread_samples
 from ..readers.recording import RunRecording
 from ..readers.thread_format import MAGIC
 from ..timeline.clocks import ClockFit
+from ..vocabulary import ClockMethod, Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 
@@ -37,6 +38,7 @@ class ThreadStates(_Sampler):
     """The sampler of thread states."""
 
     name = "thread samples"
+    tool = Tool.THREADS
     collected = ("threads.arrow", "threads.bin")
     schema = thread_samples.STAYS_SCHEMA
 
@@ -59,9 +61,8 @@ class ThreadStates(_Sampler):
         pid, tid, name = (samples.stays.column(column).to_pylist() for column in ("pid", "tid", "name"))
         count, step_ns = int(pc.sum(samples.stays.column("samples")).as_py()), samples.step_ns
         return Part(
-            source=thread_samples.SOURCE,
             folder=folder,
-            clock=ClockFit.constant(0, step_ns // 2, count, "the run's own CLOCK_MONOTONIC, sampled", run.origin_ns),
+            clock=ClockFit.constant(0, step_ns // 2, count, ClockMethod.SAMPLED, run.origin_ns),
             covered_ns=(pc.min(states.column("start_ns")).as_py(), pc.max(states.column("end_ns")).as_py()),
             states_from=StatesFrom.SAMPLES,
             step_ns=step_ns,
@@ -82,4 +83,4 @@ class GpuMetrics(_Sampler):
         if not table.num_rows:
             return None
         write_table("gpu_metrics", moved(table, -run.origin_ns), run.key, folder)
-        return Part("gpu_metrics", folder)
+        return Part(folder)

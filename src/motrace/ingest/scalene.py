@@ -7,17 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..dataset.profiles import LineProfile, ProfileTimes
-from ..dataset.tables import RunKey
+from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
 from ..readers.scalene import read_lines, when
 from ..sampling.user_profiles import heaviest_lines
+from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
+
+_FIELDS = (re.compile(b'"elapsed_time_sec"'), re.compile(b'"files"'))
 
 
 class ScaleneSource(Source):
     """Scalene."""
 
     name = "Scalene"
+    tool = Tool.SCALENE
     collected = ("scalene.json",)
 
     def recognise(self, head: Head) -> bool:
@@ -26,21 +30,21 @@ class ScaleneSource(Source):
         if head.is_zipped or not text.startswith("{"):
             return False
         may_be = re.search(r'^\{\s*"alloc_samples"\s*:|"(elapsed_time_sec|n_cpu_percent_python)"', text)
-        return may_be is not None and all(word in head.everything for word in ('"elapsed_time_sec"', '"files"'))
+        return may_be is not None and all(map(head.has, _FIELDS))
 
     def identity(self, file: ProfilerFile) -> Identity:
         """When the program ran."""
-        return Identity(utc_ns=when(file.path), written_ns=file.path.stat().st_mtime_ns)
+        return Identity(utc_ns=when(file.path).utc_ns, written_ns=file.path.stat().st_mtime_ns)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Lines, and of the user's a profile."""
         return _lines(file, run, run.key, folder)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """The same."""
-        return None, _lines(file, None, RunKey(experiment, file.name), folder)
+        return None, _lines(file, None, experiment.run(file.name), folder)
 
 
 def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Path) -> Part:
@@ -48,8 +52,8 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
     if table.num_rows:
         write_table("lines", table, key, folder)
     if file.collected:
-        return Part("lines", folder)
-    window = when(file.path)
-    seconds = (window[1] - window[0]) / 1e9 if window is not None else None
-    lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
-    return Part("lines", folder, profile=replace(file.profile(run, "json", ProfileTimes.LINE_SHARES), lines=lines))
+        return Part(folder)
+    watched = when(file.path)
+    lines = LineProfile(watched.seconds, table.num_rows, heaviest_lines(table))
+    profile = file.profile(run, "json", ProfileTimes.LINE_SHARES)
+    return Part(folder, profile=replace(profile, lines=lines, warnings=watched.warnings))

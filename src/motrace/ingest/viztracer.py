@@ -15,14 +15,19 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
+from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
+from ..dataset.tables import ExperimentKey
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
 from ..timeline.clocks import UTC_ERROR_NS, ClockFit
-from .profiler_only import Watched, recording_of
+from ..vocabulary import ClockMethod
+from .function_loop import FunctionLoop, find_loop
+from .profiler_only import Watched, of_thread, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 Array = np.ndarray[Any, Any]
+FRAME = "frame"
+"""What a frame is called among the functions, whose names have a place too."""
 MOST = 20
 """So many functions are listed."""
 CALIBRATION_NS, DRIFT = 100_000, 2e-6
@@ -30,9 +35,8 @@ CALIBRATION_NS, DRIFT = 100_000, 2e-6
 SAME_CLOCK_NS = 50_000_000
 """If UTC minus its clock is the run's within this, both are one CLOCK_MONOTONIC: UTC may be stepped meanwhile."""
 PHASE_SHARE, MOST_PHASES, MOST_SPANS = 0.01, 60, 200_000
-"""The functions that are phases of a trace alone: of at least this share of its time, and no more than so many."""
-_METADATA = re.compile(r'"viztracer_metadata"\s*:')
-_CALL = re.compile(r'"cat"\s*:\s*"fee"', re.IGNORECASE)
+"""Phases of a trace alone: the functions of its loop's body, those of this share of its time, no more than so many."""
+_MARK = re.compile(rb'"viztracer_metadata"\s*:|"cat"\s*:\s*"fee"', re.IGNORECASE)
 
 
 class VizTracerSource(Source):
@@ -42,10 +46,7 @@ class VizTracerSource(Source):
 
     def recognise(self, head: Head) -> bool:
         """A Chrome trace with VizTracer's metadata, which come last."""
-        text = head.text
-        if not text.startswith("{") or '"traceEvents"' not in text:
-            return False
-        return bool(_CALL.search(text)) or bool(_METADATA.search(head.everything))
+        return head.text.startswith("{") and '"traceEvents"' in head.text and head.has(_MARK)
 
     def identity(self, file: ProfilerFile) -> Identity:
         """Processes, and from when to when there are calls, where UTC is written."""
@@ -61,58 +62,89 @@ class VizTracerSource(Source):
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
-        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
+        profile = _shown(file, run, calls, ProfileTimes.UNALIGNED)
         if fit is None:
-            return Part(self.name, folder, profile=profile)
+            return Part(folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
         write_table("nvtx", moved(_ranges(calls, mine), fit.offset_ns), run.key, folder)
         profile = profile.aligned(fit.method, fit.error_ns)
-        return Part(f"{self.name} ({file.name})", folder, fit, names=calls.threads, profile=profile)
+        return Part(folder, fit, names=calls.threads, profile=profile)
 
     def alone(
-        self, file: ProfilerFile, experiment: str, folder: Path, phases: str | None
+        self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
-        """A run whose phases are the functions that take the most; what they call else is their own time."""
+        """A run whose frames are the iterations of a loop, its phases the functions in it that take the most.
+
+        What these call else is their own time.
+        """
         calls = read_viztracer(file.path)
         start, end = calls.extent_ns
         base = calls.utc_minus_ts_ns
         watched = Watched(
             file.name, f"VizTracer {calls.version} alone", "function calls", np.unique(calls.pid).tolist(),
-            calls.threads, start + base if base is not None else None, end - start, numbered=False,
+            calls.threads, start + base if base is not None else None, end - start, frame=FRAME,
         )  # fmt: skip
-        ranges = moved(_ranges(calls, _phases(calls), lines=False), -start)
+        loop = find_loop(calls, np.flatnonzero(of_thread(phases, calls.tid, calls.threads)))
+        shown, rows = calls, _phases(calls, loop)
+        if loop is not None:
+            shown, rows = _with_frames(calls, loop), np.concatenate((np.ones(len(loop.start_ns), bool), rows))
+        ranges = moved(_ranges(shown, rows, lines=False), -start)
         run, fit = recording_of(watched, ranges, file.path, experiment, phases)
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
-        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
-        return run, Part(self.name, folder, fit, names=calls.threads, profile=profile)
+        profile = _shown(file, run, calls, ProfileTimes.OWN_CLOCK)
+        return run, Part(folder, fit, names=calls.threads, profile=profile)
 
 
 def _clock(calls: FunctionCalls, run: RunRecording) -> ClockFit | None:
     """By CLOCK_MONOTONIC if it is the run's, else by UTC; None where nothing says how its clock is to be taken."""
     start, end = calls.extent_ns
     error_ns = round(CALIBRATION_NS + DRIFT * (end - start))
-    monotonic = ClockFit.constant(0, error_ns, 1, "CLOCK_MONOTONIC, which VizTracer reads too", run.origin_ns)
+    monotonic = ClockFit.constant(0, error_ns, 1, ClockMethod.MONOTONIC, run.origin_ns)
     if calls.utc_minus_ts_ns is None or run.utc_ns is None:
         inside = start < run.origin_ns + run.end_ns and end > run.origin_ns
         return monotonic if inside else None
     apart = calls.utc_minus_ts_ns - (run.utc_ns - run.origin_ns)
     if abs(apart) < SAME_CLOCK_NS:
         return monotonic
-    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, "UTC", run.origin_ns)
+    return ClockFit.constant(apart, error_ns + UTC_ERROR_NS, 1, ClockMethod.UTC, run.origin_ns)
 
 
-def _phases(calls: FunctionCalls) -> Array:
-    """Which calls are of functions that may be phases: the heaviest, each time in one counted once."""
-    length = calls.end_ns - calls.start_ns
-    total, count = (np.bincount(calls.name, weights, len(calls.names)) for weights in (length.astype(float), None))
-    start, end = calls.extent_ns
-    order = np.argsort(-total, kind="stable")[:MOST_PHASES]
-    chosen = order[total[order] >= PHASE_SHARE * (end - start)]
+def _phases(calls: FunctionCalls, loop: FunctionLoop | None) -> Array:
+    """Which calls may be phases: of the functions of the loop's body, else heavy in it or in all; none around it."""
+    mine, (start, end) = np.ones(len(calls), bool), calls.extent_ns
+    total, heavy = _heavy(calls, mine, start, end)
+    body = in_loop = np.zeros(len(calls.names), bool)
+    if loop is not None:
+        mine = (calls.pid == loop.pid) & (calls.tid == loop.tid)
+        mine[loop.around] = False
+        total, heavy = _heavy(calls, mine, start, end)
+        _, in_loop = _heavy(calls, mine, int(loop.start_ns[0]), int(loop.end_ns[-1]))
+        body = np.isin(np.arange(len(calls.names)), loop.body)
+    order = np.lexsort((-total, ~in_loop, ~body))[:MOST_PHASES]
+    chosen = order[(body | in_loop | heavy)[order]]
+    count = np.bincount(calls.name[mine], minlength=len(calls.names))
     while len(chosen) > 1 and count[chosen].sum() > MOST_SPANS:
         chosen = chosen[count[chosen] < count[chosen].max()]
-    return np.isin(calls.name, chosen)
+    return mine & np.isin(calls.name, chosen)
+
+
+def _heavy(calls: FunctionCalls, rows: Array, from_ns: int, to_ns: int) -> tuple[Array, Array]:
+    """The time of each function in some calls from one time to another, and whether it is enough for a phase."""
+    inside = rows & (calls.start_ns >= from_ns) & (calls.end_ns <= to_ns)
+    total = np.bincount(calls.name[inside], (calls.end_ns - calls.start_ns)[inside].astype(float), len(calls.names))
+    return total, total >= PHASE_SHARE * (to_ns - from_ns)
+
+
+def _with_frames(calls: FunctionCalls, loop: FunctionLoop) -> FunctionCalls:
+    """Frames before the calls, as calls of a function of their own."""
+    count = len(loop.start_ns)
+    first = {"name": len(calls.names), "pid": loop.pid, "tid": loop.tid}
+    name, pid, tid = (np.concatenate((np.full(count, value), getattr(calls, key))) for key, value in first.items())
+    start, end = (np.concatenate((getattr(loop, key), getattr(calls, key))) for key in ("start_ns", "end_ns"))
+    names = [*calls.names, FRAME]
+    return replace(calls, names=names, name=name, pid=pid, tid=tid, start_ns=start, end_ns=end)
 
 
 def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
@@ -135,6 +167,10 @@ def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
             "payload": none.cast(pa.int64()),
         }
     )
+
+
+def _shown(file: ProfilerFile, run: RunRecording, calls: FunctionCalls, times: ProfileTimes) -> UserProfile:
+    return replace(file.profile(run, "json", times), functions=_profile(calls), warnings=calls.warnings)
 
 
 def _profile(calls: FunctionCalls) -> FunctionProfile:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..vocabulary import ClockMethod
+
 
 @dataclass(frozen=True)
 class ClockOffset:
@@ -12,4 +14,4 @@ class ClockOffset:
     offset_ns: int
     error_ns: int
     pairs: int
-    method: str
+    method: ClockMethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from .. import run_folder
@@ -16,49 +17,48 @@ from ..record.wordlog import HEADER_WORDS
 from .spans import read_words
 
 
+class Episode(NamedTuple):
+    """One environment's steps from ``start_step`` to ``end_step``; see the table ``episodes``."""
+
+    env: int
+    episode: int
+    start_step: int
+    end_step: int
+    reason: str
+    total_reward: float | None
+    success: bool | None
+
+
 @dataclass(frozen=True)
 class EpisodeFile:
-    """``columns`` of equal length, one entry per episode; ``steps`` of the whole run; what counts as success."""
+    """Episodes of a run, its ``steps`` and environments; what counts as success. Raises ValueError for nonsense."""
 
     steps: int
     envs: int
     success: str
     reward: str
-    columns: dict[str, list[Any]]
+    episodes: list[Episode]
+
+    def __post_init__(self) -> None:
+        if not {one.reason for one in self.episodes} <= set(REASONS):
+            raise ValueError("an unknown reason")
+        if not all(
+            0 <= one.env < self.envs and 0 <= one.start_step <= one.end_step < self.steps for one in self.episodes
+        ):
+            raise ValueError("an episode that ends before it begins, or outside the run")
+        if sum(one.end_step - one.start_step + 1 for one in self.episodes) != self.steps * self.envs:
+            raise ValueError("its episodes do not cover each step of each environment once")
 
     @classmethod
     def read(cls, path: Path) -> EpisodeFile:
         """Read and check a file. Raises MotraceError where it does not make sense."""
-        data: dict[str, Any] = run_folder.read_json(path)
+        data = run_folder.read_json(path)
         try:
-            columns = {name: list(data["episodes"][name]) for name in COLUMNS}
-            found = cls(int(data["steps"]), int(data["envs"]), str(data["success"]), str(data["reward"]), columns)
-            problem = found._problem()
-        except (KeyError, TypeError, ValueError) as error:
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            raise _damaged(path, problem)
-        return found
-
-    def checked(self, path: Path) -> EpisodeFile:
-        """Itself. Raises MotraceError where it does not make sense."""
-        problem = self._problem()
-        if problem:
-            raise _damaged(path, problem)
-        return self
-
-    def _problem(self) -> str:
-        lengths = {len(values) for values in self.columns.values()}
-        if len(lengths) != 1:
-            return "its columns differ in length"
-        if not set(self.columns["reason"]) <= set(REASONS):
-            return "an unknown reason"
-        spans = list(zip(self.columns["env"], self.columns["start_step"], self.columns["end_step"]))
-        if not all(0 <= env < self.envs and 0 <= start <= end < self.steps for env, start, end in spans):
-            return "an episode that ends before it begins, or outside the run"
-        if sum(end - start + 1 for _, start, end in spans) != self.steps * self.envs:
-            return "its episodes do not cover each step of each environment once"
-        return ""
+            columns = msgspec.convert(data["episodes"], dict[str, list[str | float | int | bool | None]])
+            rows = zip(*(columns[name] for name in COLUMNS), strict=True)
+            return msgspec.convert({**data, "episodes": list(rows)}, cls)
+        except (KeyError, ValueError) as error:
+            raise _damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def _damaged(path: Path, problem: str) -> MotraceError:
@@ -97,12 +97,14 @@ def _read_unfinished(path: Path) -> EpisodeFile | None:
     open_returns = words[at : at + envs].copy().view(np.float64).tolist()
     last = REASONS.index(END)
     ended += [(env, begun[env], steps - 1, last, open_returns[env]) for env in range(envs) if begun[env] < steps]
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    episodes: list[Episode] = []
     counts = [0] * envs
     for env, start, end, reason, value in sorted(ended):
         name = REASONS[reason] if 0 <= reason < len(REASONS) else "unknown"
         kept = value if np.isfinite(value) else None
-        for column, cell in zip(COLUMNS, (env, counts[env], start, end, name, kept, won(name, success))):
-            columns[column].append(cell)
+        episodes.append(Episode(env, counts[env], start, end, name, kept, won(name, success)))
         counts[env] += 1
-    return EpisodeFile(steps, envs, success, reward, columns).checked(path)
+    try:
+        return EpisodeFile(steps, envs, success, reward, episodes)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error

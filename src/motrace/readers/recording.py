@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..cautions import Caution
 from ..dataset.facts import RunManifest
-from ..dataset.tables import RunKey
+from ..dataset.tables import NO_EXPERIMENT, ExperimentKey, RunKey
 from ..record.spans import END, KIND_CLOCK, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, VALUE, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile
@@ -71,14 +72,14 @@ class RunRecording:
     utc_ns: int | None = None
     born_ns: int | None = None
     cpu_log: CpuLogFile | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str | Caution] = field(default_factory=list)
     episodes: EpisodeFile | None = None
-    experiment: str = ""
+    experiment: ExperimentKey = NO_EXPERIMENT
 
     @property
     def key(self) -> RunKey:
         """What tells the run from those of all experiments."""
-        return RunKey(self.experiment, self.run_id)
+        return self.experiment.run(self.run_id)
 
     @property
     def pids(self) -> set[int]:
@@ -112,7 +113,7 @@ def recording_of(files: RunFiles) -> RunRecording:
         utc_ns=_utc_minus_monotonic(log) + origin,
         born_ns=born - origin if born is not None else None,
         cpu_log=files.cpu_log.since(origin) if files.cpu_log is not None else None,
-        warnings=files.warnings,
+        warnings=[*files.warnings],
         episodes=files.episodes,
     )
 

@@ -14,7 +14,7 @@ from ..dataset.facts import RunManifest
 from ..dataset.typed_json import convert
 from ..errors import MotraceError, left_out
 from ..escape import encodable
-from ..record.spans import END, KIND_CLOCK, KIND_SEGMENT, NAME_ID_MASK, START, STOPPED, WHAT
+from ..record.spans import END, KIND_CLOCK, NAME_ID_MASK, START, STOPPED, WHAT
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile, read_episodes
 from .recordings import likely_loop, one_recording
@@ -212,12 +212,3 @@ def _was_stopped(recording: RunFiles, loop_log: SpanLogFile) -> bool:
         for log in recording.span_logs
         if log.pid == loop_log.pid and len(log.records) > (log is loop_log)  # its first record is a clock pair too
     )
-
-
-def open_spans(recording: RunFiles) -> list[str]:
-    """Names of the spans of the loop thread that were open when the recording ended."""
-    log = recording.loop_log
-    if log is None:
-        return []
-    spans = log.records[(log.records[:, END] == 0) & ((log.records[:, WHAT] & ~NAME_ID_MASK) < KIND_SEGMENT)]
-    return [recording.name_of(log.pid, int(what)) for what in spans[:, WHAT]]

@@ -7,23 +7,46 @@ programs of known make-up the split was wrong: sleeping and hashing showed as Py
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass
+from math import isfinite, isnan
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pyarrow as pa
 
+from ..cautions import Caution
 from ..dataset.tables import without_key
 from ..errors import MotraceError
-from .pyspy.formats import short_file
+from ..escape import encodable
+from .pyspy.frames import short_file
+from .times import LATEST_NS, TimeFault, set_aside
 
 LINES_SCHEMA = without_key("lines")
-_COLUMNS = {
-    "python_pct": "n_cpu_percent_python",
-    "native_pct": "n_cpu_percent_c",
-    "system_pct": "n_sys_percent",
-    "copy_mb_s": "n_copy_mb_s",
-    "peak_mb": "n_peak_mb",
-}
+
+
+class _Line(msgspec.Struct):
+    lineno: int
+    n_cpu_percent_python: float | None = None
+    n_cpu_percent_c: float | None = None
+    n_sys_percent: float | None = None
+    n_copy_mb_s: float | None = None
+    n_peak_mb: float | None = None
+
+    def numbers(self) -> tuple[float, ...]:
+        """In the order of the schema's columns."""
+        given = self.n_cpu_percent_python, self.n_cpu_percent_c, self.n_sys_percent, self.n_copy_mb_s, self.n_peak_mb
+        return tuple(number if number and isfinite(number) else 0.0 for number in given)
+
+
+class _File(msgspec.Struct):
+    lines: list[_Line]
+
+
+class _Profile(msgspec.Struct):
+    files: dict[str, _File] = {}  # a profile of nothing is {}
+    start_time_absolute: float | None = None
+    elapsed_time_sec: float | None = None
 
 
 def read_lines(path: Path) -> pa.Table:
@@ -31,47 +54,49 @@ def read_lines(path: Path) -> pa.Table:
 
     Percentages are of the elapsed time; copies and memory are 0 where Scalene ran without memory.
     """
+    rows = [
+        (short_file(file), line.lineno, *line.numbers())
+        for file, profile in sorted(_load(path).files.items())
+        for line in profile.lines
+        if any(line.numbers())
+    ]
+    columns = list(zip(*rows)) or [()] * len(LINES_SCHEMA)
+    files = pa.array(columns[0], pa.string()).dictionary_encode()
+    return pa.table([files, *columns[1:]], schema=LINES_SCHEMA)
+
+
+@dataclass(frozen=True)
+class WatchedTime:
+    """From when to when (UTC, ns) Scalene watched, and for how many seconds; None where it does not say."""
+
+    utc_ns: tuple[int, int] | None
+    seconds: float | None
+    warnings: tuple[Caution, ...]
+
+
+def when(path: Path) -> WatchedTime:
+    """The time of the program that Scalene watched. Raises MotraceError."""
+    profile = _load(path)
+    start_s, elapsed_s = profile.start_time_absolute or 0.0, profile.elapsed_time_sec or 0.0
+    fault = None
+    if isnan(elapsed_s) or isnan(start_s):
+        fault = TimeFault.MISSING
+    elif elapsed_s < 0 or start_s < 0:
+        fault = TimeFault.NEGATIVE
+    elif (start_s + elapsed_s) * 1e9 > LATEST_NS:
+        fault = TimeFault.FAR
+    if fault is not None:
+        return WatchedTime(None, None, tuple(set_aside(encodable(path.name), Counter([fault]))))
+    utc_ns = (round(start_s * 1e9), round((start_s + elapsed_s) * 1e9)) if start_s else None
+    return WatchedTime(utc_ns, elapsed_s or None, ())
+
+
+def _load(path: Path) -> _Profile:
+    """The file's object. Raises MotraceError."""
     try:
-        data = _load(path)
-        rows = [
-            (short_file(str(file)), line)
-            for file, profile in sorted(data["files"].items())
-            for line in profile["lines"]
-            if any(_number(line, key) for key in _COLUMNS.values())
-        ]
-        columns: dict[str, Any] = {
-            "file": [file for file, _ in rows],
-            "line": [int(line["lineno"]) for _, line in rows],
-        }
-        columns |= {name: [_number(line, key) for _, line in rows] for name, key in _COLUMNS.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from error
-    columns["file"] = pa.array(columns["file"], pa.string()).dictionary_encode()
-    return pa.table(columns, schema=LINES_SCHEMA)
-
-
-def when(path: Path) -> tuple[int, int] | None:
-    """Begin and end (UTC, ns) of the program that Scalene watched; None where it does not say. Raises MotraceError."""
-    try:
-        data = _load(path)
-        start_s, elapsed_s = data.get("start_time_absolute"), data.get("elapsed_time_sec")
-        return None if not start_s else (round(start_s * 1e9), round((start_s + (elapsed_s or 0.0)) * 1e9))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """The file's object. Raises ValueError, or MotraceError where it can't be read."""
-    try:
-        return json.loads(path.read_text(errors="replace")) or {"files": {}}  # {}: it saw nothing
+        return msgspec.convert(json.loads(path.read_text(errors="replace")), _Profile)
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error.strerror}") from error
-
-
-def _damaged(path: Path, error: Exception) -> MotraceError:
-    what = " ".join(str(error).split())[:150]
-    return MotraceError(f"{path.name} is not a profile of Scalene, or is cut off: {what}")
-
-
-def _number(line: dict[str, Any], key: str) -> float:
-    return float(line.get(key) or 0.0)
+    except (ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())[:150]
+        raise MotraceError(f"{path.name} is not a profile of Scalene, or is cut off: {what}") from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc as ipc
@@ -14,10 +14,12 @@ import pyarrow.ipc as ipc
 from .. import output
 from ..dataset.tables import without_key
 from ..errors import MotraceError
+from ..output import JsonValue
+from ..vocabulary import Tool
 from .syscalls import waits_on
 from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
 
-SOURCE = "threads"
+SOURCE = Tool.THREADS.value
 ROWS = np.dtype(
     {"names": ROW_FIELDS, "formats": ["<i8", "<i8", "<u4", "<u4", "<u2"], "offsets": [0, 8, 16, 20, 24], "itemsize": 32}
 )
@@ -30,6 +32,10 @@ SLOWEST_HZ = 50.0
 _ENDED = "XZx"
 _FACTS = b"motrace"
 Array = np.ndarray[Any, Any]
+ThreadRow = tuple[int, int, int, str]
+"""Number, process, thread, name."""
+StateRow = tuple[int, str, str, str, str]
+"""Number, letter, kernel function, system call, file."""
 STATES_SCHEMA = without_key("thread_states")
 STAYS_SCHEMA = pa.schema(
     [
@@ -46,6 +52,34 @@ STAYS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
+class SamplerFacts:
+    """What the sampler says of itself and of its work so far: what it was asked, what it reached, what it cost."""
+
+    machine: str = ""
+    pid: int = 0
+    asked_hz: float = 0.0
+    budget: float = 0.0
+    scheduling: str = ""
+    begin_ns: int = 0
+    startup_cpu_ns: int = 0
+    wall_ns: int = 0
+    cpu_ns: int = 0
+    rounds: int = 0
+    late: int = 0
+    reads: int = 0
+    hz: float = 0.0
+    threads: int = 0
+    damaged: bool = False
+
+
+class _Block(msgspec.Struct):
+    """What a block of the sampler's file adds, beside its facts."""
+
+    threads: list[ThreadRow]
+    states: list[StateRow]
+
+
+@dataclass(frozen=True)
 class ThreadSamples:
     """Stays of threads in states, and what it cost to see them.
 
@@ -55,25 +89,25 @@ class ThreadSamples:
     """
 
     stays: pa.Table
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: SamplerFacts = SamplerFacts()
 
     @property
     def cost_share(self) -> float:
         """CPU time of the sampler over the wall time that it watched (1 = one core)."""
-        return float(self.facts.get("cpu_ns", 0)) / max(1, int(self.facts.get("wall_ns", 0)))
+        return self.facts.cpu_ns / max(1, self.facts.wall_ns)
 
     @property
     def late_share(self) -> float:
         """Share of the rounds that waited for a core: they come when somebody blocks, so they are biased."""
-        return float(self.facts.get("late", 0)) / max(1, int(self.facts.get("rounds", 0)))
+        return self.facts.late / max(1, self.facts.rounds)
 
     @property
     def step_ns(self) -> int:
         """Mean time between the sampler's rounds, ns, by its own count: a thread may be seen once and no more."""
-        rounds, wall_ns = int(self.facts.get("rounds", 0)), int(self.facts.get("wall_ns", 0))
+        rounds, wall_ns = self.facts.rounds, self.facts.wall_ns
         if rounds > 1 and wall_ns > 0:
             return max(1, wall_ns // rounds)
-        return round(1e9 / float(self.facts.get("hz") or self.facts.get("asked_hz") or SLOWEST_HZ))
+        return round(1e9 / (self.facts.hz or self.facts.asked_hz or SLOWEST_HZ))
 
     def intervals(self) -> dict[tuple[int, int], int]:
         """Mean time between samples in ns, by (pid, tid): a state's edges are known to half of it."""
@@ -126,7 +160,7 @@ def read(path: Path) -> ThreadSamples:
 
 def write(samples: ThreadSamples, path: Path) -> None:
     """Write ``threads.arrow``, atomically. Raises OSError."""
-    table = samples.stays.replace_schema_metadata({_FACTS: json.dumps(samples.facts).encode()})
+    table = samples.stays.replace_schema_metadata({_FACTS: msgspec.json.encode(samples.facts)})
     options = ipc.IpcWriteOptions(compression="zstd")
     with (
         output.replacing(path) as temporary,
@@ -138,25 +172,19 @@ def write(samples: ThreadSamples, path: Path) -> None:
 def _read_arrow(path: Path) -> ThreadSamples:
     batches = []
     with path.open("rb") as file, ipc.open_stream(file) as stream:
-        facts = json.loads((stream.schema.metadata or {})[_FACTS])
+        facts = msgspec.json.decode((stream.schema.metadata or {})[_FACTS], type=SamplerFacts, strict=False)
         if not stream.schema.remove_metadata().equals(STAYS_SCHEMA):
             raise ValueError("its columns are other ones")
         try:
             batches = list(stream)
         except pa.ArrowInvalid:  # cut off: whole batches count
-            facts["damaged"] = True
+            facts = replace(facts, damaged=True)
     return ThreadSamples(pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None), facts)
-
-
-ThreadRow = tuple[int, int, int, str]
-"""Number, process, thread, name."""
-StateRow = tuple[int, str, str, str, str]
-"""Number, letter, kernel function, system call, file."""
 
 
 def _parse(data: bytes) -> ThreadSamples:
     """The sampler's own file; see ``thread_format``."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, JsonValue] = {}
     threads: list[ThreadRow] = []
     states: list[StateRow] = []
     rows: list[Array] = []
@@ -167,15 +195,15 @@ def _parse(data: bytes) -> ThreadSamples:
         end = begin + text + count * ROW.size
         if end > len(data):
             break  # cut off
-        block = json.loads(data[begin : begin + text])
-        threads += block.pop("threads")
-        states += block.pop("states")
-        facts |= block
+        new = msgspec.json.decode(data[begin : begin + text], type=_Block)
+        threads += new.threads
+        states += new.states
+        facts |= msgspec.json.decode(data[begin : begin + text])
         rows.append(np.frombuffer(data, ROWS, count, begin + text))
         position = end
-    facts["threads"] = len(threads)
     stays = np.concatenate(rows) if rows else np.empty(0, ROWS)
-    return ThreadSamples(_table(stays, threads, states, str(facts.get("machine", ""))), facts)
+    said = msgspec.convert({**facts, "threads": len(threads)}, SamplerFacts, strict=False)
+    return ThreadSamples(_table(stays, threads, states, said.machine), said)
 
 
 def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machine: str) -> pa.Table:

@@ -61,7 +61,7 @@ def _pool(pool: Pool, report: Report) -> list[Block]:
         blocks.append(Text(each))
     if pool.composed is not None:
         blocks.append(Text(f"with the composition transferred from {', '.join(pool.composed.runs)}:"))
-    return [*blocks, pools.short_buckets(pool.best)]
+    return [*blocks, pools.short_buckets(pool)]
 
 
 def _added(report: Report) -> str:

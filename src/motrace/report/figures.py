@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bar:
-    """A value of 1 with its bounds."""
+    """A value of 1 with its bounds; None where it would be a guess."""
 
     label: str
-    value: float
+    value: float | None
     lo: float
     hi: float
 

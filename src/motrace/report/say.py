@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 
 from ..cautions import Value, Values
 from ..findings.benchmark_codes import BenchmarkGroup, BenchmarkItem, Note
 from ..findings.codes import Advice, Answer, Doubt, Meaning, Owner, Reason
 from ..findings.model import Claim, Report, Triage, Verdict
-from ..findings.values import PoolKey
-from ..vocabulary import BUCKETS, EvidenceKind
+from ..findings.values import BucketTime, PoolKey
+from ..vocabulary import BUCKETS, EvidenceKind, IntervalKind
 from .benchmark_sentences import GROUPS, ITEMS, NOTES
-from .format import ms, percent, signed_ms, size
+from .format import ms, percent, seconds, signed_ms, size
 from .sentences import SENTENCES as FINDINGS
 from .sentences import Sentences
 
@@ -25,8 +26,13 @@ def _digits(value: float) -> str:
     return f"{value:.2g}"
 
 
+def _events(value: float) -> str:
+    return f"{value:,.0f} event{'' if value == 1 else 's'}"
+
+
 FORMATS: Mapping[str, Callable[[float], str]] = {
-    "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits,
+    "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits, "s": seconds,
+    "events": _events,
 }  # fmt: skip
 """How a field of a sentence shows its number."""
 
@@ -69,6 +75,24 @@ def pool_name(key: PoolKey) -> str:
 def bounds(lo: float, hi: float) -> str:
     """Bounds of a share."""
     return f"{percent(lo)} to {percent(hi)}"
+
+
+def known(one: BucketTime) -> str:
+    """Everything that is known of a bucket's share: the bounds alone where its point is a guess."""
+    if one.guess:
+        return ranges(replace(one, least_run_share=None, most_run_share=None))
+    return f"{percent(one.share)} ({ranges(one)})"
+
+
+def ranges(one: BucketTime) -> str:
+    """The bounds of a bucket's share, a model's range and the spread of its runs as far as there are any."""
+    others = (
+        (IntervalKind.MODEL, one.likely_lo_share, one.likely_hi_share),
+        (IntervalKind.SPREAD, one.least_run_share, one.most_run_share),
+    )
+    said = [f"{bounds(one.lo_share, one.hi_share)}, {say(one.interval)}"]
+    said += [f"{bounds(lo, hi)}, {say(kind)}" for kind, lo, hi in others if lo is not None and hi is not None]
+    return "; ".join(said)
 
 
 def claim(one: Claim) -> str:

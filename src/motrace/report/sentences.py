@@ -12,7 +12,7 @@ from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
 from ..errors import command
 from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from ..vocabulary import EvidenceKind
+from ..vocabulary import ClockMethod, EvidenceKind, IntervalKind
 
 Sentences = Mapping[Enum, str]
 
@@ -48,15 +48,14 @@ MEANINGS: Sentences = {
     Meaning.WAITS_FOR_ENCODER: "the loop waits for the video encoder",
     Meaning.SIMULATES: "the simulation step takes the time",
     Meaning.RUNS_POLICY: "the policy takes the time",
-    Meaning.WAITS_WHILE_IDLE: "the loop waits for a lock, a file, a device or a timer, and nothing else in the process "
-    "is busy",
+    Meaning.WAITS_WHILE_IDLE: "the loop waits in the kernel, and nothing else in the process is busy",
     Meaning.UNEXPLAINED: "no evidence shows what the loop did or waited for",
     Meaning.WAITS_FOR_GIL: "the loop waits for the interpreter lock, which another Python thread holds",
     Meaning.WAITS_FOR_CORE: "the loop is ready to run and waits for a core",
     Meaning.SLEEPS: "the loop sleeps on purpose",
-    Meaning.WAITS_FOR_IO: "the loop waits for a file or a pipe",
-    Meaning.OTHER_THREADS_WORK: "another thread of the process works while the loop waits for its result or for the "
-    "interpreter lock",
+    Meaning.WAITS_FOR_IO: "the loop waits for a file",
+    Meaning.WAITS_FOR_PIPE: "the loop waits for the process at the far end of a pipe",
+    Meaning.OTHER_THREADS_WORK: "another thread of the process works while the loop waits",
     Meaning.CHILD_PROCESS_WORKS: "a child process works while the loop waits",
     Meaning.WAITS_FOR_CUDA: "the thread waits for CUDA work",
     Meaning.THREAD_RUNS: "the thread itself runs, as far as the trace shows",
@@ -81,6 +80,7 @@ ACTIONS: Sentences = {
     "that has scheduling events",
     Action.SAMPLE_STATES_OR_SCHEDULING: "narrow the bounds with thread-state samples (--collect threads) or with "
     "a pass under Nsight Systems that has scheduling events (--collect nsys)",
+    Action.SPLIT_RUNNING: "separate Python from compiled code with stack samples (--collect pyspy)",
     Action.INSTALL_VULKAN_DRIVER: "install the Vulkan part of the NVIDIA driver (libnvidia-gl); in a container, set "
     "NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility",
     Action.READ_SHARES: "read the shares and not the milliseconds; both differ on a GPU",
@@ -101,9 +101,10 @@ ACTIONS: Sentences = {
     Action.RELEASE_GIL: "move that thread's work into a process, or into code that releases the lock",
     Action.GIVE_CORES: "give the process more cores, or stop the competing processes",
     Action.REMOVE_PACING: "check what paces the loop: without the sleep, it is faster by that much",
-    Action.CHECK_IO: "check what the loop reads and writes, and the process at the other end",
-    Action.CHECK_THREAD: "look at that thread (the table of threads names it)",
-    Action.CHECK_PROCESS: "look at that process (the table of threads names it)",
+    Action.CHECK_IO: "check which files the loop reads and writes, and the disk that they are on",
+    Action.CHECK_PIPE: "make the process at the far end faster, or hand it the data on a thread",
+    Action.CHECK_THREAD: "make that thread faster, or overlap its work with the loop (the table of workers names it)",
+    Action.CHECK_PROCESS: "make that process faster, or overlap its work with the loop (the table of workers names it)",
     Action.READ_KERNELS: "see which kernels and copies take the time: the table gpu_ops names them",
     Action.SAMPLE_THIS_THREAD: "record the thread with stack samples to see what it runs",
 }
@@ -164,7 +165,31 @@ EVIDENCE_KINDS: Sentences = {
     EvidenceKind.GPU_WAITS: "GPU waits",
     EvidenceKind.STACK_SAMPLES: "stack samples",
     EvidenceKind.TRANSFERRED: "transferred",
+    EvidenceKind.TURN_TAKING: "turn-taking model",
     EvidenceKind.NONE: "none",
+}
+
+INTERVALS: Sentences = {
+    IntervalKind.MEASURED: "measuring bound",
+    IntervalKind.SAMPLED: "95 % sampling",
+    IntervalKind.TRANSFERRED: "transferred",
+    IntervalKind.MODEL: "model, 95 %",
+    IntervalKind.SPREAD: "between runs",
+}
+
+CLOCK_METHODS: Sentences = {
+    ClockMethod.OWN: "the run's own CLOCK_MONOTONIC",
+    ClockMethod.SAMPLED: "the run's own CLOCK_MONOTONIC, sampled",
+    ClockMethod.MONOTONIC: "CLOCK_MONOTONIC, which the profiler reads too",
+    ClockMethod.TRACE_ALONE: "the trace's own clock",
+    ClockMethod.MARKS: "sync marks",
+    ClockMethod.ONE_MARK: "one sync mark",
+    ClockMethod.RANGES: "spans and the ranges of the same names",
+    ClockMethod.RANGES_WITH_JUMPS: "spans and the ranges of the same names; the clock jumped",
+    ClockMethod.UTC: "UTC alone",
+    ClockMethod.LOCK_LOG: "lock log of py-spy",
+    ClockMethod.START_LINE: "start line of py-spy's log",
+    ClockMethod.NONE: "none: stack frames only",
 }
 
 PROFILE_TIMES: Sentences = {
@@ -180,7 +205,29 @@ PROFILE_TIMES: Sentences = {
 CAUTIONS: Sentences = {
     CautionCode.RECORDED: "{text}",
     CautionCode.UNREADABLE: "{text}",
+    CautionCode.BAD_BACKSLASHES: "{file}: unescaped backslashes mended in {count:events}, first in event {first}",
+    CautionCode.BAD_UTF8: "{file}: bytes that are not UTF-8 replaced in {count:events}, first in event {first}",
+    CautionCode.CONTROL_CHARACTERS: "{file}: unescaped control characters mended in {count:events}, first in event "
+    "{first}",
+    CautionCode.BAD_NUMBERS: "{file}: values that should be numbers but are not (NaN, infinity) left out of "
+    "{count:events}, first in event {first}",
+    CautionCode.BAD_QUOTES: "{file}: unescaped quotes mended in {count:events}, first in event {first}",
+    CautionCode.EVENTS_LOST: "{file}: {count:events} can't be read and are left out, first event {first}",
+    CautionCode.CUT_OFF: "{file} is cut off at event {first}: what came after it is lost",
+    CautionCode.CATEGORIES_UNREAD: "{file}: {count:events} of categories that are not read: {names}",
+    CautionCode.NOT_ALIGNED: "{file}: its clock could not be tied to the spans: left out of the time line",
+    CautionCode.TIMES_MISSING: "{file}: left out because they have no usable time: {count:events}",
+    CautionCode.DURATIONS_NEGATIVE: "{file}: left out because they end before they begin: {count:events}",
+    CautionCode.TIMES_ZERO: "{file}: left out because their time stamp is 0: {count:events}",
+    CautionCode.TIMES_FAR_OFF: "{file}: left out because their times lie far from all others: {count:events}",
+    CautionCode.RATE_ASSUMED: "{file}: its py-spy (0.3.8 or older) counted samples and wrote no rate: 100 per second "
+    "are assumed",
+    CautionCode.NO_SECONDS: "{file}: every sample weighs 1 and no version of py-spy is named: how many seconds that is "
+    "is not known, only shares are; record it with py-spy 0.3.9 or newer",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
+    CautionCode.RUNGS_DIFFER: "what {new} alone does takes {own_ns:ms} ms per frame, but what {new} and {base} both do "
+    "differs by {shared_ns:signed_ms} ms: the machine changed between the runs, or the two compete for it. Read the "
+    "phases, not the difference of the frames, or record again with --repeat 3 while nothing else runs",
     CautionCode.STATES_DIFFER: "the runs did not end in the same simulation state: they did not do the same work",
     CautionCode.LOW_DISK: "low disk: {free_bytes:size} were free at the start",
     CautionCode.SOFTWARE_ADAPTER: "software adapter: the renderer drew with {adapter} on the CPU; its share says "
@@ -221,7 +268,9 @@ SENTENCES: Mapping[type[Enum], Sentences] = {
     Reason: REASONS,
     Use: USES,
     EvidenceKind: EVIDENCE_KINDS,
+    IntervalKind: INTERVALS,
     ProfileTimes: PROFILE_TIMES,
+    ClockMethod: CLOCK_METHODS,
     CautionCode: CAUTIONS,
 }
 """By kind of code; those of the benchmark rows are in ``benchmark``."""

@@ -74,10 +74,12 @@ def _bars(marks: Bars) -> Iterator[str]:
     full = WIDTH - LABEL - RIGHT
     for place, bar in enumerate(marks.bars):
         y, lo, hi = place * ROW, LABEL + bar.lo * full, LABEL + bar.hi * full
-        title = f"{bar.label}: {bar.value:.1%} ({bar.lo:.1%} to {bar.hi:.1%})"
+        value = bar.lo if bar.value is None else bar.value
+        bounds = f"{bar.lo:.1%} to {bar.hi:.1%}"
+        title = f"{bar.label}: {bounds if bar.value is None else f'{bar.value:.1%} ({bounds})'}"
         yield _text(LABEL - 8, y + 15, bar.label, "end")
         yield _rect(LABEL, y + 3, full, ROW - 6, "#eceff2", title)
-        yield _rect(LABEL, y + 3, bar.value * full, ROW - 6, "#d9822b", title)
+        yield _rect(LABEL, y + 3, value * full, ROW - 6, "#d9822b", title)
         yield _line(lo, y + ROW / 2, hi, y + ROW / 2, "#1f2933", 2)
         yield from (_line(x, y + 6, x, y + ROW - 6, "#1f2933", 2) for x in (lo, hi))
 

@@ -33,6 +33,6 @@ def _level(group: tuple[Stack, ...], top: float) -> str:
 
 
 def _bar(bar: Bar) -> str:
-    """A bar from 0 to 1: full up to the lower bound, lighter up to the value, dots up to the upper bound."""
-    lo, value, hi = (round(one * WIDTH) for one in (bar.lo, bar.value, bar.hi))
+    """A bar from 0 to 1: full up to the lower bound, lighter up to the value (if known), dots up to the upper bound."""
+    lo, value, hi = (round(one * WIDTH) for one in (bar.lo, bar.lo if bar.value is None else bar.value, bar.hi))
     return "█" * lo + "▒" * (value - lo) + "·" * (hi - value) or "▏"

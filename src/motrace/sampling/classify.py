@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from ..dataset.stack_frames import is_native
+
 INTERPRETER, COPYING, NATIVE = "interpreter", "copying", "native"
 RECORDER = "recorder"
-GIL, POOL_WITH_GIL, SLEEPING, PIPE, LOCK, WAIT = "gil", "native_pool_with_gil", "sleeping", "pipe", "lock", "wait"
+GIL, POOL_WITH_GIL, SLEEPING, PIPE, FILE = "gil", "native_pool_with_gil", "sleeping", "pipe", "file"
+LOCK, WAIT = "lock", "wait"
 RUNNING_CLASSES = (INTERPRETER, COPYING, NATIVE)
-BLOCKED_CLASSES = (GIL, POOL_WITH_GIL, SLEEPING, PIPE, LOCK, WAIT)
+BLOCKED_CLASSES = (GIL, POOL_WITH_GIL, SLEEPING, PIPE, FILE, LOCK, WAIT)
 
 
 @dataclass(frozen=True)
@@ -49,87 +52,69 @@ _LOCKS = (
     *("PyThread_acquire_lock*", "*lock_PyThread_acquire*", "acquire_timed", "rlock_acquire*", "_PyMutex_Lock*"),
     *("PyMutex_Lock*", "_PySemaphore_*", "_PyParkingLot_*"),
 )
-_COPIES = (
-    *(
-        "*memcpy*",
-        "*memmove*",
-        "*mempcpy*",
-        "*memccpy*",
-        "bcopy",
-        "*_to_contig*",
-        "_contig_*",
-        "_aligned_*_to_*",
-        "_strided_to_*",
-    ),
-    *("*copy_from_slice*", "*array_tobytes*", "PyArray_ToString*", "*bytes_concat*", "*_swap_*_to_*"),
-)
-# NumPy's loops that assign, cast, gather or join; a slice that is copied shows as the function around the inlined loop.
+_SLEEPS = ("clock_nanosleep", "nanosleep", "usleep", "sleep")
+# What moves memory, by the verb in the function's own name (without templates and arguments).
+_COPIES = re.compile(r"mem[pc]?c?py|memmove|bcopy|(?<![a-z])copy(?!sign|right)|Copy(?!Sign|right)|tobytes|bytes_concat")
+# NumPy: loops that assign, cast, gather or join; a copied slice shows as the function around the inlined loop.
 _NUMPY = ("*multiarray*",)
-_NUMPY_COPIES = (
-    *("*raw_array_*assign_*", "PyArray_Assign*", "PyArray_Copy*", "PyArray_NewCopy", "PyArray_Flatten", "array_flat*"),
-    *("array_copy*", "array_assign_*", "array_boolean_subscript", "*_copyswap*", "*_byte_copy*", "*_byte_swap*"),
-    *("_aligned_*_cast*", "_aligned_cast_*", "_cast_*_to_*", "PyArray_Cast*", "[A-Z]*_to_[A-Z]*", "PyArray_Byteswap"),
-    *("*fasttake*", "*fastputmask*", "*fastrepeat*", "*mapiter_*", "PyArray_TakeFrom", "PyArray_PutMask"),
-    *("PyArray_Concatenate*", "PyArray_Repeat", "*_move_references*", "npyiter_copy_*"),
+_NUMPY_COPIES = re.compile(
+    r"copy|cast|take|assign|_to_|swap|repeat|concat|mapiter|flat|putmask|putto|tobytes|tostring|boolean_subscript"
+    r"|move_references|choose|where$|transfer",
+    re.IGNORECASE,
 )
-# A leaf without a name in the C library is, with these callers, one of its copying functions.
-_COPIERS = (
-    *(*_COPIES, "*[Cc]opy*", "*tobytes*", "PyBytes_FromStringAndSize", "*_FromString*", "bytes*_new*"),
-    *("*_join*", "*clone*", "*extend_from*", "*to_vec*", "*Concat*", "*concat*", "*assign_array*"),
+_NUMPY_COMPUTES = re.compile(
+    r"copysign|sum_of_products|unique_|string_to_|_to_string|strtod|strided_loop", re.IGNORECASE
 )
+# torch: the kernel that a loop calls is a template argument of the loop.
+_TORCH = ("libtorch*", "libc10*")
+_KERNEL = re.compile(r"\w+_kernel\b")
+_TORCH_COPIES = re.compile(
+    r"copy(?!sign)|(?<![a-z])cat(?![a-z])|clone|gather|(index|take|scatter)(?!_(add|reduce))|repeat|flip|roll"
+)
+# A leaf without a name in the C library is one of its memory functions: with these callers it copies,
+_COPIERS = re.compile(
+    r"[Cc]opy(?!sign)|tobytes|_FromString|bytes\w*_new|_join|clone|extend_from|to_vec|[Cc]oncat|assign_array"
+)
+# and in a library of arrays, or in the interpreter itself, unless the caller does something else with memory.
+_OTHER_MEMORY = re.compile(r"zero|fill|memset|find|search|count|compare|equal|parse|format|sort", re.IGNORECASE)
 
 RULES = (
-    Rule(GIL, ("take_gil", "*PyEval_AcquireThread*", "*PyEval_RestoreThread*")),
-    Rule(GIL, ("pthread_cond_timedwait",), among=1, unless=_LOCKS, unless_modules=_OWN_THREADS),
+    Rule(GIL, ("take_gil", "drop_gil", "*PyEval_AcquireThread*", "*PyEval_RestoreThread*", "_PyThreadState_Attach*")),
+    Rule(GIL, ("pthread_cond_timedwait",), unless=_LOCKS, unless_modules=_OWN_THREADS),
     # Giving up the GIL on request, a thread waits until another one has taken it.
     Rule(GIL, ("pthread_cond_wait",), among=1, alone=True),
     Rule(POOL_WITH_GIL, ("rayon_core::latch::LockLatch::wait*", "rayon_core::registry::*cold*"), ("motrixsim*",), 0),
-    Rule(SLEEPING, ("clock_nanosleep", "nanosleep", "usleep", "time_sleep*", "pysleep*")),
+    # A library that sleeps polls for something; the program's own sleep is on purpose.
+    Rule(SLEEPING, _SLEEPS, among=1, unless_modules=_OWN_THREADS),
+    Rule(SLEEPING, ("select", "pselect*"), among=1, needs=("time_sleep*", "pysleep*")),
     Rule(LOCK, _LOCKS),
+    Rule(PIPE, ("write", "read", "writev", "readv", "__write", "__read"), among=1),
     Rule(
-        PIPE,
-        ("write", "read", "writev", "readv", "__write", "__read", "os_write*", "os_read*", "_Py_write*", "_Py_read*"),
-        among=1,
+        FILE, ("fsync", "fdatasync", "sync_file_range", "pread*", "pwrite*", "posix_fallocate*", "ftruncate*"), among=1
     ),
     Rule(
         WAIT,
         (
-            "poll",
-            "ppoll",
-            "select",
-            "pselect*",
-            "epoll_wait",
-            "epoll_pwait*",
-            "wait4",
-            "waitid",
-            "waitpid",
-            "pthread_cond_*wait",
-            "pthread_join*",
-            "pthread_clockjoin*",
-            "pthread_timedjoin*",
-            "sem_*wait",
-            "recv*",
-            "accept*",
-            "connect",
-            "pause",
-            "sigwait*",
-            "fsync",
-            "fdatasync",
-            "pthread_mutex_lock",
-            "__lll_lock_wait*",
-            "flock",
+            *("poll", "ppoll", "select", "pselect*", "epoll_wait", "epoll_pwait*", "pause", "sigwait*", "flock"),
+            *(
+                "wait4",
+                "waitid",
+                "waitpid",
+                "pthread_cond_*wait",
+                "sem_*wait",
+                "pthread_mutex_lock",
+                "__lll_lock_wait*",
+            ),
+            *("pthread_join*", "pthread_clockjoin*", "pthread_timedjoin*", "recv*", "accept*", "connect", *_SLEEPS),
         ),
         among=1,
     ),
     Rule(WAIT, ("syscall",), among=1, needs=("*wait*", "*park*", "*Condvar*", "*lock*")),
-    Rule(COPYING, _COPIES, among=1),
-    Rule(COPYING, _NUMPY_COPIES, _NUMPY, among=1),
-    Rule(COPYING, ("*npyiter_*", "NpyIter_*"), _NUMPY, among=1, needs=("*mapiter_*",)),  # gathers by an index
 )
 
 _OWN_FRAMES = "* (motrace/record/*"
-_PYTHON_FRAME = re.compile(r"(\.pyx?|<[^>]*>):\d+$|\.py$|^<[^>]*>$")
 _SYSTEM = ("libc.so*", "libc-*", "libpthread*", "ld-*", "[[]vdso]", "libm.so*", "[[]vsyscall]")
+_LIBC = ("libc.so*", "libc-*")
 _STRIPPED = "?"  # the program itself, without symbols: Debian's python is one file
 _INTERPRETER = (
     *("libpython*", "python", "python[23]*", "libffi*", "_ctypes*", "callproc.c:*", "callbacks.c:*"),
@@ -168,15 +153,55 @@ def _classify(frames: tuple[str, ...]) -> str:
     if len(native) < len(frames) and fnmatchcase(frames[-len(native) - 1], _OWN_FRAMES):
         return RECORDER
     named = next((index for index, (function, _) in enumerate(native) if function != "?"), len(native))
+    if _hands_over(native):
+        return GIL
     for rule in RULES:
         if _fits(rule, native, named):
             return rule.name
-    if named and named < len(native) and _in(native[0][1], _SYSTEM) and _any(_COPIERS, native[named][0]):
+    if _copies(native, named):
         return COPYING
     for _, module in native:
         if not _in(module, _SYSTEM) and module != _STRIPPED:
             return INTERPRETER if _in(module, _INTERPRETER) else f"{NATIVE}:{short_module(module)}"
     return INTERPRETER
+
+
+def _hands_over(native: list[Frame]) -> bool:
+    """Whether the thread takes or gives up the GIL: it is inside the C library's mutex, for the interpreter.
+
+    What the C library exports has a name even where it was stripped. Its inner functions have none, and two of
+    them below Python or an extension module are the slow way through the mutex that guards the GIL.
+    """
+    nameless = next((index for index, frame in enumerate(native) if frame[0] != "?" or not _in(frame[1], _LIBC)), None)
+    if nameless is None:
+        return len(native) >= 2
+    callers = [module for _, module in native[nameless:]]
+    return nameless >= 2 and all(
+        _in(module, _INTERPRETER) or module == _STRIPPED or not _in(module, ("lib*", *_OWN_THREADS))
+        for module in callers
+    )
+
+
+def _copies(native: list[Frame], named: int) -> bool:
+    """Whether the innermost function moves memory."""
+    if named == len(native):  # the interpreter itself, stripped, or no frame but a memory function of its
+        return len(native) == 1 and _in(native[0][1], _LIBC)
+    function, module = native[named]
+    if named and _in(native[0][1], _LIBC):
+        of_arrays = _in(module, (*_NUMPY, *_TORCH, *_INTERPRETER))
+        return not _OTHER_MEMORY.search(_own_name(function)) if of_arrays else bool(_COPIERS.search(function))
+    if _in(module, _NUMPY):
+        gathers = "npyiter" in function.lower() and any("mapiter" in name for name, _ in native)
+        return gathers or bool(_NUMPY_COPIES.search(function) and not _NUMPY_COMPUTES.search(function))
+    if _in(module, _TORCH) and not function.startswith("mkl_"):
+        kernel = _KERNEL.search(function)
+        return bool(_TORCH_COPIES.search(kernel[0] if kernel else _own_name(function)))
+    return bool(_COPIES.search(_own_name(function)))
+
+
+def _own_name(function: str) -> str:
+    """The last part of a C++ or Rust name, without what it was made for."""
+    return re.split(r"::", re.sub(r"(?<=\w)[<(].*", "", function))[-1] if function[:1] != "<" else function
 
 
 def _native(frames: tuple[str, ...]) -> list[Frame]:
@@ -185,7 +210,7 @@ def _native(frames: tuple[str, ...]) -> list[Frame]:
     for frame in reversed(frames):
         function, _, module = frame.rpartition(" (")
         module = module.rstrip(")")
-        if not function or _PYTHON_FRAME.search(module):
+        if not is_native(frame):
             break
         found.append((function, module))
     return found

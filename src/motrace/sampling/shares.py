@@ -18,9 +18,9 @@ from .classify import BLOCKED_CLASSES, RUNNING_CLASSES, coarse, is_running
 
 CONFIDENCE = 0.95
 SYSTEMATIC = 0.03
-"""Shares of running time are wrong by up to so much however many samples there are: a sampler prefers some places
-(it waits for the memory map where a program maps much), and a stack does not always tell whose work it is. Measured
-on the program of known composition."""
+"""Shares of running and of blocked time are wrong by up to so much however many samples there are: a sampler
+prefers some places (it waits for the memory map where a program maps much), and a stack does not always tell whose
+work it is. Measured on the program of known composition."""
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,11 @@ def queued_shares(causes: Iterable[CauseTime]) -> dict[str, float]:
 
 
 def blocked(counts: Mapping[str, int], confidence: float = CONFIDENCE) -> list[ClassShare]:
-    """How blocked time splits by what was waited for, whatever ran left out."""
-    return shares({name: count for name, count in counts.items() if name in BLOCKED_CLASSES}, confidence)
+    """How blocked time splits by what was waited for, whatever ran left out, with the margin of running shares.
+
+    All classes are listed, also with no sample: their upper bound is not 0.
+    """
+    return [
+        replace(one, lo=max(0.0, one.lo - SYSTEMATIC), hi=min(1.0, one.hi + SYSTEMATIC))
+        for one in shares({name: counts.get(name, 0) for name in BLOCKED_CLASSES}, confidence)
+    ]

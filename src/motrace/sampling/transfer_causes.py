@@ -16,7 +16,7 @@ import numpy as np
 
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
-from ..vocabulary import CAUSES, EvidenceKind, bucket_of
+from ..vocabulary import CAUSES, EvidenceKind, bucket_of, interval_kind
 
 Array = np.ndarray[Any, Any]
 BLOCKED = "blocked"
@@ -83,7 +83,9 @@ def _columns(times: dict[str, Estimate], names: list[str]) -> Array:
 def cause_time(phase: str, cause: str, evidence: tuple[EvidenceKind, ...], time: Estimate, wall_ns: int) -> CauseTime:
     """Time of a cause; its share is of ``wall_ns``."""
     share = time.ns / wall_ns if wall_ns else 0.0
-    return CauseTime(phase, CAUSES[cause].state, cause, bucket_of(cause, phase), evidence, time, share)
+    return CauseTime(
+        phase, CAUSES[cause].state, cause, bucket_of(cause, phase), evidence, time, share, interval_kind(evidence)
+    )
 
 
 def _sum_to(values: Array, lo: Array, hi: Array, total: int) -> Array:

@@ -25,12 +25,11 @@ from typing import Any
 import numpy as np
 
 from ..dataset.ranges import Ranges
+from ..vocabulary import ClockMethod
 
 Array = np.ndarray[Any, Any]
 
 MARK_DELAY_NS = 10_000  # between the clock's reading and the mark's stamp (0.3 to 1.5 us measured, 10 allowed)
-BY_UTC = "UTC alone"
-"""How a clock was aligned where nothing but UTC ties it to the run's."""
 UTC_ERROR_NS, UTC_DRIFT = 1_000_000, 50e-6  # measured: 12 to 66 us and 12 ppm; another machine may be worse
 FEW_PAIRS = 8
 MOST_GROUPS = 200
@@ -57,11 +56,11 @@ class ClockFit:
     slopes: Array
     error_ns: int
     pairs: int
-    method: str
+    method: ClockMethod
     origin_ns: int = 0
 
     @classmethod
-    def constant(cls, offset_ns: float, error_ns: int, pairs: int, method: str, origin_ns: int = 0) -> ClockFit:
+    def constant(cls, offset_ns: float, error_ns: int, pairs: int, method: ClockMethod, origin_ns: int = 0) -> ClockFit:
         """One offset, no drift."""
         knots, offsets = np.zeros(1, np.int64), np.array([float(offset_ns)])
         return cls(knots, offsets, np.zeros(1), error_ns, pairs, method, origin_ns)
@@ -113,7 +112,7 @@ def align(spans: Ranges, ranges: Ranges, marks: tuple[Array, Array], utc_offset_
 
 def _by_utc(offset_ns: int, ranges: Ranges) -> ClockFit:
     length = int(ranges.end_ns.max() - ranges.start_ns.min()) if len(ranges) else 0
-    return ClockFit.constant(offset_ns, round(UTC_ERROR_NS + UTC_DRIFT * length), 1, BY_UTC)
+    return ClockFit.constant(offset_ns, round(UTC_ERROR_NS + UTC_DRIFT * length), 1, ClockMethod.UTC)
 
 
 def fit_marks(trace_ns: Array, payload_ns: Array) -> ClockFit | None:
@@ -124,13 +123,13 @@ def fit_marks(trace_ns: Array, payload_ns: Array) -> ClockFit | None:
         return None
     offsets = (payload_ns - trace_ns).astype(float)
     if len(trace_ns) == 1:
-        return ClockFit.constant(offsets[0], UTC_ERROR_NS, 1, "one sync mark")
+        return ClockFit.constant(offsets[0], UTC_ERROR_NS, 1, ClockMethod.ONE_MARK)
     slopes = np.diff(offsets) / np.maximum(np.diff(trace_ns), 1)
     bends = (
         np.abs(np.diff(offsets[[0, *range(len(offsets)), -1]], 2)) / 2
     )  # how far each mark is from its neighbours' line
     error = round(MARK_DELAY_NS + 3 * float(np.percentile(bends, 95)))
-    return ClockFit(trace_ns, offsets, np.append(slopes, slopes[-1]), error, len(trace_ns), "sync marks")
+    return ClockFit(trace_ns, offsets, np.append(slopes, slopes[-1]), error, len(trace_ns), ClockMethod.MARKS)
 
 
 def match(spans: Ranges, ranges: Ranges, rough: ClockFit) -> tuple[Array, Array]:
@@ -182,7 +181,7 @@ def fit_brackets(trace_start: Array, trace_end: Array, run_start: Array, run_end
         step = abs(float(np.median(high[cut : cut + FEW_PAIRS]) - np.median(high[max(0, cut - FEW_PAIRS) : cut])))
         before[-JUMP_PAIRS:], after[:JUMP_PAIRS] = step, step
     error = int(np.ceil(np.percentile(np.concatenate(reaches), 95)))
-    method = "spans and NVTX ranges" + (f", {len(cuts)} jumps of the clock" if cuts else "")
+    method = ClockMethod.RANGES_WITH_JUMPS if len(cuts) else ClockMethod.RANGES
     return ClockFit(np.array(knots, np.int64), np.array(offsets), np.array(slopes), error, len(start), method)
 
 

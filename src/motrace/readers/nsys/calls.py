@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ...dataset.dictionary_columns import constant, encoded
 from .correlation import Pairs
-from .enums import CUDA_CLASSES, MEMCPY_KINDS, OSRT_CLASS, VULKAN_API_CLASS, api_name, waits_on
-from .placement import UNPAIRED, Context, Keep
-from .source import NULL, Batch, Ints, Query
+from .enums import (
+    AT_ONCE_NS,
+    CUDA_CLASSES,
+    LATE_NS,
+    MEMCPY_KINDS,
+    OSRT_CLASS,
+    SLICE_NS,
+    TIMED_WAIT,
+    VULKAN_API_CLASS,
+    api_name,
+    waits_on,
+)
+from .placement import UNPAIRED, Context, Keep, Placed
+from .source import NULL, Batch, Ints, Mask, Query
 
 
 @dataclass(frozen=True)
@@ -67,9 +79,38 @@ class ApiConverter:
             "start_ns": placed.start_ns,
             "end_ns": placed.end_ns,
             "correlation": batch["correlationId"][placed.keep] if api.correlated else None,
-            "waits_on": encoded(codes, [waits_on(api.api, word) for word in words]),
+            "waits_on": self._waits_on(placed, codes, words),
         }
         return context.table("api_calls", columns, len(placed)), launches
+
+    def _waits_on(self, placed: Placed, codes: np.ndarray[Any, Any], words: list[str]) -> pa.Array:
+        """What each call waits on; a timed wait may be for Python's interpreter lock."""
+        waits: list[str | None] = [waits_on(self._api.api, word) for word in words]
+        if self._api.api == "osrt" and TIMED_WAIT in words and self._context.trace.pythons:
+            timed = codes == words.index(TIMED_WAIT)
+            timed &= np.isin(placed.pid, list(self._context.trace.pythons))
+            codes = codes.copy()
+            codes[timed_for_the_lock(placed, timed)] = len(waits)
+            waits.append("gil")
+        return encoded(codes, waits)
+
+
+def timed_for_the_lock(placed: Placed, timed: Mask) -> Ints:
+    """The rows, of timed waits of Python programs, that are waits for the interpreter lock.
+
+    A Python thread asks for it one switch interval (5 ms) after the other, at once again where it did not get it.
+    CPython waits for nothing else in such a call: its locks are semaphores.
+    """
+    rows = np.flatnonzero(timed)
+    rows = rows[np.lexsort((placed.start_ns[rows], placed.tid[rows]))]
+    took = placed.end_ns[rows] - placed.start_ns[rows]
+    at_once = placed.start_ns[rows[1:]] - placed.end_ns[rows[:-1]] < AT_ONCE_NS
+    at_once &= placed.tid[rows[1:]] == placed.tid[rows[:-1]]
+    slices = took >= SLICE_NS
+    slices &= (took <= LATE_NS) | np.append(at_once, False)[: len(rows)]
+    follows = np.append(False, at_once & slices[:-1])[: len(rows)]
+    found: Ints = rows[slices | follows]
+    return found
 
 
 @dataclass(frozen=True)

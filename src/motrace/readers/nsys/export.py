@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pyarrow.ipc as ipc
 
-from ...errors import MotraceError
+from ...errors import MotraceError, reason
 from ...escape import encodable
 from .columnar import TABLE_NAME, ArrowSource, ParquetSource, opened
 from .convert import convert, nvtx_table
 from .source import READ_ERRORS, ExportSource
 from .sqlite import SqliteSource
-from .trace import NsysTrace, describe, one_line
+from .trace import NsysTrace, describe
 
 __all__ = ["Exporter", "NsysTrace", "convert", "is_nsys_file", "nvtx_table", "open_trace"]
 
@@ -111,4 +111,4 @@ def _export(path: Path, scratch: Path, export: Exporter | None) -> Path:
     try:
         return export(path, scratch)
     except (MotraceError, OSError, sqlite3.Error) as error:
-        raise MotraceError(f"{path.name}: can't be exported ({one_line(error)}): {how}") from None
+        raise MotraceError(f"{reason(path.name, error).rstrip('.')}; {how}") from None

@@ -6,6 +6,9 @@ program spends 93 % of its time in one span, ``main`` is there in 93 % of its sa
 identifies nothing). Counted in the other half: how often they identify the right one. If the times are right
 nearly all do; if they are off by one sample few frames identify a span, and it is often
 wrong. Samples without such a frame (a helper that several spans call) are not counted.
+
+Where all spans are of one kind, what lies between them counts as another. Where nearly all samples lie in one kind,
+whatever the shift, no frame can identify it, and none has to: their places are right all the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ Stack = tuple[str, ...]
 SHIFTS = range(-2, 4)
 ENOUGH = 0.95
 FEW = 40
+FEWER = 10
+"""Between so many and FEW samples that identify a span, all must be in it."""
 _IDENTIFIES = 0.9  # of a frame's samples, this share lies in one span
 _DOUBT_LEFT = 0.3  # of the doubt without any frame, at most so much is left: else the frame is merely common
 _NOTHING = -2
@@ -32,7 +37,10 @@ _DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare fram
 
 def agreement(stacks: Sequence[Stack], stack: Array, label: Array) -> tuple[int, int]:
     """How many samples have a frame that identifies a span, and in how many it is the right one."""
-    stack, label = stack[label >= 0], label[label >= 0]  # outside all spans there is no span to identify
+    if (label > 0).any():  # outside all spans there is no span to identify
+        stack, label = stack[label >= 0], label[label >= 0]
+    else:
+        label = label + 1
     half = np.arange(len(stack)) % 2
     judged = right = 0
     for learn in (0, 1):
@@ -72,35 +80,41 @@ class Shift:
     """Sample i was taken at stop i + ``shift``.
 
     Of ``judged`` samples whose stack identifies a span, the share ``agrees`` is in it; at the next best
-    shift the share ``next_best`` of them would be.
+    shift the share ``next_best`` of them would be. ``one_kind``: the share of samples that the commonest span has.
     """
 
     shift: int
     judged: int
     agrees: float
     next_best: float
+    one_kind: float
 
     @property
     def holds(self) -> bool:
         """Whether the times may be used."""
-        return self.judged >= FEW and self.agrees >= ENOUGH
+        identified = self.agrees >= ENOUGH if self.judged >= FEW else self.judged >= FEWER and self.agrees == 1
+        return identified or self.one_kind >= ENOUGH
 
     @property
     def ambiguous(self) -> bool:
         """Whether another shift fits nearly as well, because the spans are long."""
-        return self.next_best > 0.9 * self.agrees
+        return self.next_best > 0.9 * self.agrees or not self.judged
 
 
 def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ranges, expected: int = 1) -> Shift:
     """The shift at which most stacks identify the span that was open; ``expected`` where several do."""
     scores: dict[int, tuple[int, int]] = {}
+    one_kind = 0.0
     for shift in SHIFTS:
         index = np.arange(len(stack)) + shift
         inside = (index >= 0) & (index < len(stop_ns))
-        scores[shift] = agreement(stacks, stack[inside], spans.labels(stop_ns[index[inside]]))
+        labels = spans.labels(stop_ns[index[inside]])
+        scores[shift] = agreement(stacks, stack[inside], labels)
+        if shift == expected and len(labels):
+            one_kind = float(np.bincount(labels + 1, minlength=2)[1:].max() / len(labels))
     best = max(scores, key=lambda shift: (scores[shift][1], shift == expected))
     if scores[expected][1] > 0.98 * scores[best][1]:
         best = expected
     judged, right = scores[best]
     others = max(scores[shift][1] for shift in scores if shift != best)
-    return Shift(best, judged, right / max(1, judged), others / max(1, judged))
+    return Shift(best, judged, right / max(1, judged), others / max(1, judged), one_kind)

@@ -14,22 +14,22 @@ import pyarrow as pa
 from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
 from ...errors import MotraceError
+from ...vocabulary import ClockMethod, Tool
 from ..clock_offset import ClockOffset
-from .align import FEW, find_shift
+from .align import FEWER, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
 
 Array = np.ndarray[Any, Any]
 
-SOURCE = "py-spy"
+SOURCE = Tool.PYSPY.value
 FACTS_FILE, LOG_FILE, ZIPPED_LOG_FILE = "py-spy.json", "py-spy.log", "py-spy.log.gz"
 PROFILES = {"speedscope": "py-spy.speedscope.json", "chrometrace": "py-spy.chrometrace.json"}
 
-BY_LOCKS, BY_START, BY_FRAMES = "lock log of py-spy", "start line of py-spy's log", "none: stack frames only"
 SAMPLES_SCHEMA = without_key("samples")
 STACKS_SCHEMA = without_key("stacks")
 START_ERROR_NS = 1_000_000
-"""Of method BY_START: 0.07 ms at 100 Hz in our measurements, and a margin."""
+"""Of ``ClockMethod.START_LINE``: 0.07 ms at 100 Hz in our measurements, and a margin."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PySpyFacts:
 class PySpySamples:
     """``samples`` and ``stacks`` without their key, times CLOCK_MONOTONIC.
 
-    With method BY_FRAMES all
+    With ``ClockMethod.NONE`` all
     times are 0: the stacks and their weights are known, not when. ``native`` says whether native
     frames were recorded; without them running time can't be split.
     """
@@ -59,7 +59,7 @@ class PySpySamples:
     @property
     def timed(self) -> bool:
         """Whether the samples' times are known."""
-        return self.clock.method != BY_FRAMES
+        return self.clock.method is not ClockMethod.NONE
 
 
 def read_collected(run_dir: Path, spans: Mapping[int, Ranges]) -> PySpySamples | None:
@@ -101,7 +101,7 @@ def read_profile(path: Path, rate: float = 0.0, pid: int = 0) -> PySpySamples:
     warnings = (
         [] if rate or profile.kind == ORDERED else [f"{path.name} states no rate: 100 samples per second assumed"]
     )
-    return _made(profile, parts, _clock(BY_FRAMES, 0, 0), warnings)
+    return _made(profile, parts, _clock(ClockMethod.NONE, 0, 0), warnings)
 
 
 def _facts(path: Path) -> PySpyFacts:
@@ -135,7 +135,7 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
     }
     checked = max((thread for thread in profile.threads if thread.tid in spans and thread.tid in stops),
                   key=lambda thread: len(thread.stack), default=None)  # fmt: skip
-    if checked is None or len(checked.stack) < FEW:
+    if checked is None or len(checked.stack) < FEWER:
         few = f"only {len(checked.stack)} samples" if checked else "no samples"
         return _without(profile, pid, f"{few} of a thread with spans: their times can't be checked, and are not used")
     own = profile.has_python()
@@ -161,8 +161,7 @@ def _by_locks(profile: Profile, groups: Groups, facts: PySpyFacts, spans: Mappin
         warnings.append(f"py-spy: {lost} samples of threads that came or went have no time in its log: left out")
     # Where the spans are so long that a shift by one changes little, so much is all that is known.
     error_ns = 2e9 / rate if found.ambiguous else float(np.quantile(stops[checked.tid][2], 0.95))
-    says = f"{found.agrees:.1%} of {found.judged} samples in their span, {found.next_best:.0%} if off by one"
-    return _made(profile, parts, _clock(f"{BY_LOCKS}: {says}", int(error_ns), found.judged), warnings)
+    return _made(profile, parts, _clock(ClockMethod.LOCK_LOG, int(error_ns), found.judged), warnings)
 
 
 def _timed(profile: Profile, start_ns: int, rate: float, pid: int) -> PySpySamples:
@@ -171,7 +170,7 @@ def _timed(profile: Profile, start_ns: int, rate: float, pid: int) -> PySpySampl
         t_ns = start_ns + (thread.t_s * 1e9).astype(np.int64)
         parts.append(_rows(thread, t_ns, np.arange(len(t_ns)), np.full(len(t_ns), 1.0 / (rate or 100.0)), pid))
     once = "py-spy: equal samples in a row count once (chrometrace): long phases weigh too little"
-    return _made(profile, parts, _clock(BY_START, START_ERROR_NS, 1), [once])
+    return _made(profile, parts, _clock(ClockMethod.START_LINE, START_ERROR_NS, 1), [once])
 
 
 def _without(profile: Profile, pid: int, why: str) -> PySpySamples:
@@ -179,10 +178,10 @@ def _without(profile: Profile, pid: int, why: str) -> PySpySamples:
         _rows(thread, np.zeros(len(thread.stack), np.int64), np.arange(len(thread.stack)), thread.weight_s, pid)
         for thread in profile.threads
     ]
-    return _made(profile, parts, _clock(BY_FRAMES, 0, 0), [f"py-spy: {why}"])
+    return _made(profile, parts, _clock(ClockMethod.NONE, 0, 0), [f"py-spy: {why}"])
 
 
-def _clock(method: str, error_ns: int, pairs: int) -> ClockOffset:
+def _clock(method: ClockMethod, error_ns: int, pairs: int) -> ClockOffset:
     return ClockOffset(0, error_ns, pairs, method)
 
 

@@ -8,7 +8,7 @@ from ...findings.model import BenchmarkRow, Report, Verdict
 from ...vocabulary import BUCKETS
 from ..blocks import Section, Text, Tone, section, table, words
 from ..format import number, percent, size
-from ..say import advice, bounds, capital, doubt, next_step, reason, say, triage_owner
+from ..say import advice, capital, doubt, known, next_step, ranges, reason, say, triage_owner
 
 
 def verdict(one: Verdict) -> list[Text]:
@@ -20,22 +20,26 @@ def verdict(one: Verdict) -> list[Text]:
     first, second = one.leading, one.runner_up
     if first is None:
         return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:")]
+    if one.open:
+        return [
+            *texts,
+            Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "No certain verdict:"),
+        ]
     sure = "" if one.certain else "No certain verdict. Most likely "
     meaning = "" if one.meaning is None else f": {say(one.meaning)}"
     composed = f" The composition is transferred from {', '.join(one.composed_from)}." if one.composed_from else ""
+    lead, between = (known(first), "") if first.guess else (percent(first.share), f" ({ranges(first)})")
     texts.append(Text(
-        f"of loop and drain ({bounds(first.lo_share, first.hi_share)}){meaning}.{composed}", Tone.ANSWER,
-        f"{sure}{BUCKETS[first.bucket]}: {percent(first.share)}",
+        f"of loop and drain{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
     ))  # fmt: skip
     if second is not None:
-        texts.append(Text(
-            f"Runner-up: {BUCKETS[second.bucket]}, {percent(second.share)} "
-            f"({bounds(second.lo_share, second.hi_share)}); margin {percent(one.margin)}.", Tone.ANSWER,
-        ))  # fmt: skip
+        margin = "" if first.guess or second.guess else f"; margin {percent(one.margin)}"
+        texts.append(Text(f"Runner-up: {BUCKETS[second.bucket]}, {known(second)}{margin}.", Tone.ANSWER))
     if one.owner is not None and one.advice is not None:
         texts.append(Text(f"Owner: {say(one.owner)}. Next action: {advice(one.advice)}.", Tone.ANSWER))
     if one.doubt is not None:
-        texts.append(Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "Why not certain:"))
+        settle = "" if one.settle == one.advice else f" To settle it: {next_step(one)}."
+        texts.append(Text(f"{capital(doubt(one))}.{settle}", Tone.ANSWER, "Why not certain:"))
     return texts
 
 
@@ -46,8 +50,8 @@ def benchmark(report: Report) -> list[Section]:
     tables = [
         table(
             say(group),
-            [words("item", lambda row: say(row.item)), words("value", lambda row: _value(report, row)),
-             words("note", lambda row: _note(report, row) or " ")],
+            [words("item", lambda row: say(row.item)), words("value", lambda row: value(report, row)),
+             words("note", lambda row: note(report, row) or " ")],
             rows,
         )
         for group in BenchmarkGroup
@@ -56,14 +60,17 @@ def benchmark(report: Report) -> list[Section]:
     return section("benchmark", "Benchmark report", Text(text, Tone.NOTE), *tables)
 
 
-def _value(report: Report, row: BenchmarkRow) -> str | None:
+def value(report: Report, row: BenchmarkRow) -> str | None:
     """A value in words: codes as sentences, text as it is, numbers with their unit."""
     leading, triage = report.verdict.leading, report.triage
     match row.item:
         case BenchmarkItem.EXPECTED:
             return say(triage.answer)
         case BenchmarkItem.LEADING_BUCKET:
-            return None if leading is None else f"{BUCKETS[leading.bucket]}, {percent(leading.share)} of loop and drain"
+            if leading is None or report.verdict.open:
+                return None
+            share = known(leading) if leading.guess else percent(leading.share)
+            return f"{BUCKETS[leading.bucket]}, {share} of loop and drain"
         case BenchmarkItem.OWNER:
             return triage_owner(triage)
         case BenchmarkItem.NEXT_ACTION:
@@ -76,7 +83,8 @@ def _value(report: Report, row: BenchmarkRow) -> str | None:
     return number(row.value, digits) + {"1": "", "x": "x"}.get(row.unit, f" {row.unit}")
 
 
-def _note(report: Report, row: BenchmarkRow) -> str:
+def note(report: Report, row: BenchmarkRow) -> str:
+    """What is said beside a value, or why there is none."""
     leading, meaning = report.verdict.leading, report.verdict.meaning
     match row.item:
         case BenchmarkItem.EXPECTED:
@@ -84,8 +92,7 @@ def _note(report: Report, row: BenchmarkRow) -> str:
         case BenchmarkItem.LEADING_BUCKET if report.verdict.doubt is not None:
             return doubt(report.verdict)
         case BenchmarkItem.LEADING_BUCKET if leading is not None:
-            known = bounds(leading.lo_share, leading.hi_share)
-            return known if meaning is None else f"{known}; {say(meaning)}"
+            return ranges(leading) if meaning is None else f"{ranges(leading)}; {say(meaning)}"
     return "" if row.remark is None else say(row.remark.note, row.remark.values)
 
 

@@ -32,9 +32,18 @@ def comparison(report: Report) -> list[Section]:
         doubt = "" if contrast.has_interval else f" {capital(say(Note.NO_INTERVAL))}."
         blocks += [Text(f"What recording adds per frame, {runs}.{doubt}"), contrast_table("", contrast, "added")]
     if of.steps:
-        steps = [(f"{step.new} over {step.base}", step.frame_with_drain_ns) for step in of.steps]
+        steps = [
+            (f"{step.contrast.new} over {step.contrast.base}{part}", time)
+            for step in of.steps
+            for part, time in (
+                ("", step.contrast.frame_with_drain_ns),
+                (f": {', '.join(step.own_phases) or 'no phase'} of its own", step.own_ns),
+                (": what both do", step.shared_ns),
+            )
+        ]
         blocks += [_differences("Step by step, drain included", ("with", "without", "added"), steps), Text(
-            "none steps alone; capture also makes each picture and drops it; record also keeps and encodes them.",
+            "none steps alone; capture also makes each picture and drops it; record also keeps and encodes them. What "
+            "both do changes only where the machine changed between the runs, or where the two compete for it.",
             Tone.NOTE,
         )]  # fmt: skip
     if report.same_states is not None:

@@ -51,8 +51,8 @@ def environment(report: Report) -> list[Section]:
     made = report.environment.motrace
     version = f" {made.version}" if made is not None else ""
     blocks: list[Block] = [facts(rows), Text(
-        f"Made by motrace{version} from {report.experiment}. The same numbers are in report.json; docs/ of motrace "
-        "explain them.", Tone.NOTE,
+        f"Made by motrace{version} from {report.experiment} (id {report.experiment_id}). The same numbers are in "
+        "report.json; docs/ of motrace explain them.", Tone.NOTE,
     )]  # fmt: skip
     return section("environment", "Environment", *blocks)
 

@@ -12,8 +12,8 @@ from ...findings.values import BucketTime, CauseTime, Distribution, PhaseTime, S
 from ...vocabulary import BUCKETS, CAUSES, FRAMED_SEGMENTS
 from ..blocks import Column, Section, Table, Text, Tone, numbers, section, table, words
 from ..figures import Bar, Bars, Figure
-from ..format import ms, percent, seconds
-from ..say import evidence, pool_name
+from ..format import interval, ms, percent, seconds
+from ..say import evidence, pool_name, say
 
 SMALLEST_CAUSE, SMALLEST_UPPER_BOUND, SMALLEST_PHASE = 0.0005, 0.005, 0.01
 """Shares below which a cause, a cause's upper bound and a phase outside the loop are left out."""
@@ -29,14 +29,28 @@ class Timed(Protocol):
 
 
 BUCKET: Column[BucketTime] = words("bucket", lambda one: BUCKETS[one.bucket])
-TIME: Column[Timed] = numbers("s", lambda one: one.time.ns, seconds)
 SHARES: tuple[Column[BucketTime], ...] = (
-    numbers("share", lambda one: one.share, percent), numbers("at least", lambda one: one.lo_share, percent),
+    numbers("share", lambda one: None if one.guess else one.share, percent),
+    numbers("at least", lambda one: one.lo_share, percent),
     numbers("at most", lambda one: one.hi_share, percent),
 )  # fmt: skip
 BOUNDS: tuple[Column[Timed], ...] = (
     numbers("at least", lambda one: one.time.lo_ns, seconds), numbers("at most", lambda one: one.time.hi_ns, seconds),
 )  # fmt: skip
+
+
+def _time(pool: Pool) -> Column[Timed]:
+    """The time, where it is more than a guess."""
+    wall = pool.recording_wall_ns
+    return numbers("s", lambda one: None if one.time.guessed(wall) else one.time.ns, seconds)
+
+
+def _likely(one: BucketTime) -> str:
+    return interval(one.likely_lo_share, one.likely_hi_share, percent)
+
+
+def _runs(one: BucketTime) -> str:
+    return interval(None if one.guess else one.least_run_share, one.most_run_share, percent)
 
 
 def slug(*names: str) -> str:
@@ -88,7 +102,9 @@ def _composition(mine: str, pool: Pool, composed: Composition) -> Iterator[Secti
 def bars(of: Pool | Composition) -> Bars:
     """Wall time by bucket, with bounds."""
     return Bars(tuple(
-        Bar(BUCKETS[one.bucket], one.share, one.lo_share, one.hi_share) for one in _shown(of) if one.time.hi_ns
+        Bar(BUCKETS[one.bucket], None if one.guess else one.share, one.lo_share, one.hi_share)
+        for one in _shown(of)
+        if one.time.hi_ns
     ))  # fmt: skip
 
 
@@ -101,18 +117,23 @@ def buckets(pool: Pool, of: Pool | Composition) -> Table:
     """Every bucket with its bounds."""
     columns: list[Column[BucketTime]] = [
         BUCKET,
-        TIME,
+        _time(pool),
         *BOUNDS,
         *SHARES,
+        words("bounds are", lambda one: say(one.interval)),
+        numbers("likely", lambda one: one, _likely),
+        numbers("its runs", lambda one: one, _runs),
         words("rests on", lambda one: evidence(one.evidence)),
     ]
     total = ("sum", seconds(pool.recording_wall_ns), "", "", percent(1.0) if pool.recording_wall_ns else "–")
     return table("", columns, _shown(of), total)
 
 
-def short_buckets(of: Pool | Composition) -> Table:
+def short_buckets(pool: Pool) -> Table:
     """Buckets that hold something, in few columns."""
-    return table("", [BUCKET, TIME, *SHARES], [one for one in _shown(of) if one.time.hi_ns])
+    rows = [one for one in _shown(pool.best) if one.hi_share >= SMALLEST_CAUSE]
+    kind: Column[BucketTime] = words("bounds are", lambda one: say(one.interval))
+    return table("", [BUCKET, _time(pool), *SHARES, kind], rows)
 
 
 def phases(pool: Pool) -> Table | None:
@@ -138,8 +159,9 @@ def causes(pool: Pool) -> Table:
     columns: list[Column[CauseTime]] = [
         words("phase", lambda one: one.phase), words("state", lambda one: one.state),
         words("cause", lambda one: one.cause), words("meaning", lambda one: CAUSES[one.cause].meaning),
-        TIME, *BOUNDS,
-        numbers("share", lambda one: one.share, percent), words("rests on", lambda one: evidence(one.evidence)),
+        _time(pool), *BOUNDS,
+        numbers("share", lambda one: None if one.time.guessed(pool.recording_wall_ns) else one.share, percent),
+        words("bounds are", lambda one: say(one.interval)), words("rests on", lambda one: evidence(one.evidence)),
     ]  # fmt: skip
     rows = [one for one in pool.causes if one.share >= SMALLEST_CAUSE or one.time.hi_ns >= least]
     return table("What the loop thread did, and what was busy while it was blocked", columns, rows, folded=True)

@@ -40,5 +40,5 @@ _CLOCKS: list[Column[ClockAlignment]] = [
     words("run", lambda one: one.run_id), words("source", lambda one: one.source),
     numbers("error, us", lambda one: one.error_ns / 1e3, lambda value: number(value, 1)),
     numbers("drift, ppm", lambda one: one.drift_ppm, lambda value: number(value, 3)),
-    numbers("pairs", lambda one: one.pairs, count), words("method", lambda one: one.method),
+    numbers("pairs", lambda one: one.pairs, count), words("method", lambda one: say(one.method)),
 ]  # fmt: skip
