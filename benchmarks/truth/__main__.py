@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def show(recorded: Recorded) -> tuple[list[Compared], Judged]:
     for kind in dict.fromkeys(row.evidence for row in rows):
         print(f"\n{recorded.program}, {kind}\n{HEAD}")
         print("\n".join(line_of(row) for row in rows if row.evidence == kind))
-    print(f"  verdict {verdict.word}: {verdict.said}\n  truth: {verdict.true}", flush=True)
+    print(f"  verdict {verdict.word}: {verdict.said}")
+    print(textwrap.fill(f"truth: {verdict.true}", 80, initial_indent="  ", subsequent_indent="    "), flush=True)
     return rows, verdict
 
 

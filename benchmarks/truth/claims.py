@@ -8,7 +8,7 @@ from enum import Enum
 
 from motrace.dataset.times import BucketTime, CauseTime
 from motrace.findings.run_model import Pool
-from motrace.vocabulary import CAUSES, EvidenceKind, bucket_of
+from motrace.vocabulary import IntervalKind, bucket_of
 
 from .groups import ANY, Wanted
 
@@ -21,10 +21,8 @@ MAY_BE = {
                     "pipe", "other_threads", "other_processes"),
 }  # fmt: skip
 """Causes whose time a row of another cause may be, by what the vocabulary says of it."""
-OLDER = {"pipe": "io"}
-"""What causes were called in versions that don't know them."""
-CAUSE_ROWS = ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing", "other_threads",
-              "other_processes")  # fmt: skip
+CAUSE_ROWS = ("interpreter", "native", "copying", "run_queue", "encoder", "gil", "io", "pacing", "pipe",
+              "other_threads", "other_processes")  # fmt: skip
 
 
 class Interval(str, Enum):
@@ -33,18 +31,12 @@ class Interval(str, Enum):
     BOUND = "bound"
     """Deterministic: the truth can't lie outside."""
     SAMPLED = "95 %"
-    """Of samples or a model: the truth lies outside in one of twenty."""
+    """Of samples or a model, or transferred from other runs: the truth should lie outside in one of twenty."""
 
 
-SAMPLES = {EvidenceKind.THREAD_SAMPLES, EvidenceKind.STACK_SAMPLES, EvidenceKind.TRANSFERRED}
-LITTLE = 0.005
-"""So small a share of the wall time decides nothing."""
-
-
-def interval_of(rows: Iterable[CauseTime], wall_ns: int) -> Interval:
-    """What an interval is that rests on such rows: the one place that decides it."""
-    sampled = sum(row.time.hi_ns for row in rows if SAMPLES & set(row.evidence))
-    return Interval.SAMPLED if sampled > LITTLE * wall_ns else Interval.BOUND
+def interval_of(kinds: Iterable[IntervalKind]) -> Interval:
+    """What an interval is, by what the report says of its parts: the one place that decides it."""
+    return Interval.BOUND if set(kinds) <= {IntervalKind.MEASURED} else Interval.SAMPLED
 
 
 @dataclass(frozen=True)
@@ -59,34 +51,26 @@ class RowClaim:
     wanted: Wanted
 
 
-def known(cause: str) -> str:
-    """A true cause by the name that this version of motrace has for it."""
-    return cause if cause in CAUSES else OLDER[cause]
-
-
 def claims(pool: Pool) -> list[RowClaim]:
     """Every row that a pool claims, also those of nothing."""
     best, wall = pool.best, pool.recording_wall_ns
     shown = [one for one in best.buckets if one.bucket != "unexplained"]
-    buckets = [_bucket(one, best.causes, wall) for one in shown]
+    buckets = [_bucket(one) for one in shown]
     models = [model for one, row in zip(shown, buckets) for model in _model(one, row)]
     return [*buckets, *models, *(_cause((name,), name, best.causes, wall) for name in CAUSE_ROWS),
             _cause(NOBODY, "nobody works", best.causes, wall)]  # fmt: skip
 
 
-def _bucket(one: BucketTime, causes: tuple[CauseTime, ...], wall_ns: int) -> RowClaim:
-    where = {(row.phase, row.state) for row in causes if row.bucket == one.bucket}
-    beside = [row for row in causes if (row.phase, row.state) in where] or causes
-
+def _bucket(one: BucketTime) -> RowClaim:
     def wanted(phase: str, state: str, cause: str) -> bool:
-        return cause != ANY and bucket_of(known(cause), phase) == one.bucket
+        return cause != ANY and bucket_of(cause, phase) == one.bucket
 
-    return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of(beside, wall_ns), wanted)
+    return RowClaim(f"[{one.bucket}]", one.share, one.lo_share, one.hi_share, interval_of([one.interval]), wanted)
 
 
 def _model(one: BucketTime, row: RowClaim) -> Iterator[RowClaim]:
-    """A row more where a model gives a range inside the bounds, in versions of motrace that have such models."""
-    lo, hi = getattr(one, "likely_lo_share", None), getattr(one, "likely_hi_share", None)
+    """A row more where a model gives a range inside the bounds."""
+    lo, hi = one.likely_lo_share, one.likely_hi_share
     if lo is not None and hi is not None:
         yield replace(row, name=f"~{row.name[1:-1]}", lo=lo, hi=hi, interval=Interval.SAMPLED)
 
@@ -98,12 +82,13 @@ def _cause(names: tuple[str, ...], title: str, causes: tuple[CauseTime, ...], wa
         places.setdefault((row.phase, row.state), []).append(row)
     parts = [_part(names, rows) for rows in places.values()]
     ns, lo, hi = (sum(time[index] for time, _ in parts) for index in range(3))
-    about = [row for _, rows in parts for row in rows] or causes
+    about = [row for _, rows in parts for row in rows if row.time.hi_ns]
+    interval = interval_of(row.interval for row in about or causes)
 
     def wanted(phase: str, state: str, cause: str) -> bool:
-        return cause != ANY and known(cause) in names
+        return cause in names
 
-    return RowClaim(title, ns / wall_ns, lo / wall_ns, hi / wall_ns, interval_of(about, wall_ns), wanted)
+    return RowClaim(title, ns / wall_ns, lo / wall_ns, hi / wall_ns, interval, wanted)
 
 
 def _part(names: tuple[str, ...], rows: list[CauseTime]) -> tuple[tuple[int, int, int], list[CauseTime]]:

@@ -13,7 +13,7 @@ from motrace.findings.codes import Meaning
 from motrace.findings.model import Verdict
 from motrace.vocabulary import BUCKETS, CAUSES, bucket_of
 
-from .claims import Interval, RowClaim, claims, known
+from .claims import Interval, RowClaim, claims
 from .groups import ANY, TrueRun, TrueShare, share
 from .recordings import Recorded
 
@@ -87,7 +87,7 @@ def true_leads(runs: Sequence[TrueRun]) -> list[tuple[str, Meaning]]:
     for group in (group for run in runs for group in run.groups):
         for cause, (lo, hi) in group.causes.items():
             if cause != ANY:
-                both = bounds.setdefault((group.phase, known(cause)), [0, 0])
+                both = bounds.setdefault((group.phase, cause), [0, 0])
                 both[0], both[1] = both[0] + lo, both[1] + hi
     return list(dict.fromkeys(_lead(bounds, favoured) for favoured in dict.fromkeys(cause for _, cause in bounds)))
 
