@@ -26,7 +26,7 @@ from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
 from .findings.experiment import experiment_report
 from .findings.model import Report
-from .findings.pools import mark_pooled
+from .findings.pools import composition_table, mark_pooled
 from .findings.run_model import RunSummary
 from .findings.run_summary import summarise
 from .ingest.discover import RunSources, Sources, find
@@ -155,8 +155,9 @@ def analyse(
     cautions += [warning for profile in profiles for warning in profile.warnings]
     report, good = _report_of_good(partial(_combined, home, key), experiment, usable, cautions, profiles)
     dataset = Dataset.joined(one.dataset for one in done if one.summary is None or one in good)
-    marked = mark_pooled(dataset.tables["runs"], report.pools)
-    return Analysis(home, report, replace(dataset, tables={**dataset.tables, "runs": marked}))
+    runs_table = mark_pooled(dataset.tables["runs"], report.pools)
+    pooled = {"runs": runs_table, "composition": composition_table(key, report.pools)}
+    return Analysis(home, report, replace(dataset, tables={**dataset.tables, **pooled}))
 
 
 def _report_of_good(

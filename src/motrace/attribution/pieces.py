@@ -2,8 +2,8 @@
 
 A piece lasts from one cut (a span or a segment begins or ends) to the next. It belongs to the
 span that began last of those that are open: the time of a span outside its children is a leaf of
-its own that has the span's name, time inside a frame but outside any span is ``glue``, and time
-outside frames and spans has the name of its segment (``glue`` in the loop and in the warm-up).
+its own that has the span's name. Time outside any span is ``glue`` in the loop and the warm-up,
+inside a frame or between two, and has the name of its segment elsewhere.
 
     frame   |-----------------------|
     capture   |------------------|
