@@ -71,7 +71,8 @@ def count(source: Path = SOURCE) -> Count:
     """Count the package at ``source``."""
     found, made = modules(source), Count()
     aliases = _aliases(found)
-    classes: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    variables: set[str] = set()
     for name, (path, tree) in found.items():
         text = path.read_text()
         made.lines += len(text.splitlines())
@@ -83,8 +84,14 @@ def count(source: Path = SOURCE) -> Count:
                 _function(made, name, node, aliases.get(name, set()))
             elif isinstance(node, ast.ClassDef):
                 _fields(made, name, node, aliases.get(name, set()))
-        classes.update(node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")
-    made.twice = sorted(f"{name}: {number} classes" for name, number in classes.items() if number > 1)
+        for top in tree.body:
+            name = top.name if isinstance(top, ast.ClassDef) else alias_of(top)[0]
+            if isinstance(top, ast.Assign) and isinstance(top.value, ast.Call):
+                variables.add(name)  # of a module's own: two may bear one name, but not a class's or an alias's
+            elif name[:1] != "_" and not (name.isupper() and len(name) > 1):
+                names[name] += 1
+    names.update(variables)
+    made.twice = sorted(f"{name}: {number} times" for name, number in names.items() if name and number > 1)
     for name, node in _across(found):
         where = f"{name}:{node.lineno} {node.name}"
         if where in made.untyped:
@@ -282,7 +289,7 @@ def main() -> int:
     for title, rows in (("untyped", made.untyped), ("JSON between packages", made.json_across),
                         ("untyped fields", made.untyped_fields),
                         ("long modules", made.long_modules), ("long functions", made.long_functions),
-                        ("circles", made.circles), ("class names used twice", made.twice)):  # fmt: skip
+                        ("circles", made.circles), ("names used twice", made.twice)):  # fmt: skip
         print(f"{title}: {len(rows)}", *(f"  {row}" for row in rows[: 500 if "-v" in sys.argv else 8]), sep="\n")
     return 0
 

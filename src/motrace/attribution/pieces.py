@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.recording import RunRecording, ThreadSpans
 from ..vocabulary import FRAMED_SEGMENTS, SEGMENTS
 
-Array = np.ndarray[Any, Any]
 NO_FRAME = -1
 GLUE = "glue"
 

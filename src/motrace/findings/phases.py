@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..attribution.run import RunAnalysis
@@ -12,8 +10,6 @@ from ..dataset.frames import FrameTimes
 from ..statistics.intervals import Distribution
 from ..vocabulary import SEGMENTS
 from .values import PhaseTime, SegmentPhase, SegmentTime
-
-Array = np.ndarray[Any, Any]
 
 
 def share_of(ns: float, whole_ns: int) -> float:

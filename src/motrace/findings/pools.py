@@ -29,7 +29,7 @@ from .run_summary import rate
 from .runtime import runtime
 from .values import EpisodeStatistics, PhaseTime, PoolKey, SegmentPhase, SegmentTime
 
-Counts = dict[str, dict[str, int]]
+PhaseCounts = dict[str, dict[str, int]]
 Refused = set[tuple[PoolKey, str]]
 WORTH = {
     EvidenceKind.GPU_WORK: 8,
@@ -90,11 +90,15 @@ def composition_table(key: ExperimentKey, pools: Iterable[Pool]) -> pa.Table:
 
 
 def _composed(
-    pool: Pool, members: Sequence[RunSummary], pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
+    pool: Pool,
+    members: Sequence[RunSummary],
+    pools: Sequence[Pool],
+    samples: dict[PoolKey, PhaseCounts],
+    refused: Refused,
 ) -> Composition | None:
     """The unprofiled runs' causes and buckets, with the composition of profiled runs; None if none has any."""
     usable: list[CauseTime] = []
-    counts: Counts = {}
+    counts: PhaseCounts = {}
     queued: dict[str, float] = {}
     runs: list[str] = []
     evidence: list[EvidenceKind] = []
@@ -134,9 +138,9 @@ def _worth(pool: Pool) -> int:
     return max((WORTH.get(kind, 0) for kind in pool.evidence), default=0)
 
 
-def _samples(runs: Iterable[RunSummary]) -> Counts:
+def _samples(runs: Iterable[RunSummary]) -> PhaseCounts:
     """Samples by phase and class over several runs."""
-    sums: Counts = {}
+    sums: PhaseCounts = {}
     for one in (one for run in runs if run.trace is not None for one in run.trace.samples):
         mine = sums.setdefault(one.phase, {})
         mine[one.kind] = mine.get(one.kind, 0) + one.samples

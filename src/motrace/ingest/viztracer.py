@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
 from ..dataset.tables import ExperimentKey
@@ -25,7 +25,6 @@ from .function_loop import FunctionLoop, find_loop
 from .profiler_only import Watched, of_thread, recording_of
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
-Array = np.ndarray[Any, Any]
 FRAME = "frame"
 """What a frame is called among the functions, whose names have a place too."""
 MOST = 20

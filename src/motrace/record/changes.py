@@ -11,6 +11,7 @@ from .. import run_folder
 from ..run_folder import JsonObject, JsonValue
 from .episodes import EpisodeLog
 from .opaque import HostArray, Opaque, SomeArray, host
+from .sites import Call
 from .table import Change, Episodes, Observe
 from .wrap import Hook
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from inspect import Signature
 
-Call = Callable[..., Opaque]
 Getter = Callable[[tuple[Opaque, ...], Mapping[str, Opaque]], Opaque]
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from ..run_folder import JsonObject, JsonValue
 from . import annotate
-from .changes import Call, ObservedFacts, changed, observer, step_observer, value_of
+from .changes import ObservedFacts, changed, observer, step_observer, value_of
 from .episodes import EpisodeLog
 from .importhook import ImportHook
 from .named_threads import NamedThreads
-from .sites import MAIN, Patches, Site, find, of_constructor, replaced
+from .sites import MAIN, Call, Patches, Site, find, of_constructor, replaced
 from .table import START, InstrumentTable
 from .torch_hook import TorchHook
 from .wrap import Hook, Hooks, Opened, regardless, wrapped
