@@ -192,3 +192,8 @@ def test_what_a_run_was_asked_is_shown_without_credentials_and_as_text(tmp_path:
     (row,) = load(tmp_path).tables["runs"].to_pylist()
     assert (row["experiment"], row["status_reason"]) == (tmp_path.name, "no file weights\\udcff")
     assert json.loads(row["options"]) == {"api_key": "[redacted]", "frames": 5} and row["frames_asked"] == 5
+
+
+def test_a_table_that_does_not_exist_is_named_with_those_that_do(traces: Path) -> None:
+    with pytest.raises(MotraceError, match=r"there is no table 'frmes'; choose from api_calls, attribution, .*frames"):
+        Dataset.read(traces / "nsys-llvmpipe").table("frmes")
