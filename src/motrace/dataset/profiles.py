@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..vocabulary import ClockMethod
+from .thread_time import ThreadTime
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class UserProfile:
     """A profile file supplied by the user. ``run`` is the run that it belongs to, ``joined_by`` how that is known.
 
     One of ``stacks``, ``lines``, ``events`` and ``functions`` is there.
+    ``thread``: of a file that stands alone, the time of the thread that matters.
     """
 
     file: str
@@ -141,6 +143,7 @@ class UserProfile:
     lines: LineProfile | None = None
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
+    thread: ThreadTime | None = None
     aligned_by: ClockMethod | None = None
     error_ns: int | None = None
 

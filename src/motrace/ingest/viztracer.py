@@ -23,6 +23,7 @@ from ..timeline.clocks import UTC_ERROR_NS, ClockFit
 from ..vocabulary import ClockMethod
 from .function_loop import FunctionLoop, find_loop
 from .profiler_only import Watched, of_thread, recording_of
+from .program_time import called_time
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
 
 Array = np.ndarray[Any, Any]
@@ -97,7 +98,8 @@ class VizTracerSource(Source):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
-        profile = replace(file.profile(run, "json", ProfileTimes.OWN_CLOCK), functions=_profile(calls))
+        profile = file.profile(run, "json", ProfileTimes.OWN_CLOCK)
+        profile = replace(profile, functions=_profile(calls), thread=called_time(calls, loop))
         return run, Part(folder, fit, names=calls.threads, profile=profile)
 
 

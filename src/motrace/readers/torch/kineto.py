@@ -36,7 +36,7 @@ class TorchTrace:
 
     Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None). ``extent_ns`` is
     from its first to its last event, on that clock too; ``pids`` are the programs that it watched. ``operators`` are
-    name, start_ns and end_ns of what PyTorch did on the CPU; they nest.
+    name, tid, start_ns and end_ns of what PyTorch did on the CPU, ``functions`` those of Python; they nest.
     """
 
     tables: dict[str, pa.Table]
@@ -44,6 +44,7 @@ class TorchTrace:
     extent_ns: tuple[int, int]
     pids: frozenset[int]
     operators: pa.Table
+    functions: pa.Table
     warnings: list[str] = field(default_factory=list)
 
 
@@ -69,12 +70,14 @@ def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: 
     warnings = [] if clock else [f"{path.name}: its clock could not be tied to the spans: left out of the time line"]
     pids, ends = extent_of(by_kind)
     start, end = ends or (0, 1)
-    return TorchTrace(tables, clock, (start + shift, end + shift), pids, _operators(by_kind, shift), warnings)
+    return TorchTrace(tables, clock, (start + shift, end + shift), pids, _on_cpu(by_kind, "cpu_op", shift),
+                      _on_cpu(by_kind, "python_function", shift), warnings)  # fmt: skip
 
 
-def _operators(by_kind: dict[str, list[Event]], shift: int) -> pa.Table:
-    events = by_kind.get("cpu_op", [])
+def _on_cpu(by_kind: dict[str, list[Event]], kind: str, shift: int) -> pa.Table:
+    events = by_kind.get(kind, [])
     times = {
+        "tid": [whole(event.tid) for event in events],
         "start_ns": [event.start_ns + shift for event in events],
         "end_ns": [event.end_ns + shift for event in events],
     }
