@@ -152,6 +152,7 @@ def analyse(
     usable = [one for one in done if one.summary is not None]
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
+    cautions += [warning for profile in profiles for warning in profile.warnings]
     report, good = _report_of_good(partial(_combined, home, key), experiment, usable, cautions, profiles)
     dataset = Dataset.joined(one.dataset for one in done if one.summary is None or one in good)
     marked = mark_pooled(dataset.tables["runs"], report.pools)

@@ -18,6 +18,28 @@ class CautionCode(str, Enum):
     """Words of the recording itself, or of a reader (``text``)."""
     UNREADABLE = "unreadable"
     """A file or a run could not be read (``text``)."""
+    BAD_BACKSLASHES = "bad_backslashes"
+    """Of a trace that torch wrote: ``count`` events of ``file`` had it, from event ``first`` on; so the next five."""
+    BAD_UTF8 = "bad_utf8"
+    CONTROL_CHARACTERS = "control_characters"
+    BAD_NUMBERS = "bad_numbers"
+    BAD_QUOTES = "bad_quotes"
+    EVENTS_LOST = "events_lost"
+    CUT_OFF = "cut_off"
+    """``file`` ends in or after event ``first``."""
+    CATEGORIES_UNREAD = "categories_unread"
+    """``count`` events of ``file``, of the categories ``names``."""
+    NOT_ALIGNED = "not_aligned"
+    """``file``."""
+    TIMES_MISSING = "times_missing"
+    """``count`` events of ``file``; so the next three."""
+    DURATIONS_NEGATIVE = "durations_negative"
+    TIMES_ZERO = "times_zero"
+    TIMES_FAR_OFF = "times_far_off"
+    RATE_ASSUMED = "rate_assumed"
+    """``file`` of a py-spy that wrote counts instead of seconds."""
+    NO_SECONDS = "no_seconds"
+    """The same, and not even the version is known (``file``)."""
     NO_EXPERIMENT_FILE = "no_experiment_file"
     STATES_DIFFER = "states_differ"
     RUNGS_DIFFER = "rungs_differ"
@@ -74,9 +96,9 @@ def caution(code: CautionCode, **values: Value) -> Caution:
     return Caution(code, values)
 
 
-def recorded(text: str) -> Caution:
-    """A warning in the words of a recording or a reader."""
-    return caution(CautionCode.RECORDED, text=text)
+def recorded(warning: str | Caution) -> Caution:
+    """A warning as it is, or in the words of a recording or a reader."""
+    return warning if isinstance(warning, Caution) else caution(CautionCode.RECORDED, text=warning)
 
 
 def shared(cautions: Iterable[tuple[str, Caution]]) -> tuple[Caution, ...]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 DEBUG_VARIABLE = "MOTRACE_DEBUG"
 """Set in the environment (by --debug), so that processes of ours see it: tracebacks are shown."""
@@ -52,11 +53,21 @@ def reason(what: str, error: BaseException) -> str:
     text = " ".join(str(error).split())
     if not isinstance(error, MotraceError):
         text = f"{type(error).__name__}: {text}"[:300].rstrip(": ")
+    name = os.path.basename(what)
+    if name and text.startswith((f"{name}: ", f"{name} ")):
+        return what + text[len(name) :]
     return text if what in text else f"{what}: {text}"
 
 
+class Sink(Protocol):
+    """Takes warnings."""
+
+    def append(self, text: str, /) -> None:
+        """One of them."""
+
+
 @contextmanager
-def left_out(what: str, warnings: list[str]) -> Iterator[None]:
+def left_out(what: str, warnings: Sink) -> Iterator[None]:
     """Whatever goes wrong inside becomes a warning that names ``what``; the rest goes on."""
     try:
         yield

@@ -122,7 +122,8 @@ def test_scalene_is_a_hint_that_is_never_certain(
 
 def event(cat: str, name: str, start_us: float, end_us: float, tid: int = 7) -> dict[str, object]:
     """A complete event of Kineto's."""
-    return {"ph": "X", "cat": cat, "name": name, "pid": 7, "tid": tid, "ts": start_us, "dur": end_us - start_us}
+    return {"ph": "X", "cat": cat, "name": name, "pid": 7, "tid": tid, "ts": 1e6 + start_us,
+            "dur": end_us - start_us}  # fmt: skip
 
 
 @pytest.mark.parametrize(("events", "meaning", "certain"), [
@@ -150,15 +151,15 @@ FRAMES = 12
 
 def viztracer(path: Path, body: Mapping[str, float], other: tuple[str, float] | None = None) -> Verdict:
     """The verdict of VizTracer's calls: frames of 10 ms, in each ``body`` (ms by name); ``other``: a thread's calls."""
-    events: list[dict[str, object]] = [{"ph": "X", "cat": "fee", "name": "main (a.py:1)", "pid": 7, "tid": 7, "ts": 0.0,
+    events: list[dict[str, object]] = [{"ph": "X", "cat": "fee", "name": "main (a.py:1)", "pid": 7, "tid": 7, "ts": 1e6,
                                         "dur": FRAMES * 1e4}]  # fmt: skip
     for frame in range(FRAMES):
-        at = frame * 1e4
+        at = 1e6 + frame * 1e4
         for name, ms in body.items():
             events.append({"ph": "X", "cat": "fee", "name": name, "pid": 7, "tid": 7, "ts": at, "dur": ms * 1e3})
             at += ms * 1e3
         if other is not None:
-            events.append({"ph": "X", "cat": "fee", "name": other[0], "pid": 7, "tid": 9, "ts": frame * 1e4,
+            events.append({"ph": "X", "cat": "fee", "name": other[0], "pid": 7, "tid": 9, "ts": 1e6 + frame * 1e4,
                            "dur": other[1] * 1e3})  # fmt: skip
     path.write_text(json.dumps({"traceEvents": events, "viztracer_metadata": {"version": "1.1.1"}}))
     return analysis.load(path).report.verdict

@@ -217,8 +217,8 @@ def test_a_file_that_was_cut_off_is_one_line(
     whole = (made / name).read_bytes()
     (tmp_path / "cut").write_bytes(whole[: len(whole) * 2 // 3])
     done = run_program("-m", "tools.analyze", tmp_path / "cut", check=False)
-    if done.returncode == 0:  # a chrometrace is read up to there
-        assert name == "profile.2" and "py-spy file cut" in done.stdout
+    if done.returncode == 0:  # what is written event by event is read up to there
+        assert name in ("profile.2", "kineto.trace") and "file cut" in done.stdout
         return
     assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
 
@@ -298,4 +298,4 @@ def test_time_stamps_of_0_do_not_stretch_the_trace(tmp_path: Path) -> None:
     assert analyze.main([str(path), "--out", str(tmp_path / "out")]) == 0
     report = read_report(tmp_path / "out")
     assert report.runs[0].frames == 6 and report.runs[0].residual_ns == 0
-    assert any("more than 30 days from" in text for text in said(report))
+    assert any("time stamp is 0" in text for text in said(report))

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from motrace.commands import analyze
 from motrace.readers.nsys.export import open_trace
 from motrace.readers.nsys.stats import SCHEMA, summaries
+from motrace.readers.times import DAY_NS
 
 from .exports import FORMATS, Export, everything, gid
 
-LENGTHS = st.one_of(st.integers(0, 50), st.integers(0, 1 << 59))
+LENGTHS = st.one_of(st.integers(0, 50), st.integers(0, DAY_NS))
 CALLS = st.lists(st.tuples(st.sampled_from(("read", "write", "open", "")), LENGTHS), max_size=14)
 
 
@@ -73,7 +74,7 @@ def test_ranges_that_never_end_and_rows_without_time(tmp_path: Path) -> None:
     export.range(500, 400, "backwards", 7, 70)
     trace = open_trace(export.write(tmp_path / "in", "sqlite"), tmp_path)
     rows = {row["name"]: row["total_ns"] for row in summaries(trace).to_pylist()}
-    assert rows == {"open": 900, "backwards": 0}
+    assert rows == {"open": 900}
     assert [text for text in trace.warnings if "no usable time" in text and "1 rows" in text]
     assert [text for text in trace.warnings if "end before they begin" in text and "1 rows" in text]
 

@@ -16,7 +16,8 @@ from motrace.collect.pyspy import _program
 from motrace.dataset.ranges import Ranges
 from motrace.errors import MotraceError
 from motrace.readers.pyspy.align import agreement
-from motrace.readers.pyspy.formats import COUNTED, ORDERED, TIMED, frame_text, read_any
+from motrace.readers.pyspy.formats import COUNTED, ORDERED, TIMED, read_any
+from motrace.readers.pyspy.frames import frame_text
 from motrace.readers.pyspy.lock_log import parse_log
 from motrace.readers.pyspy.samples import read_profile
 

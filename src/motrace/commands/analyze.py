@@ -12,12 +12,16 @@ from ..dataset.dataset import told_apart
 from ..errors import MotraceError, UsageError, reason
 from ..ingest.discover import find
 from ..ingest.experiment_key import name_of
+from ..ingest.file_types import PassedOver
 from ..readers.nsys.export import is_nsys_file
 from ..report.document import short
 from . import complain, execute, parsers, refuse
 from .pandas_later import pandas_later
 from .sums import print_sums
 from .terminal import Terminal
+
+MOST_PASSED = 20
+"""So many files that were passed over are named."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +59,8 @@ def _scrub(paths: list[str], target: Path) -> int:
 
 def _analyse(args: argparse.Namespace, scratch: Path) -> int:
     problems: list[MotraceError] = []
-    found = find([Path(path) for path in args.paths], scratch, analysis.exporter(), problems)
+    passed: list[PassedOver] = []
+    found = find([Path(path) for path in args.paths], scratch, analysis.exporter(), problems, passed)
     if found and not any(run.is_trace for sources in found.values() for run in sources.runs):
         refuse(args, ("phases",), " is for a trace that belongs to no recording, and there is none; leave it out")
     for problem in problems:
@@ -76,7 +81,19 @@ def _analyse(args: argparse.Namespace, scratch: Path) -> int:
         except Exception as error:  # noqa: BLE001  (the other experiments are analysed all the same)
             complain("analyze", reason(str(home), error))
             statuses.append(getattr(error, "exit_status", 1))
+    _show_passed(console, passed)
     return max(statuses, default=0)
+
+
+def _show_passed(console: Terminal, passed: list[PassedOver]) -> None:
+    """The files in the folders that were not read, and why."""
+    shown = [one for one in passed if one.named][:MOST_PASSED]
+    rest = len(passed) - len(shown)
+    for one in shown:
+        console.print(f"passed over: {one.path}: {one.why}")
+    if rest:
+        others = "other files" if shown else "files"
+        console.print(f"passed over: {rest:,} {others} that no profiler wrote whose files motrace reads")
 
 
 def _named(home: Path, out: str | None) -> Path:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ..cautions import Caution
 from ..vocabulary import ClockMethod
 from .thread_time import ThreadTime
+
+MOST_TID = 1 << 22
+"""Linux gives no higher id to a process or thread."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,16 @@ class NamedTime:
 
 @dataclass(frozen=True)
 class HotSpot:
-    """A line or function, with the time of the samples in it."""
+    """A line or function, with the time of the samples in it, if that is known."""
 
     name: str
-    seconds: float
+    seconds: float | None
     share: float
 
 
 @dataclass(frozen=True)
 class SampledThread:
-    """Samples of a thread; ids are None where the file has none."""
+    """Samples of a thread; ids are None where the file has none, a ``tid`` above MOST_TID is a handle."""
 
     pid: int | None
     tid: int | None
@@ -68,7 +72,7 @@ class StackProfile:
 
     native: bool
     samples: int
-    seconds: float
+    seconds: float | None
     threads: tuple[SampledThread, ...]
     classes: tuple[ProfileClass, ...]
     lines: tuple[HotSpot, ...]
@@ -86,9 +90,13 @@ class LineProfile:
 
 @dataclass(frozen=True)
 class EventProfile:
-    """What a trace of torch.profiler shows, by name, those of most time first."""
+    """What a trace of torch.profiler shows, by name, those of most time first.
+
+    ``gpu_ranges`` are the annotations again, each from its first operation on the GPU to its last.
+    """
 
     ranges: tuple[NamedTime, ...]
+    gpu_ranges: tuple[NamedTime, ...]
     gpu_work: tuple[NamedTime, ...]
     calls: tuple[NamedTime, ...]
     operators: tuple[NamedTime, ...]
@@ -144,6 +152,7 @@ class UserProfile:
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
     thread: ThreadTime | None = None
+    warnings: tuple[Caution, ...] = ()
     aligned_by: ClockMethod | None = None
     error_ns: int | None = None
 

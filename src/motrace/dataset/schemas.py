@@ -18,7 +18,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
         column("domain", WORD, "its domain; empty for the default one"),
         column("category", WORD, "its category; null if it has none", nullable=True),
         column("name", WORD, "its text"),
-        column("kind", WORD, "range (push and pop), start_end, or mark"),
+        column("kind", WORD, "range (push and pop), start_end, mark, or gpu_range (on the GPU)"),
         START,
         END,
         column("closed", pa.bool_(), "false if it was still open when the trace ended"),

@@ -12,10 +12,13 @@ from ..dataset.tables import NO_EXPERIMENT, ExperimentKey
 from ..errors import MotraceError, command, left_out
 from ..escape import encodable
 from ..readers.nsys.export import Exporter, NsysTrace
+from .file_types import PassedOver, passed_over
 from .join import RunIdentity, owners, run_identity
 from .nsys import PREFERRED, opened
-from .registry import NSYS, PROFILERS, SOURCES, source_of
+from .registry import NSYS, SOURCES, source_of
 from .source import Head, Identity, ProfilerFile, Source
+
+_OURS = {run_folder.EXPERIMENT_FILE, "sweep.json"}
 
 
 @dataclass
@@ -46,9 +49,14 @@ class Sources:
 
 
 def find(
-    paths: list[Path], scratch: Path, export: Exporter | None = None, problems: list[MotraceError] | None = None
+    paths: list[Path],
+    scratch: Path,
+    export: Exporter | None = None,
+    problems: list[MotraceError] | None = None,
+    passed: list[PassedOver] | None = None,
 ) -> dict[Path, Sources]:
     """Experiments below ``paths``, by folder. Raises MotraceError where there is none; ``problems`` gets it instead.
+    ``passed`` gets the files in folders that are not read.
 
     A profiler's file may lie anywhere below the paths: it is joined to the run whose process it
     watched, by the run-id mark, the process id and the time. What belongs to no run is an
@@ -59,7 +67,7 @@ def find(
     found: dict[Path, Sources] = {}
     for path in paths:
         try:
-            here, theirs = walk(path)
+            here, theirs = walk(path, passed)
         except MotraceError as error:
             if problems is None:
                 raise
@@ -77,10 +85,13 @@ def find(
     return found
 
 
-def walk(root: Path) -> tuple[dict[Path, list[ProfilerFile]], list[ProfilerFile]]:
+def walk(
+    root: Path, passed: list[PassedOver] | None = None
+) -> tuple[dict[Path, list[ProfilerFile]], list[ProfilerFile]]:
     """The folders of runs at or below ``root``, with what our collectors wrote into them; and all files of profilers.
 
-    Results of analyses are not looked at. Raises MotraceError where there is nothing at all.
+    Results of analyses are not looked at. ``passed`` gets the files that are not read. Raises MotraceError where there
+    is nothing at all.
     """
     if not root.exists():
         raise MotraceError(f"{root}: no such file or folder")
@@ -88,11 +99,7 @@ def walk(root: Path) -> tuple[dict[Path, list[ProfilerFile]], list[ProfilerFile]
     alone = source_of(root)
     files = [ProfilerFile(root, alone)] if alone is not None else []
     if alone is None and not root.is_dir():
-        *some, last = (source.name for source in PROFILERS)
-        raise MotraceError(
-            f"{root}: neither a folder, nor a report of Nsight Systems (.nsys-rep or an export of it), nor a file of "
-            f"{', '.join(some)} or {last}"
-        )
+        raise MotraceError(f"{root}: {passed_over(root).why}")
     for directory, subdirectories, names in os.walk(root) if alone is None else ():
         here = Path(directory)
         kept = sorted(name for name in subdirectories if name != run_folder.ANALYSIS_DIR and not name.startswith("."))
@@ -102,8 +109,11 @@ def walk(root: Path) -> tuple[dict[Path, list[ProfilerFile]], list[ProfilerFile]
             runs[here] = [file for source in SOURCES for file in _collected(source, here)]
             own = {name for source in SOURCES for name in source.collected}
             names = [name for name in names if name not in own]
-        there = ((here / name, source_of(here / name)) for name in (*folders, *sorted(names)))
+        there = [(here / name, source_of(here / name)) for name in (*folders, *sorted(names))]
         files += [ProfilerFile(path, source) for path, source in there if source is not None]
+        if passed is not None:
+            others = [passed_over(path) for path, source in there if source is None and path.name not in _OURS]
+            passed += [one for one in others if one.of_a_tool or here not in runs]
     if not runs and not files:
         raise MotraceError(
             f"{root}: holds no recording (no {run_folder.RUN_FILE}, no spans-*.bin, no file of a profiler); "

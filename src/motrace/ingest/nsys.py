@@ -13,7 +13,7 @@ from ..dataset.ranges import Ranges
 from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.nsys.export import Exporter, NsysTrace, convert, is_nsys_file, nvtx_table, open_trace
-from ..readers.nsys.extent import extent
+from ..readers.nsys.extent import extent, recording_end
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit, align
 from ..vocabulary import NVTX_DOMAIN, RUN_MARK, SYNC_MARK, ClockMethod, Tool
@@ -58,7 +58,7 @@ class NsysSource(Source):
         names = zip(table.column("name").cast("string").to_pylist(), table.column("pid").to_pylist())
         marks = frozenset((name.removeprefix(RUN_MARK), pid) for name, pid in names if name.startswith(RUN_MARK))
         begin = trace.utc_start_ns
-        utc_ns = (begin, begin + (trace.duration_ns or 0)) if begin is not None else None
+        utc_ns = (begin, begin + (recording_end(trace) or 0)) if begin is not None else None
         return Identity(frozenset(trace.profiled), frozenset(), marks, utc_ns, by_folder=False)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
@@ -69,7 +69,7 @@ class NsysSource(Source):
             raise MotraceError(f"{trace.name}: nothing ties its clock to the run's")
         run.warnings += [f"{trace.name}: {UTC_ONLY_WARNING}"] if fit.method is ClockMethod.UTC else []
         convert(trace, run.key, folder, fit.to_run, run.pids, (-fit.error_ns, run.end_ns + fit.error_ns))
-        edges = fit.to_run(np.array([0, trace.duration_ns if trace.duration_ns is not None else 1 << 60]))
+        edges = fit.to_run(np.array([0, recording_end(trace) or 0]))
         covered = max(0, int(edges[0])), min(run.end_ns, int(edges[1]))
         names = {thread: name for thread, name in trace.threads.items() if thread[0] in run.pids}
         run.warnings += trace.warnings
@@ -81,9 +81,9 @@ class NsysSource(Source):
         """A run whose phases are NVTX ranges; its events may go on beyond the time that it says it lasted."""
         trace = opened(file)
         table = nvtx_table(trace)
-        found = extent(trace, table)
+        found = extent(trace)
         watched = Watched(
-            trace.name, f"Nsight Systems {trace.product_version} alone", "NVTX push/pop ranges", tuple(trace.processes),
+            trace.name, f"Nsight Systems {_version(trace)} alone", "NVTX push/pop ranges", tuple(trace.processes),
             trace.threads, trace.utc_start_ns, trace.duration_ns, found.events_ns, found.busiest,
         )  # fmt: skip
         ranges = table.filter(pc.equal(table.column("kind").cast("string"), "range"))
@@ -91,6 +91,11 @@ class NsysSource(Source):
         convert(trace, run.key, folder, fit.to_run, None, (0, run.end_ns))
         run.warnings += trace.warnings
         return run, Part(folder, fit, (0, run.end_ns), names=trace.threads)
+
+
+def _version(trace: NsysTrace) -> str:
+    """The recorder's; the exporter's is often a newer one."""
+    return trace.recorder_version or f"(version not known; exported by {trace.product_version or 'an unknown one'})"
 
 
 def opened(file: ProfilerFile) -> NsysTrace:

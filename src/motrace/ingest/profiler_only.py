@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from .. import run_folder
 from ..attribution.run import PROFILER_ONLY
+from ..cautions import Caution
 from ..dataset.facts import RunManifest
 from ..dataset.tables import ExperimentKey
 from ..errors import UsageError
@@ -93,7 +94,7 @@ def recording_of(
     )  # fmt: skip
     if not loop.is_frame.any():
         loop = replace(loop, marks=_whole_loop(loop, end - first))
-    warnings = [f"recorded by {trace.maker}: {said}"]
+    warnings: list[str | Caution] = [f"recorded by {trace.maker}: {said}"]
     if chosen is not None and not loop.is_frame.any():
         warnings.append("no range repeats: there are no frames")
     covered = _frames_cover(loop)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import ProfileTimes
+from ..dataset.profiles import MOST_TID, ProfileTimes
 from ..dataset.tables import ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
@@ -40,6 +40,7 @@ _FORMATS = {ORDERED: "speedscope", TIMED: "chrometrace"}
 _OUR_FRAMES = ("(motrace/record/", "(motrace/workloads/")
 _SPEEDSCOPE = re.compile(r'"\$schema"\s*:\s*"https://www\.speedscope\.app/')
 _CHROMETRACE = re.compile(r'^\s*\[\s*\{[^{}]*(\{[^{}]*\})?[^{}]*"cat"\s*:\s*"py-spy"')
+_EXPORTER = re.compile(rb'"exporter"\s*:\s*"py-spy')
 _SVG = ("<?xml", "<!DOCTYPE svg", "<svg")
 
 
@@ -56,8 +57,7 @@ class PySpySource(Source):
         if head.is_zipped or not text:
             return False
         if text.startswith("{"):  # others write speedscope too; py-spy names itself at the end, if that is there
-            whole = head.everything if _SPEEDSCOPE.search(text) else "{}"
-            return not whole.rstrip().endswith("}") or re.search(r'"exporter"\s*:\s*"py-spy', whole) is not None
+            return _SPEEDSCOPE.search(text) is not None and (not head.tail.endswith(b"}") or head.has(_EXPORTER))
         if text.startswith("["):
             return _CHROMETRACE.match(text) is not None
         if text.startswith(_SVG):
@@ -68,7 +68,7 @@ class PySpySource(Source):
         """Processes and threads, where the format names them."""
         profile = read_any(file.path)
         pids = frozenset(thread.pid for thread in profile.threads if thread.pid)
-        tids = frozenset(thread.tid for thread in profile.threads if thread.tid)
+        tids = frozenset(thread.tid for thread in profile.threads if 0 < thread.tid <= MOST_TID)
         ours = any(mark in frame for stack in profile.stacks for frame in stack for mark in _OUR_FRAMES)
         return Identity(pids, tids, written_ns=file.path.stat().st_mtime_ns, ours=ours)
 
@@ -133,7 +133,8 @@ def _profile(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: 
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
     shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
     thread = None if run is not None else sampled_time(samples, profile.native, _Sources(file.path))
-    return Part(folder, profile=replace(shown, stacks=stack_profile(samples, profile.native), thread=thread))
+    stacks = stack_profile(samples, profile.native)
+    return Part(folder, profile=replace(shown, stacks=stacks, thread=thread, warnings=tuple(profile.warnings)))
 
 
 class _Sources:

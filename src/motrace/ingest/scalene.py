@@ -17,6 +17,8 @@ from ..sampling.user_profiles import heaviest_lines
 from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
 
+_FIELDS = (re.compile(b'"elapsed_time_sec"'), re.compile(b'"files"'))
+
 
 class ScaleneSource(Source):
     """Scalene."""
@@ -31,11 +33,11 @@ class ScaleneSource(Source):
         if head.is_zipped or not text.startswith("{"):
             return False
         may_be = re.search(r'^\{\s*"alloc_samples"\s*:|"(elapsed_time_sec|n_cpu_percent_python)"', text)
-        return may_be is not None and all(word in head.everything for word in ('"elapsed_time_sec"', '"files"'))
+        return may_be is not None and all(map(head.has, _FIELDS))
 
     def identity(self, file: ProfilerFile) -> Identity:
         """When the program ran."""
-        return Identity(utc_ns=when(file.path), written_ns=file.path.stat().st_mtime_ns)
+        return Identity(utc_ns=when(file.path).utc_ns, written_ns=file.path.stat().st_mtime_ns)
 
     def read(self, file: ProfilerFile, run: RunRecording, folder: Path, number: int) -> Part | None:
         """Lines, and of the user's a profile."""
@@ -54,12 +56,11 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
         write_table("lines", table, key, folder)
     if file.collected:
         return Part(folder)
-    window = when(file.path)
-    seconds = (window[1] - window[0]) / 1e9 if window is not None else None
-    lines = LineProfile(seconds, table.num_rows, heaviest_lines(table))
+    watched = when(file.path)
+    lines = LineProfile(watched.seconds, table.num_rows, heaviest_lines(table))
     hints = (
         HintedLine(line.name, any_waits(calls_of(line.source)), *line.numbers[:4]) for line in program_lines(file.path)
     )
-    thread = hinted_time(hints, seconds) if run is None else None
+    thread = hinted_time(hints, watched.seconds) if run is None else None
     profile = file.profile(run, "json", ProfileTimes.LINE_SHARES)
-    return Part(folder, profile=replace(profile, lines=lines, thread=thread))
+    return Part(folder, profile=replace(profile, lines=lines, thread=thread, warnings=watched.warnings))

@@ -6,7 +6,7 @@ is such a class and an entry in ``registry.SOURCES``.
 
 from __future__ import annotations
 
-import gzip
+import re
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,6 +28,7 @@ from ..dataset.tables import Column, ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
+from ..readers.pieces import GZIP, pieces
 from ..readers.recording import RunRecording
 from ..timeline.clocks import ClockFit
 from ..vocabulary import Tool
@@ -35,7 +36,6 @@ from ..vocabulary import Tool
 HEAD_BYTES = 1 << 16
 """So much is looked at of a file whose first bytes do not rule it out."""
 _FIRST_BYTES = 256
-_GZIP = b"\x1f\x8b"
 _TIMES = ("t_ns", "start_ns", "end_ns", "launch_ns")
 
 
@@ -53,7 +53,7 @@ class Head:
                 return b""
             with self.path.open("rb") as file:
                 first = file.read(_FIRST_BYTES)
-                binary = not first.startswith(_GZIP) and b"\0" in first
+                binary = not first.startswith(GZIP) and b"\0" in first
                 return first if binary else first + file.read(HEAD_BYTES - len(first))
         except OSError:
             return b""
@@ -62,7 +62,7 @@ class Head:
     def text(self) -> str:
         """The beginning as text, unzipped if it is zipped; empty of a binary file."""
         data = self.data
-        if data.startswith(_GZIP):
+        if data.startswith(GZIP):
             try:
                 data = zlib.decompressobj(wbits=31).decompress(data, HEAD_BYTES)
             except zlib.error:
@@ -72,7 +72,14 @@ class Head:
     @property
     def is_zipped(self) -> bool:
         """Whether it is zipped."""
-        return self.data.startswith(_GZIP)
+        return self.data.startswith(GZIP)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file that can be read."""
+        with suppress(OSError), self.path.open("rb"):
+            return self.path.is_file()
+        return False
 
     @property
     def is_whole(self) -> bool:
@@ -80,12 +87,22 @@ class Head:
         return len(self.data) < HEAD_BYTES
 
     @cached_property
-    def everything(self) -> str:
-        """The text of the whole file, unzipped (empty if cut off): for formats that name their maker at the end."""
-        with suppress(OSError, EOFError, zlib.error):
-            data = self.path.read_bytes()
-            return (gzip.decompress(data) if self.is_zipped else data).decode(errors="replace")
-        return ""
+    def tail(self) -> bytes:
+        """Its last bytes, without white space."""
+        with suppress(OSError), self.path.open("rb") as file:
+            file.seek(max(0, self.path.stat().st_size - _FIRST_BYTES))
+            return file.read().rstrip()
+        return b""
+
+    def has(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether the pattern is anywhere in the file, unzipped: for formats that name their maker at the end."""
+        before = b""
+        with suppress(OSError):
+            for piece in pieces(self.path):
+                if pattern.search(before + piece):
+                    return True
+                before = (before + piece)[-_FIRST_BYTES:]
+        return False
 
 
 @dataclass(frozen=True)

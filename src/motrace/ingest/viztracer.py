@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..dataset.dictionary_columns import constant
-from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes
+from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
 from ..dataset.tables import ExperimentKey
 from ..readers.recording import RunRecording
 from ..readers.viztracer import FunctionCalls, read_viztracer
@@ -37,8 +37,7 @@ SAME_CLOCK_NS = 50_000_000
 """If UTC minus its clock is the run's within this, both are one CLOCK_MONOTONIC: UTC may be stepped meanwhile."""
 PHASE_SHARE, MOST_PHASES, MOST_SPANS = 0.01, 60, 200_000
 """Phases of a trace alone: the functions of its loop's body, those of this share of its time, no more than so many."""
-_METADATA = re.compile(r'"viztracer_metadata"\s*:')
-_CALL = re.compile(r'"cat"\s*:\s*"fee"', re.IGNORECASE)
+_MARK = re.compile(rb'"viztracer_metadata"\s*:|"cat"\s*:\s*"fee"', re.IGNORECASE)
 
 
 class VizTracerSource(Source):
@@ -48,10 +47,7 @@ class VizTracerSource(Source):
 
     def recognise(self, head: Head) -> bool:
         """A Chrome trace with VizTracer's metadata, which come last."""
-        text = head.text
-        if not text.startswith("{") or '"traceEvents"' not in text:
-            return False
-        return bool(_CALL.search(text)) or bool(_METADATA.search(head.everything))
+        return head.text.startswith("{") and '"traceEvents"' in head.text and head.has(_MARK)
 
     def identity(self, file: ProfilerFile) -> Identity:
         """Processes, and from when to when there are calls, where UTC is written."""
@@ -67,7 +63,7 @@ class VizTracerSource(Source):
         calls = read_viztracer(file.path)
         fit = _clock(calls, run)
         run.warnings.append(f"{file.name}: VizTracer ran in this run and slowed down every function call")
-        profile = replace(file.profile(run, "json", ProfileTimes.UNALIGNED), functions=_profile(calls))
+        profile = _shown(file, run, calls, ProfileTimes.UNALIGNED)
         if fit is None:
             return Part(folder, profile=profile)
         mine = np.isin(calls.pid, sorted(run.pids))
@@ -98,8 +94,7 @@ class VizTracerSource(Source):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
-        profile = file.profile(run, "json", ProfileTimes.OWN_CLOCK)
-        profile = replace(profile, functions=_profile(calls), thread=called_time(calls, loop))
+        profile = replace(_shown(file, run, calls, ProfileTimes.OWN_CLOCK), thread=called_time(calls, loop))
         return run, Part(folder, fit, names=calls.threads, profile=profile)
 
 
@@ -173,6 +168,10 @@ def _ranges(calls: FunctionCalls, rows: Array, lines: bool = True) -> pa.Table:
             "payload": none.cast(pa.int64()),
         }
     )
+
+
+def _shown(file: ProfilerFile, run: RunRecording, calls: FunctionCalls, times: ProfileTimes) -> UserProfile:
+    return replace(file.profile(run, "json", times), functions=_profile(calls), warnings=calls.warnings)
 
 
 def _profile(calls: FunctionCalls) -> FunctionProfile:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
+from math import isfinite, isnan
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 
+from ..cautions import Caution
 from ..dataset.tables import without_key
 from ..errors import MotraceError
-from .pyspy.formats import short_file
+from ..escape import encodable
+from .pyspy.frames import short_file
+from .times import LATEST_NS, TimeFault, set_aside
 
 _LIBRARY = re.compile(r"/lib/python3\.\d+t?/|/(site|dist)-packages/|^<")
 LINES_SCHEMA = without_key("lines")
@@ -34,7 +39,7 @@ class _Line(msgspec.Struct):
     def numbers(self) -> tuple[float, ...]:
         """In the order of the schema's columns."""
         given = self.n_cpu_percent_python, self.n_cpu_percent_c, self.n_sys_percent, self.n_copy_mb_s, self.n_peak_mb
-        return tuple(number or 0.0 for number in given)
+        return tuple(number if number and isfinite(number) else 0.0 for number in given)
 
 
 class _File(msgspec.Struct):
@@ -88,11 +93,30 @@ def _plain(source: str) -> str:
     return re.sub(r"\\u00(3c|3e|26)", lambda mark: chr(int(mark[1], 16)), source)
 
 
-def when(path: Path) -> tuple[int, int] | None:
-    """Begin and end (UTC, ns) of the program that Scalene watched; None where it does not say. Raises MotraceError."""
+@dataclass(frozen=True)
+class WatchedTime:
+    """From when to when (UTC, ns) Scalene watched, and for how many seconds; None where it does not say."""
+
+    utc_ns: tuple[int, int] | None
+    seconds: float | None
+    warnings: tuple[Caution, ...]
+
+
+def when(path: Path) -> WatchedTime:
+    """The time of the program that Scalene watched. Raises MotraceError."""
     profile = _load(path)
-    start_s = profile.start_time_absolute
-    return None if not start_s else (round(start_s * 1e9), round((start_s + (profile.elapsed_time_sec or 0.0)) * 1e9))
+    start_s, elapsed_s = profile.start_time_absolute or 0.0, profile.elapsed_time_sec or 0.0
+    fault = None
+    if isnan(elapsed_s) or isnan(start_s):
+        fault = TimeFault.MISSING
+    elif elapsed_s < 0 or start_s < 0:
+        fault = TimeFault.NEGATIVE
+    elif (start_s + elapsed_s) * 1e9 > LATEST_NS:
+        fault = TimeFault.FAR
+    if fault is not None:
+        return WatchedTime(None, None, tuple(set_aside(encodable(path.name), Counter([fault]))))
+    utc_ns = (round(start_s * 1e9), round((start_s + elapsed_s) * 1e9)) if start_s else None
+    return WatchedTime(utc_ns, elapsed_s or None, ())
 
 
 def _load(path: Path) -> _Profile:

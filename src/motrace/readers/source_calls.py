@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from .pyspy.formats import short_file
+from .pyspy.frames import short_file
 
 _FRAME = re.compile(r"(.*) \((.+):(\d+)\)$", re.DOTALL)
 _FILE = re.compile(r'"file(?:name)?"\s*:\s*"((?:[^"\\]|\\.)+\.py)"')

@@ -10,21 +10,23 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from ..cautions import Caution
 from ..errors import MotraceError
-from .pyspy.formats import short_file
+from ..escape import encodable
+from .pyspy.frames import short_file
+from .times import LATEST_NS, TimeFault, check, set_aside
 
 Array = np.ndarray[Any, Any]
 CATEGORY = "fee"
 """Of the calls of functions (function entry and exit)."""
 _GZIP = b"\x1f\x8b"
-_LATEST_US = 2.0**62 / 1000
 
 
 class _Named(msgspec.Struct):
@@ -74,6 +76,7 @@ class FunctionCalls:
     utc_minus_ts_ns: int | None
     version: str
     overflow: bool
+    warnings: tuple[Caution, ...] = ()
 
     def __len__(self) -> int:
         return len(self.name)
@@ -96,9 +99,17 @@ def read_viztracer(path: Path) -> FunctionCalls:
     calls = [event for event in data.traceEvents if event.ph == "X" and (event.cat or "").lower() == CATEGORY]
     if not calls:
         raise MotraceError(f"{path.name} holds no call of a function: VizTracer saw nothing")
-    if not all(abs(event.ts) + abs(event.dur) < _LATEST_US for event in calls):
-        raise MotraceError(f"{path.name} holds a time stamp that is out of range: it is damaged; record it again")
-    return _calls(calls, dict(_threads(data.traceEvents)), data.viztracer_metadata)
+    times = np.array([(event.ts, event.ts + event.dur) for event in calls])
+    good = (np.abs(times) < LATEST_NS / 1e3).all(axis=1)
+    far = int((~good).sum())
+    start, end = (np.round(column[good] * 1000).astype(np.int64) for column in times.T)
+    good[good], faults = check(start, end)
+    faults[TimeFault.FAR] += far
+    if not good.any():
+        raise MotraceError(f"{path.name} holds no call with a usable time: it is damaged; record it again")
+    kept = [event for event, stays in zip(calls, good.tolist()) if stays]
+    warnings = tuple(set_aside(encodable(path.name), faults))
+    return replace(_calls(kept, dict(_threads(data.traceEvents)), data.viztracer_metadata), warnings=warnings)
 
 
 def _threads(events: list[_Event]) -> Iterator[tuple[tuple[int, int], str]]:

@@ -17,6 +17,7 @@ from . import annotate
 from .changes import Call, ObservedFacts, changed, observer, step_observer, value_of
 from .episodes import EpisodeLog
 from .importhook import ImportHook
+from .named_threads import NamedThreads
 from .opaque import Opaque
 from .sites import MAIN, Patches, Site, find, of_constructor, replaced
 from .table import START, InstrumentTable
@@ -75,6 +76,7 @@ class Instrument:
         self._values = values or {}
         self._pending = list(table.names())
         self._patches = Patches()
+        self._threads = NamedThreads(table.threads)
         self._hook: ImportHook | None = None
         self._frame = _Held(annotate.frame())
         self._warmup = _number(value_of(table.warmup, self._values))
@@ -92,6 +94,7 @@ class Instrument:
         wanted = {name[:at] for name in self._pending for at, letter in enumerate(name) if letter == "."}
         self._hook = ImportHook(wanted, self._imported)
         self._hook.install()
+        self._threads.install()
         self._imported("")
         for gap, opened in self._gaps:
             if gap.after == START:
@@ -103,6 +106,7 @@ class Instrument:
             return
         self._hook.uninstall()
         self._hook = None
+        self._threads.uninstall()
         self._end_frame()
         for _, opened in self._gaps:
             opened.close()

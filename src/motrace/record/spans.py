@@ -27,7 +27,7 @@ RECORD_WORDS = 4
 WHAT, START, END, VALUE = range(RECORD_WORDS)
 
 # Kinds, in the upper half of a record's first word; the lower half is the name id.
-KIND_SPAN, KIND_FRAME, KIND_SEGMENT, KIND_CLOCK = (kind << 32 for kind in range(4))
+KIND_SPAN, KIND_FRAME, KIND_SEGMENT, KIND_CLOCK, KIND_ROLE = (kind << 32 for kind in range(5))
 NAME_ID_MASK = (1 << 32) - 1
 DEFINITION = -1  # start_ns of a record that defines a name: end_ns is its length, its bytes follow
 

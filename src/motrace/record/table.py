@@ -12,6 +12,7 @@ from typing import cast
 
 from ..errors import UsageError
 from ..run_folder import JsonObject, JsonValue
+from ..thread_roles import STATED_ROLES
 
 START = "start"  # the begin of the program, in the place of a name
 
@@ -22,6 +23,7 @@ _KEYS: Allowed = {
     "phases": (dict,),
     "frame": (str, dict),
     "segments": (dict,),
+    "threads": (dict,),
     "between": (list,),
     "change": (list,),
     "observe": (list,),
@@ -124,6 +126,7 @@ class InstrumentTable:
     changes: tuple[Change, ...]
     observe: tuple[Observe, ...]
     episodes: Episodes | None = None
+    threads: tuple[tuple[str, str], ...] = ()
 
     def has_segment(self, segment: str) -> bool:
         """Whether it says where a segment begins."""
@@ -159,6 +162,7 @@ def parse(data: JsonValue, where: str) -> InstrumentTable:
         changes=tuple(_change(row, where) for row in whole.rows("change")),
         observe=tuple(_observe(row, where) for row in whole.rows("observe")),
         episodes=_episodes(whole.get("episodes"), where) if whole.has("episodes") else None,
+        threads=tuple(_thread(pattern, role, where) for pattern, role in whole.table("threads").items()),
     )
     for name in table.names():
         if "." not in name or not all(part.isidentifier() for part in name.split(".")):
@@ -212,6 +216,14 @@ class _Row:
 def _phase(name: str, given: JsonValue, where: str) -> MeasuredCall:
     row = _Row({"phase": given} if isinstance(given, str) else given, _PHASE, where, f"[phases] {name}: ", ("phase",))
     return MeasuredCall(name, row.text("phase"), row.text("versions"), row.flag("optional", False))
+
+
+def _thread(pattern: str, role: JsonValue, where: str) -> tuple[str, str]:
+    if role not in STATED_ROLES:
+        raise UsageError(
+            f"{where}: [threads] {pattern}: there is no role {role!r}; choose from {', '.join(STATED_ROLES)}"
+        )
+    return pattern, role
 
 
 def _segment(segment: str, given: JsonValue, where: str) -> tuple[str, str, bool]:

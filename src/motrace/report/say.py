@@ -26,8 +26,13 @@ def _digits(value: float) -> str:
     return f"{value:.2g}"
 
 
+def _events(value: float) -> str:
+    return f"{value:,.0f} event{'' if value == 1 else 's'}"
+
+
 FORMATS: Mapping[str, Callable[[float], str]] = {
     "percent": percent, "ms": ms, "signed_ms": signed_ms, "size": size, "digits": _digits, "s": seconds,
+    "events": _events,
 }  # fmt: skip
 """How a field of a sentence shows its number."""
 

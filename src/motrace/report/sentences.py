@@ -214,6 +214,25 @@ PROFILE_TIMES: Sentences = {
 CAUTIONS: Sentences = {
     CautionCode.RECORDED: "{text}",
     CautionCode.UNREADABLE: "{text}",
+    CautionCode.BAD_BACKSLASHES: "{file}: unescaped backslashes mended in {count:events}, first in event {first}",
+    CautionCode.BAD_UTF8: "{file}: bytes that are not UTF-8 replaced in {count:events}, first in event {first}",
+    CautionCode.CONTROL_CHARACTERS: "{file}: unescaped control characters mended in {count:events}, first in event "
+    "{first}",
+    CautionCode.BAD_NUMBERS: "{file}: values that should be numbers but are not (NaN, infinity) left out of "
+    "{count:events}, first in event {first}",
+    CautionCode.BAD_QUOTES: "{file}: unescaped quotes mended in {count:events}, first in event {first}",
+    CautionCode.EVENTS_LOST: "{file}: {count:events} can't be read and are left out, first event {first}",
+    CautionCode.CUT_OFF: "{file} is cut off at event {first}: what came after it is lost",
+    CautionCode.CATEGORIES_UNREAD: "{file}: {count:events} of categories that are not read: {names}",
+    CautionCode.NOT_ALIGNED: "{file}: its clock could not be tied to the spans: left out of the time line",
+    CautionCode.TIMES_MISSING: "{file}: left out because they have no usable time: {count:events}",
+    CautionCode.DURATIONS_NEGATIVE: "{file}: left out because they end before they begin: {count:events}",
+    CautionCode.TIMES_ZERO: "{file}: left out because their time stamp is 0: {count:events}",
+    CautionCode.TIMES_FAR_OFF: "{file}: left out because their times lie far from all others: {count:events}",
+    CautionCode.RATE_ASSUMED: "{file}: its py-spy (0.3.8 or older) counted samples and wrote no rate: 100 per second "
+    "are assumed",
+    CautionCode.NO_SECONDS: "{file}: every sample weighs 1 and no version of py-spy is named: how many seconds that is "
+    "is not known, only shares are; record it with py-spy 0.3.9 or newer",
     CautionCode.NO_EXPERIMENT_FILE: "no experiment.json: the command and the environment are not known",
     CautionCode.RUNGS_DIFFER: "what {new} alone does takes {own_ns:ms} ms per frame, but what {new} and {base} both do "
     "differs by {shared_ns:signed_ms} ms: the machine changed between the runs, or the two compete for it. Read the "

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from ..dataset.stack_frames import is_native
+
 INTERPRETER, COPYING, NATIVE = "interpreter", "copying", "native"
 RECORDER = "recorder"
 GIL, POOL_WITH_GIL, SLEEPING, PIPE, FILE = "gil", "native_pool_with_gil", "sleeping", "pipe", "file"
@@ -111,7 +113,6 @@ RULES = (
 )
 
 _OWN_FRAMES = "* (motrace/record/*"
-_PYTHON_FRAME = re.compile(r"(\.pyx?|<[^>]*>):\d+$|\.py$|^<[^>]*>$")
 _SYSTEM = ("libc.so*", "libc-*", "libpthread*", "ld-*", "[[]vdso]", "libm.so*", "[[]vsyscall]")
 _LIBC = ("libc.so*", "libc-*")
 _STRIPPED = "?"  # the program itself, without symbols: Debian's python is one file
@@ -209,7 +210,7 @@ def _native(frames: tuple[str, ...]) -> list[Frame]:
     for frame in reversed(frames):
         function, _, module = frame.rpartition(" (")
         module = module.rstrip(")")
-        if not function or _PYTHON_FRAME.search(module):
+        if not is_native(frame):
             break
         found.append((function, module))
     return found

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, SampledThread, StackProfile
+from ..dataset.stack_frames import is_native
 from .classify import classify
 from .shares import shares
 
@@ -26,6 +27,7 @@ NO_STACK = "no stack"
 class Samples:
     """Rows of samples, parallel arrays: ``stack`` indexes ``stacks``, ``count`` samples of together ``weight_ns``.
 
+    ``weight_ns`` is all 0 where no time is known: then shares are of the samples.
     ``names`` are those of threads by (pid, tid). ``counted``: each sample is there, so that counts are what a
     binomial interval needs; else a row is a change of the stack.
     """
@@ -42,9 +44,10 @@ class Samples:
 
 def stack_profile(samples: Samples, native: bool) -> StackProfile:
     """Samples in all, by thread, class (with native frames only), line and function; shares are of the whole."""
+    timed = bool(samples.weight_ns.any())
     weight = np.zeros(len(samples.stacks), np.int64)
     count = np.zeros(len(samples.stacks), np.int64)
-    np.add.at(weight, samples.stack, samples.weight_ns)
+    np.add.at(weight, samples.stack, samples.weight_ns if timed else samples.count)
     np.add.at(count, samples.stack, samples.count)
     leaves, functions = Counter[str](), Counter[str]()
     for frames, ns in zip(samples.stacks, weight.tolist()):
@@ -55,11 +58,11 @@ def stack_profile(samples: Samples, native: bool) -> StackProfile:
     return StackProfile(
         native=native,
         samples=int(count.sum()),
-        seconds=total / 1e9,
+        seconds=total / 1e9 if timed else None,
         threads=_threads(samples, total),
         classes=_classes(samples, weight, count, total) if native else (),
-        lines=_hot_spots(leaves, total),
-        functions=_hot_spots(functions, total),
+        lines=_hot_spots(leaves, total, timed),
+        functions=_hot_spots(functions, total, timed),
     )
 
 
@@ -78,12 +81,13 @@ def _classes(samples: Samples, weight: Array, count: Array, total: int) -> tuple
 def _threads(samples: Samples, total: int) -> tuple[SampledThread, ...]:
     sums: Counter[tuple[int, int]] = Counter()
     counts: Counter[tuple[int, int]] = Counter()
-    columns = (samples.pid, samples.tid, samples.weight_ns, samples.count)
+    weights = samples.weight_ns if samples.weight_ns.any() else samples.count
+    columns = (samples.pid, samples.tid, weights, samples.count)
     for pid, tid, ns, number in zip(*(column.tolist() for column in columns)):
         sums[pid, tid] += ns
         counts[pid, tid] += number
     return tuple(
-        SampledThread(key[0] or None, key[1] or None, samples.names.get(key) or None, counts[key],
+        SampledThread(key[0] or None, key[1] if key[1] > 0 else None, samples.names.get(key) or None, counts[key],
                       sums[key] / total if total else 0.0)
         for key in sorted(sums, key=lambda key: (-sums[key], key))[:MOST]
     )  # fmt: skip
@@ -91,12 +95,7 @@ def _threads(samples: Samples, total: int) -> tuple[SampledThread, ...]:
 
 def last_python(frames: Sequence[str]) -> str:
     """The line of Python that a stack is at: native frames below it are what that line called."""
-    return next((frame for frame in reversed(frames) if _is_python(frame)), frames[-1])
-
-
-def _is_python(frame: str) -> bool:
-    place, colon, line = frame.rpartition(" (")[2].rstrip(")").rpartition(":")
-    return bool(colon) and line.isdecimal() and (place.endswith((".py", ".pyx")) or place.startswith("<"))
+    return next((frame for frame in reversed(frames) if not is_native(frame)), frames[-1])
 
 
 def _without_line(frame: str) -> str:
@@ -109,8 +108,11 @@ def _most(sums: Mapping[str, int], count: int = MOST) -> list[str]:
     return sorted(sums, key=lambda name: (-sums[name], name))[:count]
 
 
-def _hot_spots(weights: Counter[str], total: int) -> tuple[HotSpot, ...]:
-    return tuple(HotSpot(name, weights[name] / 1e9, weights[name] / total if total else 0.0) for name in _most(weights))
+def _hot_spots(weights: Counter[str], total: int, timed: bool) -> tuple[HotSpot, ...]:
+    return tuple(
+        HotSpot(name, weights[name] / 1e9 if timed else None, weights[name] / total if total else 0.0)
+        for name in _most(weights)
+    )
 
 
 def named_times(table: pa.Table) -> tuple[NamedTime, ...]:

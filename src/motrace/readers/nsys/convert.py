@@ -16,6 +16,7 @@ import pyarrow as pa
 from ...dataset.tables import SCHEMAS, RunKey
 from .calls import APIS, OPS, ApiConverter, LabelConverter, OpsConverter
 from .correlation import Pairs
+from .extent import recording_end
 from .metrics import TABLE as METRICS
 from .metrics import MetricsConverter
 from .nvtx import TABLE as NVTX
@@ -26,6 +27,7 @@ from .scheduling import SAMPLED, SAMPLES, SampleConverter, SchedConverter, Stack
 from .source import READ_ERRORS, Batch, Ints, Query
 from .stream import TableWriter, results
 from .trace import NsysTrace, one_line
+from .unread import name_unread
 
 Tables = Iterator[pa.Table | None]
 
@@ -53,7 +55,7 @@ def nvtx_table(trace: NsysTrace, domain: str | None = None) -> pa.Table:
 
     ``domain`` keeps only that domain ("" is the default one), which is cheap.
     """
-    context = Context(trace, RunKey("", ""), _identity)
+    context = Context(trace, RunKey("", ""), _identity, end_ns=recording_end(trace))
     pieces: list[pa.Table] = []
     try:
         known = labels(trace)
@@ -81,7 +83,7 @@ def convert(
     damaged is left out with one of the trace's warnings. Raises OSError where it can't write.
     """
     out.mkdir(parents=True, exist_ok=True)
-    context = Context(trace, key, to_run, None if pids is None else frozenset(pids), window_ns)
+    context = Context(trace, key, to_run, None if pids is None else frozenset(pids), window_ns, recording_end(trace))
     conversion = _Conversion(context)
     done: dict[str, int] = {}
     try:
@@ -99,6 +101,7 @@ def convert(
         conversion.close()
     for (table, kind), number in sorted(context.problems.items()):
         trace.warn(f"{table}: {number} {SAY[kind]}")
+    name_unread(trace)
     return done
 
 

@@ -63,10 +63,10 @@ _VERSION = re.compile(r"_v\d{4,}(?=$|_ptsz$|_ptds$)")
 
 _WAITS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "cuda": (
-        (re.compile(r"cu(da)?(Device|Thread|Ctx)Synchronize"), "device"),
-        (re.compile(r"cu(da)?StreamSynchronize"), "stream"),
-        (re.compile(r"cu(da)?EventSynchronize"), "event"),
-        (re.compile(r"cu(da)?Memcpy(?!.*(Async|Batch|GetAttribute|Node))"), "memcpy"),
+        (re.compile(r"(cu(da)?|hip)(Device|Thread|Ctx)Synchronize"), "device"),
+        (re.compile(r"(cu(da)?|hip)StreamSynchronize"), "stream"),
+        (re.compile(r"(cu(da)?|hip)EventSynchronize"), "event"),
+        (re.compile(r"(cu(da)?|hip)Memcpy(?!.*(Async|Batch|GetAttribute|Node))"), "memcpy"),
     ),
     "vulkan": (
         (re.compile(r"vkWaitForFences"), "fence"),
@@ -106,8 +106,8 @@ def api_name(name: str) -> str:
 def waits_on(api: str, name: str) -> str | None:
     """What a call of ``name`` waits for, by its name alone; None if it does not wait.
 
-    ``api`` is cuda, vulkan or osrt. The type that CUPTI gives a synchronisation is not used: files
-    are known in which cudaDeviceSynchronize has the type of an event.
+    ``api`` is cuda (HIP, which AMD's ROCm has, is named alike), vulkan or osrt. The type that CUPTI gives a
+    synchronisation is not used: files are known in which cudaDeviceSynchronize has the type of an event.
     """
     return next((what for pattern, what in _WAITS[api] if pattern.match(name)), None)
 

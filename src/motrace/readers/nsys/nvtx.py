@@ -83,13 +83,14 @@ class NvtxConverter:
         self._known = known
         self._domain = domain
         self._strings: Strings = context.trace.strings
-        self._end = context.trace.duration_ns
+        self._end = context.end_ns
 
     def __call__(self, batch: Batch) -> pa.Table | None:
         """Rows of the batch that count; None if there are none."""
         is_mark = np.isin(batch["eventType"], [kind for kind, what in NVTX_KINDS.items() if what == "mark"])
         open_at = np.maximum(self._end if self._end is not None else NULL, batch["start"])
-        never = (batch["end"] == NULL) | ((batch["end"] == self._end) if self._end is not None else False)
+        stops = self._context.trace.duration_ns  # a push that was never popped is written with this end
+        never = (batch["end"] == NULL) | ((batch["end"] == stops) if stops is not None else False)
         batch.ints["close"] = np.where(
             is_mark, batch["start"], np.where(batch["end"] == NULL, open_at, batch["end"])
         )  # fmt: skip

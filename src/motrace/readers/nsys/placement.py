@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ...dataset.dictionary_columns import constant
 from ...dataset.tables import SCHEMAS, RunKey
+from ..times import DAY_NS
 from .source import NULL, Batch, Ints, Mask
 from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
 
@@ -22,15 +23,18 @@ ToRun = Callable[[np.ndarray[Any, np.dtype[np.int64]]], np.ndarray[Any, np.dtype
 Keep = slice | Mask
 """What picks the rows that count: a mask, or a slice of all."""
 
-UNTIMED, REVERSED, MISFITS, UNPAIRED = "untimed", "reversed", "misfits", "unpaired"
+UNTIMED, REVERSED, ENDLESS, MISFITS, UNPAIRED = "untimed", "reversed", "endless", "misfits", "unpaired"
 SAY = {
     UNTIMED: "rows have no usable time and are left out",
-    REVERSED: "rows end before they begin: taken as having no length",
+    REVERSED: "rows end before they begin and are left out",
+    ENDLESS: "rows last longer than a day and are left out",
     MISFITS: "values are not of their column's type and count as missing",
     UNPAIRED: "begins or ends have no other half and are left out",
 }
 
 
+_NO_TIME_IS_0 = "CUPTI_ACTIVITY_KIND_"
+"""Tables in which a begin and an end of 0 say that no time was taken."""
 _WHO = (1 << 48) - 1
 """Of a globalTid the process and the thread."""
 
@@ -51,13 +55,17 @@ class Placed:
 
 @dataclass
 class Context:
-    """What a conversion is asked for. ``problems`` counts, by table and kind, what was wrong."""
+    """What a conversion is asked for. ``problems`` counts, by table and kind, what was wrong.
+
+    ``end_ns`` is when the recording ended: what is open lasts until then.
+    """
 
     trace: NsysTrace
     key: RunKey
     to_run: ToRun
     pids: frozenset[int] | None = None
     window_ns: tuple[int, int] | None = None
+    end_ns: int | None = None
     problems: Counter[tuple[str, str]] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,12 +87,25 @@ class Context:
             return np.ones(len(start_ns), bool)
         return (start_ns < self.window_ns[1]) & (end_ns >= self.window_ns[0])
 
+    def timed(self, table: str, begins: Ints, ends: Ints) -> Mask:
+        """Which rows have usable times, as a mask; the others are counted. An end may be NULL: it never came."""
+        known = (begins > -NEVER_ENDS) & (begins < NEVER_ENDS)
+        if table.startswith(_NO_TIME_IS_0):
+            known &= (begins != 0) | (ends != 0)
+        closed = known & (ends != NULL)
+        backwards = closed & (ends < begins)
+        endless = closed & ~backwards & (np.minimum(ends, NEVER_ENDS) - begins > DAY_NS)
+        self.count(table, UNTIMED, len(known) - int(known.sum()))
+        self.count(table, REVERSED, int(backwards.sum()))
+        self.count(table, ENDLESS, int(endless.sum()))
+        good: Mask = known & ~backwards & ~endless
+        return good
+
     def place(self, table: str, batch: Batch, start: str = "start", end: str = "end", who: str = "globalTid") -> Placed:
         """Rows of processes that count, on the run's clock, whether or not inside the window."""
         self.count(table, MISFITS, batch.damaged)
         begins, ends, owner = batch[start], batch[end], batch[who]
-        good = (begins > -NEVER_ENDS) & (begins < NEVER_ENDS)
-        self.count(table, UNTIMED, len(good) - int(good.sum()))
+        good = self.timed(table, begins, ends if start != end else begins)
         owner = np.where(owner == NULL, 0, owner)  # of no process: counts only where all processes do
         pid = pid_of(owner)
         good &= self.own(pid)
@@ -93,10 +114,7 @@ class Context:
         keep: Keep = slice(None) if good.all() else good
         begins, ends = begins[keep], ends[keep]
         if start != end:
-            wrong = (ends < begins) | (ends > NEVER_ENDS)
-            if wrong.any():
-                self.count(table, REVERSED, int((wrong & (ends != NULL)).sum()))
-                ends = np.where(wrong, begins, ends)
+            ends = np.where(ends == NULL, begins, ends)
         start_ns = self.to_run(begins)
         end_ns = start_ns if start == end else self.to_run(ends)
         return Placed(keep, start_ns, end_ns, pid[keep], tid_of(owner[keep]))

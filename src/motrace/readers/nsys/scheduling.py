@@ -78,7 +78,7 @@ class SchedConverter:
 
     def finish(self) -> pa.Table | None:
         """Threads that were on a core when the recording ended run until there."""
-        end = self._context.trace.duration_ns
+        end = self._context.end_ns
         running = [(thread, time) for thread, (time, goes_in, _) in self._last.items() if goes_in]
         if end is None or not running:
             return None

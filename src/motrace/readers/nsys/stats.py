@@ -18,12 +18,13 @@ from ...dataset.dictionary_columns import coded, encoded
 from ...dataset.tables import RunKey
 from .calls import APIS, OPS, Api, OpsTable, op_names
 from .enums import NVTX_KINDS, NVTX_MARK, api_name
+from .extent import recording_end
 from .nvtx import TABLE as NVTX
 from .nvtx import Labels, labels, range_names
-from .placement import REVERSED, SAY, UNTIMED, Context, Keep
+from .placement import SAY, Context, Keep
 from .source import NULL, Batch, Ints, Query
 from .stream import results
-from .trace import NEVER_ENDS, NsysTrace, pid_of
+from .trace import NsysTrace, pid_of
 
 SCHEMA = pa.schema(
     [
@@ -50,7 +51,7 @@ def summaries(trace: NsysTrace, wanted: tuple[str, ...] = SUMMARIES) -> pa.Table
     Covers all processes and the whole recording, longest total first in each summary. Takes 12 to 30 bytes of
     memory a row, since medians need all lengths. What is damaged becomes one of the trace's warnings.
     """
-    context = Context(trace, RunKey("", ""), lambda times: times)
+    context = Context(trace, RunKey("", ""), lambda times: times, end_ns=recording_end(trace))
     rows = []
     with ThreadPoolExecutor(1) as pool:  # sorts a table while the next is read
         sources = _sources(context, wanted)
@@ -83,7 +84,7 @@ def _sources(context: Context, wanted: tuple[str, ...]) -> Iterator[tuple[str, s
 def _ranges(context: Context, known: Labels, kind: str) -> Iterator[_Part]:
     among = {"eventType": tuple(number for number, what in NVTX_KINDS.items() if what == kind)}
     query = Query(NVTX, ("start", "end", "globalTid", "domainId", "textId"), ("text",), among=among)
-    end_ns = context.trace.duration_ns
+    end_ns = context.end_ns
 
     def part(batch: Batch) -> _Part:
         ends = batch["end"]
@@ -142,14 +143,10 @@ def _operations(context: Context, ops: OpsTable) -> Iterator[_Part]:
 
 def _part(context: Context, table: str, start: Ints, end: Ints, name: Callable[[Keep], pa.DictionaryArray]) -> _Part:
     """Names and lengths of a batch; rows without a usable time are counted and left out."""
-    good = (start > -NEVER_ENDS) & (start < NEVER_ENDS)
-    context.count(table, UNTIMED, len(good) - int(good.sum()))
+    good = context.timed(table, start, end)
     keep: Keep = slice(None) if good.all() else good
     start, end = start[keep], end[keep]
-    wrong = (end < start) | (end > NEVER_ENDS)
-    if wrong.any():
-        context.count(table, REVERSED, int((wrong & (end != NULL)).sum()))
-        end = np.where(wrong, start, end)
+    end = np.where(end == NULL, start, end)
     names = name(keep)
     words = ["" if word is None else str(word) for word in names.dictionary.to_pylist()]
     indices = pc.fill_null(names.indices, len(words)) if names.null_count else names.indices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from .strings import Strings
 
 _Number = TypeVar("_Number", int, Ints)
 _MOST_DIAGNOSTICS = 10
+INSTALL_FOLDER = 170
+"""TARGET_INFO_SYSTEM_ENV.nameEnum of where the recorder is installed, in a folder that bears its version."""
+_VERSION = re.compile(r"(?<![\d.])20\d\d\.\d+(?:\.\d+)*")
 _LONGEST_DIAGNOSTIC = 300
 OVERHEAD = ("PROFILER_OVERHEAD", "CUPTI_ACTIVITY_KIND_OVERHEAD")
 NEVER_ENDS = 1 << 60
@@ -35,11 +39,12 @@ def tid_of(global_tid: _Number) -> _Number:
 class NsysTrace:
     """An export, opened. Its times are ns from the start of the session.
 
-    ``utc_start_ns`` is the wall clock at time 0. ``processes`` and ``threads`` are
-    names by pid and by (pid, tid), of all that nsys saw on the machine but without its own threads;
-    ``profiled`` are the processes that it traced, ``pythons`` those that run Python. ``own_threads`` are threads of the
-    profiler inside them, whose events are left out. ``gpus`` are names by CUDA
-    device. ``warnings`` says what is damaged, what is missing and what nsys complained of.
+    ``product_version`` is the exporter's, ``recorder_version`` the recorder's, if the export says it. ``utc_start_ns``
+    is the wall clock at time 0. ``processes`` and ``threads`` are names by pid and by (pid, tid), of all that nsys saw
+    on the machine but without its own threads; ``profiled`` are the processes that it traced, ``pythons`` those that
+    run Python. ``own_threads`` are threads of the profiler inside them, whose events are left out. ``gpus`` are names
+    by CUDA device. ``warnings`` says what is damaged, what is missing and what nsys complained of. ``ended`` is when
+    the recording did, once that was looked for (extent.recording_end).
     """
 
     path: Path
@@ -47,6 +52,7 @@ class NsysTrace:
     source: ExportSource
     scratch: Path
     product_version: str = ""
+    recorder_version: str = ""
     schema_version: str = ""
     utc_start_ns: int | None = None
     duration_ns: int | None = None
@@ -57,6 +63,7 @@ class NsysTrace:
     own_threads: set[tuple[int, int]] = field(default_factory=set)
     gpus: dict[int, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    ended: tuple[int | None, ...] = ()
     _strings: Strings | None = None
 
     @property
@@ -101,6 +108,10 @@ def _metadata(trace: NsysTrace) -> None:
     found = {name: value for _, (name, value) in rows_of(trace.source, query)}
     trace.product_version = found.get("EXPORT_PRODUCT_VERSION") or ""
     trace.schema_version = found.get("EXPORT_SCHEMA_VERSION") or ""
+    folders = Query("TARGET_INFO_SYSTEM_ENV", texts=("value",), among={"nameEnum": (INSTALL_FOLDER,)})
+    if "nameEnum" in trace.tables.get(folders.table, ()):
+        said = [_VERSION.search(folder or "") for _, (folder,) in rows_of(trace.source, folders)]
+        trace.recorder_version = next((version[0] for version in said if version), "")
     if not found:
         trace.warn(
             "no META_DATA_EXPORT: the export was cut off, or this nsys is older than the report; tables may miss"

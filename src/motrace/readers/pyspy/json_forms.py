@@ -39,6 +39,7 @@ class Speedscope:
 
     shared: SpeedscopeShared
     profiles: list[SpeedscopeProfile]
+    exporter: str | None = None
 
 
 @dataclass(frozen=True)

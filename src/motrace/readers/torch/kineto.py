@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +12,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ...cautions import Caution, CautionCode, caution
+from ...dataset.dictionary_columns import constant, encoded
 from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
 from ...vocabulary import ClockMethod, Tool
 from ..clock_offset import ClockOffset
 from ..nsys.enums import waits_on
-from .events import CALLS, EARLIEST_UTC_NS, GPU_KINDS, Event, events_by_kind, extent_of, whole
+from .events import (
+    ANNOTATION,
+    CALLS,
+    EARLIEST_UTC_NS,
+    GPU_ANNOTATION,
+    NONE,
+    OPERATIONS,
+    OPERATORS,
+    EventRows,
+    KinetoEvents,
+    read_events,
+)
+
+Array = np.ndarray[Any, Any]
 
 SOURCE = Tool.TORCH.value
 MARK = re.compile(r"motrace\.sync (\d+)$")
@@ -26,8 +41,9 @@ UTC_ERROR_NS = 1_000_000
 NEAR_UTC_NS = 20_000_000
 """Where ranges are laid upon spans they may not come to lie further than this from where UTC puts them."""
 
-_ANNOTATIONS = ("user_annotation", "gpu_user_annotation")
-TABLES = ("gpu_ops", "api_calls", "nvtx")
+RANGE, GPU_RANGE = "range", "gpu_range"
+"""Kinds of annotations: on the CPU, and the same one again from its first kernel to its last."""
+_COPY = re.compile(r"Memcpy ([HDAP])to([HDAP])\b|Copy(Host|Device)To(Host|Device)\b")
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,7 @@ class TorchTrace:
     pids: frozenset[int]
     operators: pa.Table
     functions: pa.Table
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
 
 
 def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: int | None = None) -> TorchTrace:
@@ -54,51 +70,41 @@ def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: 
     The clock: by our marks; else by annotations that are named as ``spans``, in the same order;
     else, if it is given, by the host's ``utc_minus_monotonic_ns``, because Kineto writes UTC.
     """
-    by_kind = events_by_kind(path)
-    annotations = by_kind.get("user_annotation", [])
-    if not any(event.start_ns > EARLIEST_UTC_NS for events in by_kind.values() for event in events):
+    events = read_events(path)
+    annotations = events.rows(ANNOTATION).in_order()
+    start, end = events.extent_ns
+    if end < EARLIEST_UTC_NS:
         utc_minus_monotonic_ns = None  # its times count from an unknown start
     utc = _by_utc(utc_minus_monotonic_ns)
     clock = _by_marks(annotations) or _by_spans(annotations, spans, utc_minus_monotonic_ns) or utc
     shift = clock.offset_ns if clock else 0
-    calls = [event for name in CALLS for event in by_kind.get(name, [])]
     tables = {
-        "gpu_ops": _gpu_ops(by_kind, calls, shift),
-        "api_calls": _api_calls(calls, shift),
-        "nvtx": _ranges([event for name in _ANNOTATIONS for event in by_kind.get(name, [])], shift),
+        "gpu_ops": _gpu_ops(events, shift),
+        "api_calls": _api_calls(events.rows(*CALLS).in_order(), shift),
+        "nvtx": _ranges(annotations, events.rows(GPU_ANNOTATION).in_order(), shift),
     }
-    warnings = [] if clock else [f"{path.name}: its clock could not be tied to the spans: left out of the time line"]
-    pids, ends = extent_of(by_kind)
-    start, end = ends or (0, 1)
-    return TorchTrace(tables, clock, (start + shift, end + shift), pids, _on_cpu(by_kind, "cpu_op", shift),
-                      _on_cpu(by_kind, "python_function", shift), warnings)  # fmt: skip
+    warnings = [*events.warnings, *([] if clock else [caution(CautionCode.NOT_ALIGNED, file=path.name)])]
+    operators, functions = (_on_cpu(events.rows(*kinds), shift) for kinds in (OPERATORS, ("python_function",)))
+    return TorchTrace(tables, clock, (start + shift, end + shift), events.pids, operators, functions, warnings)
 
 
-def _on_cpu(by_kind: dict[str, list[Event]], kind: str, shift: int) -> pa.Table:
-    events = by_kind.get(kind, [])
-    times = {
-        "tid": [whole(event.tid) for event in events],
-        "start_ns": [event.start_ns + shift for event in events],
-        "end_ns": [event.end_ns + shift for event in events],
-    }
-    return pa.table({"name": pa.array([event.name for event in events], pa.string()),
-                     **{name: pa.array(values, pa.int64()) for name, values in times.items()}})  # fmt: skip
+def _on_cpu(rows: EventRows, shift: int) -> pa.Table:
+    return pa.table({"name": encoded(rows["name"], rows.names), "tid": rows["tid"], **_times(rows, shift)})
 
 
-def _by_marks(annotations: Sequence[Event]) -> ClockOffset | None:
+def _by_marks(annotations: EventRows) -> ClockOffset | None:
     """A mark begins after the time in its name, and ends before the time in the name of the next."""
-    marks = sorted((int(found[1]), event) for event in annotations if (found := MARK.match(event.name)))
+    times = zip(annotations.texts(), annotations["start_ns"].tolist(), annotations["end_ns"].tolist())
+    marks = sorted((int(found[1]), start, end) for name, start, end in times if (found := MARK.match(name)))
     if len(marks) < 2:
         return None
-    most = min(event.start_ns - t_ns for t_ns, event in marks)
-    least = max(before.end_ns - t_ns for (_, before), (t_ns, _) in pairwise(marks))
+    most = min(start - t_ns for t_ns, start, _ in marks)
+    least = max(end - t_ns for (_, _, end), (t_ns, _, _) in pairwise(marks))
     # If least > most the clocks drifted by so much.
     return ClockOffset(-((most + least) // 2), abs(most - least) // 2 + 1, len(marks), ClockMethod.MARKS)
 
 
-def _by_spans(
-    annotations: Sequence[Event], spans: Ranges | None, utc_minus_monotonic_ns: int | None
-) -> ClockOffset | None:
+def _by_spans(annotations: EventRows, spans: Ranges | None, utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
     """The shift that puts most ranges upon spans of their names.
 
     Where UTC is known only shifts near to it are tried: a loop whose iterations are alike fits anywhere.
@@ -106,16 +112,17 @@ def _by_spans(
     if spans is None:
         return None
     names = set(spans.name.tolist())
-    ranges = sorted((event for event in annotations if event.name in names), key=lambda event: event.start_ns)
+    starts = zip(annotations.texts(), annotations["start_ns"].tolist())
+    ranges = [(name, start) for name, start in starts if name in names]
     if len(ranges) < 2:
         return None
-    by_name = {name: np.sort(spans.start_ns[spans.name == name]) for name in {event.name for event in ranges}}
+    by_name = {name: np.sort(spans.start_ns[spans.name == name]) for name in {name for name, _ in ranges}}
     best: tuple[int, float, int] | None = None
-    for first in by_name[ranges[0].name].tolist():  # the first range is one of these
-        shift = first - ranges[0].start_ns
+    for first in by_name[ranges[0][0]].tolist():  # the first range is one of these
+        shift = first - ranges[0][1]
         if utc_minus_monotonic_ns is not None and abs(shift + utc_minus_monotonic_ns) > NEAR_UTC_NS:
             continue
-        apart = np.array([_nearest(by_name[event.name], event.start_ns + shift) for event in ranges])
+        apart = np.array([_nearest(by_name[name], start + shift) for name, start in ranges])
         middle = int(np.median(apart))
         spread = float(np.quantile(np.abs(apart - middle), 0.95))
         found = (shift + middle, spread, len(ranges))
@@ -126,7 +133,7 @@ def _by_spans(
     return ClockOffset(best[0], int(best[1]) + 1, best[2], ClockMethod.RANGES)
 
 
-def _nearest(times: np.ndarray[Any, Any], t_ns: int) -> int:
+def _nearest(times: Array, t_ns: int) -> int:
     """The nearest of sorted times, less ``t_ns``."""
     place = int(np.searchsorted(times, t_ns))
     return min((int(time) - t_ns for time in times[max(0, place - 1) : place + 1]), key=abs)
@@ -138,86 +145,108 @@ def _by_utc(utc_minus_monotonic_ns: int | None) -> ClockOffset | None:
     return ClockOffset(-utc_minus_monotonic_ns, UTC_ERROR_NS, 1, ClockMethod.UTC)
 
 
-def _table(name: str, columns: Mapping[str, Sequence[str | int | bool | None]]) -> pa.Table:
+def _table(name: str, columns: Mapping[str, Array | pa.Array]) -> pa.Table:
     schema = without_key(name)
-    arrays = {}
-    for column in schema:
-        dictionary = pa.types.is_dictionary(column.type)
-        array = pa.array(columns[column.name], pa.string() if dictionary else column.type)
-        arrays[column.name] = array.dictionary_encode() if dictionary else array
-    return pa.table(arrays, schema=schema)
+    arrays = [_nullable(columns[column.name], column) for column in schema]
+    return pa.Table.from_arrays([array.cast(column.type) for array, column in zip(arrays, schema)], schema=schema)
 
 
-def _gpu_ops(by_kind: dict[str, list[Event]], calls: Sequence[Event], shift: int) -> pa.Table:
-    launched = {number: call for call in calls if (number := call.number("correlation")) is not None}
-    rows = [(kind, event) for cat, kind in GPU_KINDS.items() for event in by_kind.get(cat, [])]
-    rows.sort(key=lambda row: (row[1].start_ns, row[1].end_ns, row[1].name))
-    origin = [launched.get(event.number("correlation") or -1) for _, event in rows]
+def _nullable(values: Array | pa.Array, column: pa.Field) -> pa.Array:
+    if not isinstance(values, np.ndarray):
+        return values
+    return pa.array(values, column.type, mask=values == NONE if column.nullable and values.dtype == np.int64 else None)
+
+
+def _times(rows: EventRows, shift: int) -> dict[str, Array]:
+    return {name: rows[name] + shift for name in ("start_ns", "end_ns")}
+
+
+def _or_zero(values: Array) -> Array:
+    return np.where(values == NONE, 0, values)
+
+
+def _gpu_ops(events: KinetoEvents, shift: int) -> pa.Table:
+    counts = {category: len(events.rows(category)) for category in OPERATIONS}
+    kinds = list(dict.fromkeys(OPERATIONS.values()))
+    kind = np.repeat([kinds.index(name) for name in OPERATIONS.values()], list(counts.values()))
+    rows = events.rows(*OPERATIONS)
+    tagged = EventRows(rows.names, {**rows.columns, "kind": kind}).in_order()
+    kind, count = tagged["kind"], len(tagged)
+    calls = events.rows(*CALLS)
+    calls = calls.where(np.argsort(calls["correlation"], kind="stable"))
+    places = np.searchsorted(calls["correlation"], tagged["correlation"], side="right") - 1
+    launched = (places >= 0) & (tagged["correlation"] != NONE)
+    launched[launched] = calls["correlation"][places[launched]] == tagged["correlation"][launched]
+
+    def of_call(column: str, otherwise: int) -> Array:
+        values = np.full(count, otherwise, np.int64)
+        values[launched] = calls[column][places[launched]]
+        return values
+
     # Where the launching call is missing: the process is that of any call, for a trace is of one process.
-    home = next((whole(call.pid) for call in calls), 0)
+    home = int(calls["pid"][0]) if len(calls) else min(events.pids, default=0)
+    start = of_call("start_ns", NONE)
+    names = [_op_name(name) for name in tagged.names]
     return _table(
         "gpu_ops",
         {
-            "device": [event.number("device") or 0 for _, event in rows],
-            "queue": [event.number("stream") or 0 for _, event in rows],
-            "kind": [kind for kind, _ in rows],
-            "name": [_op_name(kind, event.name) for kind, event in rows],
-            "start_ns": [event.start_ns + shift for _, event in rows],
-            "end_ns": [event.end_ns + shift for _, event in rows],
-            "pid": [whole(call.pid) if call else home for call in origin],
-            "launch_ns": [call.start_ns + shift if call else None for call in origin],
-            "launch_tid": [whole(call.tid) if call else None for call in origin],
-            "correlation": [event.number("correlation") for _, event in rows],
-            "bytes": [event.number("bytes") if kind != "kernel" else None for kind, event in rows],
-            "source": [SOURCE] * len(rows),
+            "device": _or_zero(tagged["device"]),
+            "queue": _or_zero(tagged["stream"]),
+            "kind": encoded(kind, kinds),
+            "name": encoded(tagged["name"], names),
+            **_times(tagged, shift),
+            "pid": of_call("pid", home),
+            "launch_ns": np.where(start == NONE, NONE, start + shift),
+            "launch_tid": of_call("tid", NONE),
+            "correlation": tagged["correlation"],
+            "bytes": np.where(kind == kinds.index("kernel"), NONE, tagged["bytes"]),
+            "source": constant(SOURCE, count),
         },
     )
 
 
-def _op_name(kind: str, name: str) -> str:
+def _op_name(name: str) -> str:
     """Copies are named by their direction, as nsys names them: ``Memcpy HtoD (Pinned -> Device)`` is Host-to-Device."""
-    found = re.match(r"Memcpy (\w)to(\w)\b", name)
+    found = _COPY.match(name)
+    if found is None:
+        return name
     words = {"H": "Host", "D": "Device", "A": "Array", "P": "Peer"}
-    if kind == "memcpy" and found and found[1] in words and found[2] in words:
-        return f"{words[found[1]]}-to-{words[found[2]]}"
-    return name
+    begin, end = (words.get(word, word) for word in found.groups() if word)
+    return f"{begin}-to-{end}"
 
 
-def _api_calls(calls: Iterable[Event], shift: int) -> pa.Table:
-    rows = sorted(calls, key=lambda event: (event.start_ns, event.end_ns, event.name))
+def _api_calls(rows: EventRows, shift: int) -> pa.Table:
     return _table(
         "api_calls",
         {
-            "pid": [whole(event.pid) for event in rows],
-            "tid": [whole(event.tid) for event in rows],
-            "api": ["cuda"] * len(rows),
-            "name": [event.name for event in rows],
-            "start_ns": [event.start_ns + shift for event in rows],
-            "end_ns": [event.end_ns + shift for event in rows],
-            "correlation": [event.number("correlation") for event in rows],
-            "waits_on": [waits_on("cuda", event.name) for event in rows],
-            "source": [SOURCE] * len(rows),
+            "pid": rows["pid"],
+            "tid": rows["tid"],
+            "api": constant("cuda", len(rows)),
+            "name": encoded(rows["name"], rows.names),
+            **_times(rows, shift),
+            "correlation": rows["correlation"],
+            "waits_on": encoded(rows["name"], [waits_on("cuda", name) for name in rows.names]),
+            "source": constant(SOURCE, len(rows)),
         },
     )
 
 
-def _ranges(annotations: Iterable[Event], shift: int) -> pa.Table:
-    rows = sorted(
-        (event for event in annotations if not MARK.match(event.name)), key=lambda event: (event.start_ns, event.end_ns)
-    )
-    return _table(
-        "nvtx",
-        {
-            "pid": [whole(event.pid) for event in rows],
-            "tid": [whole(event.tid) for event in rows],
-            "end_tid": [None] * len(rows),
-            "domain": [SOURCE] * len(rows),
-            "category": [None] * len(rows),
-            "name": [event.name for event in rows],
-            "kind": ["range"] * len(rows),
-            "start_ns": [event.start_ns + shift for event in rows],
-            "end_ns": [event.end_ns + shift for event in rows],
-            "closed": [True] * len(rows),
-            "payload": [None] * len(rows),
-        },
-    )
+def _ranges(annotations: EventRows, on_gpu: EventRows, shift: int) -> pa.Table:
+    marks = np.array([bool(MARK.match(name)) for name in annotations.names], bool)
+    tables = []
+    for kind, rows in (RANGE, annotations.where(~marks[annotations["name"]])), (GPU_RANGE, on_gpu):
+        none = pa.nulls(len(rows), pa.int64())
+        columns = {
+            "pid": rows["pid"],
+            "tid": rows["tid"],
+            "end_tid": none,
+            "domain": constant(SOURCE, len(rows)),
+            "category": encoded(np.zeros(len(rows), np.int64), [None]),
+            "name": encoded(rows["name"], rows.names),
+            "kind": constant(kind, len(rows)),
+            **_times(rows, shift),
+            "closed": np.ones(len(rows), bool),
+            "payload": none,
+        }
+        tables.append(_table("nvtx", columns))
+    return pa.concat_tables(tables).unify_dictionaries()

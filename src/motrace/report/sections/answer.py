@@ -105,7 +105,8 @@ def note(report: Report, row: BenchmarkRow) -> str:
 
 def warning(one: Caution, tone: Tone = Tone.ITEM) -> Text:
     """A warning, with the runs that it is about."""
-    runs = f"{', '.join(one.runs)}:" if one.runs else ""
+    about = [run for run in one.runs if run != one.values.get("file")]  # the sentence names its file itself
+    runs = f"{', '.join(about)}:" if about else ""
     return Text(say(one.code, one.values), tone, runs)
 
 

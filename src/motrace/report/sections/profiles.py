@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dataset.profiles import HotSpot, NamedTime, ProfileClass, SampledThread, UserProfile
+from ...dataset.profiles import MOST_TID, HotSpot, NamedTime, ProfileClass, SampledThread, UserProfile
 from ...findings.model import Report
 from ..blocks import Column, Section, Table, Text, numbers, section, table, words
 from ..format import count, interval, ms, number, percent
@@ -59,7 +59,8 @@ def _says(profile: UserProfile) -> Iterator[str]:
         yield f"It belongs to the run {profile.run}: {profile.joined_by}."
     yield f"Format: {profile.format}. Times: {_times(profile)}."
     if (stacks := profile.stacks) is not None:
-        yield f"{stacks.samples:,} samples of {number(stacks.seconds)} s in total."
+        seconds = "not known how many seconds" if stacks.seconds is None else f"{number(stacks.seconds)} s in total"
+        yield f"{stacks.samples:,} samples, {seconds}."
         if stacks.native:
             yield "Classes count what was sampled: without --idle, py-spy leaves out threads that wait."
         else:
@@ -84,9 +85,19 @@ def _tables(profile: UserProfile) -> Iterator[Table]:
         yield table("Lines (hints: Scalene's split is not evidence)", LINES, lines.lines)
     if (events := profile.events) is not None:
         yield table("Annotations", _NAMED, events.ranges)
+        yield table("Annotations on the GPU, from the first operation in each to the last", _NAMED, events.gpu_ranges)
         yield table("GPU work", _NAMED, events.gpu_work)
         yield table("CPU operators (each with what it called)", _NAMED, events.operators)
         yield table("CUDA calls", _NAMED, events.calls)
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else number(value)
+
+
+def _id(tid: int | None) -> str:
+    """A thread's id; a handle as py-spy writes it."""
+    return "–" if tid is None else str(tid) if tid <= MOST_TID else f"0x{tid:X}"
 
 
 _CLASSES: list[Column[ProfileClass]] = [
@@ -97,12 +108,12 @@ _CLASSES: list[Column[ProfileClass]] = [
 ]
 _HOT: list[Column[HotSpot]] = [
     words("where", lambda one: one.name),
-    numbers("s", lambda one: one.seconds, number),
+    numbers("s", lambda one: one.seconds, _seconds),
     numbers("share", lambda one: one.share, percent),
 ]
 _THREADS: list[Column[SampledThread]] = [
     words("thread", lambda one: one.name),
-    words("id", lambda one: str(one.tid or "–")),
+    words("id", lambda one: _id(one.tid)),
     numbers("samples", lambda one: one.samples, count),
     numbers("share", lambda one: one.share, percent),
 ]
