@@ -31,7 +31,7 @@ def cause(phase: str, name: str, ns: int, lo: int | None = None, hi: int | None 
 
 def trace(sources: tuple[str, ...]) -> TraceSummary:
     """That some tools recorded something."""
-    return TraceSummary((), sources, 0, 0, (), (), (), (), (), None, (), ())
+    return TraceSummary((), sources, 0, 0, (), (), (), (), (), None, (), (), ())
 
 
 def phase(name: str, mean_ns: float) -> PhaseTime:

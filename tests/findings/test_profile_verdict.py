@@ -178,3 +178,23 @@ def test_a_lock_is_explained_by_who_worked_meanwhile(tmp_path: Path) -> None:
     assert idle.meaning is Meaning.WAITS_WHILE_IDLE
     worked = viztracer(tmp_path / "b.json", body, ("zlib.compress", 7.5))
     assert worked.meaning is Meaning.OTHER_THREADS_WORK and not worked.certain
+
+
+def test_the_kernel_that_a_thread_waits_for_is_named(tmp_path: Path) -> None:
+    """A thread that spends its time in one wait for one kernel: the answer of a trace without a loop of ours."""
+    events: list[dict[str, object]] = []
+    for frame in range(5):
+        at = frame * 1000.0
+        events += [
+            event("user_annotation", f"frame {frame}", at, at + 1000),
+            event("cuda_runtime", "cudaLaunchKernel", at, at + 5) | {"args": {"correlation": frame + 1}},
+            event("cuda_runtime", "cudaDeviceSynchronize", at + 10, at + 960),
+            event("kernel", "step_kernel", at + 6, at + 958)
+            | {"pid": 0, "args": {"correlation": frame + 1, "device": 0, "stream": 7}},
+        ]
+    (tmp_path / "trace.json").write_text(json.dumps({"schemaVersion": 1, "traceEvents": events}))
+    verdict = analysis.load(tmp_path / "trace.json").report.verdict
+    assert [one.name for one in verdict.heaviest] == ["step_kernel", "cudaDeviceSynchronize"]
+    assert verdict.heaviest[0].share == pytest.approx(0.952, abs=0.01)
+    told = {text.lead: text.text for text in answer.verdict(verdict)}
+    assert told["Heaviest there:"].startswith("step_kernel 95.2 %")

@@ -14,6 +14,7 @@ from ..dataset.tables import ExperimentKey
 from .benchmark_rows import Findings, benchmark_rows
 from .bottleneck import judge
 from .compare import comparison, drifts, same_states
+from .heaviest import with_heaviest
 from .model import SCHEMA_VERSION, ClockAlignment, Report
 from .pools import pool_runs
 from .profile_model import UserProfile
@@ -41,7 +42,7 @@ def experiment_report(
     pools = pool_runs(runs, frames, joined["episodes"], overhead)
     compared = comparison(runs)
     verdict = judge(runs, environment, pools, overhead) if runs else NO_PROFILE
-    verdict = of_profiles(verdict, runs, profiles)
+    verdict = with_heaviest(of_profiles(verdict, runs, profiles), runs)
     answer = triage(runs, pools, compared, verdict, environment)
     about = Findings(runs, pools, compared, verdict, answer, environment, command)
     said = [

@@ -24,6 +24,7 @@ def verdict(one: Verdict) -> list[Text]:
         return [
             *texts,
             Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "No certain verdict:"),
+            *_heaviest(one),
         ]
     sure = "" if one.certain else "No certain verdict. Most likely "
     meaning = "" if one.meaning is None else f": {say(one.meaning)}"
