@@ -168,6 +168,10 @@ def viztracer(path: Path, body: Mapping[str, float], other: tuple[str, float] | 
 def test_calls_that_sleep_are_certain_and_calls_that_run_are_not(tmp_path: Path) -> None:
     slept = viztracer(tmp_path / "a.json", {"time.sleep": 8.0, "step (a.py:5)": 2.0})
     assert slept.meaning is Meaning.SLEEPS and slept.certain and slept.heaviest[0].name == "time.sleep"
+    (run,) = analysis.load(tmp_path / "a.json").report.runs  # the table of buckets holds the same time
+    assert slept.leading is not None and run.residual_ns == 0
+    (pacing,) = (one for one in run.buckets if one.bucket == "pacing")
+    assert pacing.hi_share == pytest.approx(slept.leading.share, abs=0.01)
     ran = viztracer(tmp_path / "b.json", {"time.sleep": 2.0, "step (a.py:5)": 8.0})
     assert ran.meaning is Meaning.THREAD_RUNS and ran.doubt is Doubt.CALLS_ALONE
 

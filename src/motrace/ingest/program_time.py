@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..dataset.dictionary_columns import constant
 from ..dataset.thread_time import Basis, ThreadPart, ThreadTime
 from ..readers.viztracer import FunctionCalls
 from ..sampling.python_waits import IDLE, waits_for
@@ -71,6 +72,26 @@ def _worked(calls: FunctionCalls, others: Array, blocked: Array) -> Intervals:
         every = Intervals.union(calls.start_ns[rows], calls.end_ns[rows])
         found = found | (every - Intervals.union(calls.start_ns[rows & blocked], calls.end_ns[rows & blocked]))
     return found
+
+
+WAITS_ON = {"pacing": "sleep", "pipe": "pipe", "io": "file", "other_processes": "child", IDLE: "lock"}
+"""What a cause's call waits on, in the words of ``api_calls``."""
+
+
+def waiting_calls(calls: FunctionCalls) -> pa.Table:
+    """The calls that are known to wait, as rows of ``api_calls`` without their key."""
+    waits = [waits_for(name) for name in calls.names]
+    rows = np.flatnonzero(np.array([cause is not None for cause in waits], bool)[calls.name])
+    code, count = calls.name[rows], len(rows)
+    words = pa.array([None if cause is None else WAITS_ON[cause] for cause in waits], pa.string())
+    columns = {
+        "pid": calls.pid[rows], "tid": calls.tid[rows], "api": constant("python", count),
+        "name": pa.array(calls.names).take(pa.array(code)).dictionary_encode(),
+        "start_ns": calls.start_ns[rows], "end_ns": calls.end_ns[rows],
+        "correlation": pa.nulls(count, pa.int64()), "waits_on": words.take(pa.array(code)).dictionary_encode(),
+        "source": constant("VizTracer", count),
+    }  # fmt: skip
+    return pa.table(columns)
 
 
 @dataclass(frozen=True)
