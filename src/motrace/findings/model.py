@@ -20,7 +20,7 @@ from .profile_model import UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import MOST_TID, ProfileTimes
@@ -30,7 +30,6 @@ from ..timeline.clocks import ClockFit
 from ..vocabulary import ClockMethod, Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_table
 
-Array = np.ndarray[Any, Any]
 PERIOD_NS = 10_000_000
 """Of a sample in formats that only count: py-spy's own default is 100 per second."""
 STACK_IDS = 1_000_000

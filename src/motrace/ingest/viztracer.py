@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
 from ..dataset.tables import ExperimentKey
@@ -26,7 +26,6 @@ from .profiler_only import Watched, of_thread, recording_of
 from .program_time import called_time, waiting_calls
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_events, write_table
 
-Array = np.ndarray[Any, Any]
 FRAME = "frame"
 """What a frame is called among the functions, whose names have a place too."""
 MOST = 20

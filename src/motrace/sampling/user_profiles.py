@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, SampledThread, StackProfile
 from ..dataset.stack_frames import is_native
 from .classify import classify
 from .shares import shares
 
-Array = np.ndarray[Any, Any]
 MOST = 12
 MOST_LINES = 10
 NO_STACK = "no stack"

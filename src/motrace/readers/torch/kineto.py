@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ...arrays import Array
 from ...cautions import Caution, CautionCode, caution
 from ...dataset.dictionary_columns import constant, encoded
 from ...dataset.ranges import Ranges
@@ -31,8 +31,6 @@ from .events import (
     KinetoEvents,
     read_events,
 )
-
-Array = np.ndarray[Any, Any]
 
 SOURCE = Tool.TORCH.value
 MARK = re.compile(r"motrace\.sync (\d+)$")

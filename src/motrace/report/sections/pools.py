@@ -73,7 +73,7 @@ def _pool(pool: Pool) -> Iterator[Section]:
     note = Text(_label(pool), Tone.NOTE) if _label(pool) else None
     yield from section(f"{mine}-buckets", "Buckets of loop and drain", buckets(pool, pool), note, level=3)
     yield from section(f"{mine}-phases", "Phases of the loop, ms per frame", phases(pool), Text(
-        "A phase includes the indented ones below it. glue is time in a frame but outside every span.", Tone.NOTE,
+        "A phase includes the indented ones below it. glue is time outside every span.", Tone.NOTE,
     ), level=3)  # fmt: skip
     yield from section(f"{mine}-causes", "Causes", causes(pool), level=3)
     yield from section(f"{mine}-workers", "Workers", workers(pool), Text(
