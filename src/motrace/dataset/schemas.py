@@ -41,7 +41,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     "api_calls": keyed(
         PID,
         TID,
-        column("api", WORD, "cuda, vulkan or osrt"),
+        column("api", WORD, "cuda, vulkan, osrt or python"),
         column("name", WORD, "name of the function"),
         START,
         END,
@@ -219,7 +219,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "waits": keyed(
         column("phase", WORD, "the leaf phase of the loop thread in which the call began"),
         column("role", WORD, "role of the thread that called"),
-        column("api", WORD, "cuda, vulkan or osrt"),
+        column("api", WORD, "cuda, vulkan, osrt or python"),
         column("name", WORD, "name of the function"),
         column("waits_on", WORD, "what it waits for; null if it does not wait", nullable=True),
         column("calls", pa.int64(), "how many calls"),

@@ -28,6 +28,7 @@ from .run_model import Composition, Pool, RunSummary
 from .run_summary import rate
 from .runtime import runtime
 from .values import EpisodeStatistics, PhaseTime, PoolKey, SegmentPhase, SegmentTime
+from .workers import merged
 
 PhaseCounts = dict[str, dict[str, int]]
 Refused = set[tuple[PoolKey, str]]
@@ -173,6 +174,7 @@ def _pool(key: PoolKey, members: list[RunSummary], frames: FrameTimes, episodes:
         buckets=sum_buckets(runs, causes, recording_ns),
         causes=causes,
         evidence=tuple(kind for kind in EvidenceKind if kind in evidence),
+        workers=merged((one for run in runs for one in run.workers), recording_ns),
         composed=None,
         episodes=_episodes(runs, episodes, frames),
         runtime=runtime(runs, kept),

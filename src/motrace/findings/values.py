@@ -76,6 +76,23 @@ class PhaseTime:
 
 
 @dataclass(frozen=True)
+class Worker:
+    """CPU time that threads of one name, or child processes, used while the loop thread was in a phase.
+
+    An estimate between two readings of their clocks. ``name`` is the kernel's, ``library`` the one that started the
+    thread (empty if not known), ``count`` how many there were in all runs.
+    """
+
+    phase: str
+    name: str
+    library: str
+    role: str
+    is_child: bool
+    count: int
+    cpu_ns: int
+
+
+@dataclass(frozen=True)
 class SegmentTime:
     """Wall time of a segment. Those of a run add up to its wall time."""
 

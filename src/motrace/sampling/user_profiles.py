@@ -50,7 +50,7 @@ def stack_profile(samples: Samples, native: bool) -> StackProfile:
     np.add.at(count, samples.stack, samples.count)
     leaves, functions = Counter[str](), Counter[str]()
     for frames, ns in zip(samples.stacks, weight.tolist()):
-        leaves[_last_python(frames) if frames else NO_STACK] += ns
+        leaves[last_python(frames) if frames else NO_STACK] += ns
         for name in {_without_line(frame) for frame in frames if not frame.startswith("? (")}:
             functions[name] += ns
     total = int(weight.sum())
@@ -92,7 +92,7 @@ def _threads(samples: Samples, total: int) -> tuple[SampledThread, ...]:
     )  # fmt: skip
 
 
-def _last_python(frames: Sequence[str]) -> str:
+def last_python(frames: Sequence[str]) -> str:
     """The line of Python that a stack is at: native frames below it are what that line called."""
     return next((frame for frame in reversed(frames) if not is_native(frame)), frames[-1])
 
