@@ -22,7 +22,7 @@ from motrace.attribution.tables import build_tables
 from motrace.readers.cpu import CpuLogFile, Member
 from motrace.readers.recording import read_recording
 from motrace.readers.run import load_run
-from motrace.record import other_threads
+from motrace.record import other_threads, roster
 from motrace.record.procfile import ProcFile
 from motrace.record.startlib import start_libraries
 from tests.conftest import wait_for
@@ -91,7 +91,7 @@ def test_a_thread_that_comes_and_goes_is_accounted_for(tmp_path: Path) -> None:
     log = read_log(tmp_path)
     assert not log.damaged
     new = [one for one in log.members if not one.is_child and one.first_seen_ns > log.boundaries[0, 0]]
-    used = sum(int(one.cpu_ns[-1]) for one in (*new, member(log, other_threads.ENDED_THREADS)) if len(one.cpu_ns))
+    used = sum(int(one.cpu_ns[-1]) for one in (*new, member(log, roster.ENDED_THREADS)) if len(one.cpu_ns))
     assert 45e6 < used < 80e6
 
 
@@ -119,7 +119,7 @@ def test_a_thread_that_ends_keeps_what_it_used(tmp_path: Path) -> None:
     assert tid is not None
     gone = member(log, tid)
     assert gone.gone_ns is not None
-    total = gone.cpu_ns[-1] + member(log, other_threads.ENDED_THREADS).cpu_ns[-1]
+    total = gone.cpu_ns[-1] + member(log, roster.ENDED_THREADS).cpu_ns[-1]
     assert 55e6 < total < 90e6
 
 
@@ -142,14 +142,76 @@ def test_a_child_is_found_named_and_followed(tmp_path: Path) -> None:
     assert worked["role"].tolist() == ["child"]
 
 
-def test_a_child_that_lived_between_two_readings_is_counted(tmp_path: Path) -> None:
+def test_children_that_live_between_two_readings_are_what_their_span_does(tmp_path: Path) -> None:
+    """Nothing is known of them but the CPU time of children that ended."""
     tmp_path = motrace.start(tmp_path)
-    with motrace.span("short-lived"):
-        subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
-    with motrace.span("after"):
-        time.sleep(0.02)
+    for phase in ("encode", "step", "its own"):
+        with motrace.frame(), motrace.span(phase):
+            words = (sys.executable, "-c", "sum(range(3_000_000))")
+            os.waitpid(os.posix_spawn(sys.executable, words, os.environ), 0)
+        with motrace.span("after"):
+            time.sleep(0.025)
     motrace.stop()
-    assert member(read_log(tmp_path), other_threads.UNSEEN_CHILDREN).cpu_ns[-1] > 10e6
+    assert member(read_log(tmp_path), roster.UNSEEN_CHILDREN).cpu_ns[-1] > 30e6
+    rows = build_tables(analyse_run(read_recording(tmp_path)))["attribution"].to_pandas().query("state == 'blocked'")
+    for phase, cause in (("encode", "encoder"), ("step", "sim_pool"), ("its own", "other_processes")):
+        mine = rows[rows["phase"] == phase].groupby("cause", observed=True)["ns"].sum()
+        worked = {one: int(mine.get(one, 0)) for one in ("encoder", "sim_pool", "other_processes")}
+        assert worked[cause] > 10e6 and sum(worked.values()) == worked[cause], phase
+
+
+def test_a_child_is_known_by_its_command_even_if_it_ends_at_once(tmp_path: Path) -> None:
+    """Whatever the span's name, and beside a child that lives on."""
+    program = tmp_path / "ffmpeg-of-somebody"
+    program.write_text("#!/bin/sh\ni=0; while [ $i -lt 50000 ]; do i=$((i+1)); done\n")
+    program.chmod(0o700)
+    words = [sys.executable, "-u", "-c", "print(); input()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as lives:
+        assert lives.stdout is not None and lives.stdout.readline()
+        run = motrace.start(tmp_path / "e")
+        for _ in range(3):
+            with motrace.frame(), motrace.span("save_video"):
+                subprocess.run([program], check=True)
+        with motrace.span("save_video"):
+            in_thread = threading.Thread(target=lambda: subprocess.run(f"exec {program} -x", shell=True, check=True))
+            in_thread.start()
+            in_thread.join()
+        motrace.stop()
+        lives.communicate(b"\n")
+    rows = build_tables(analyse_run(read_recording(run)))["attribution"].to_pandas().query("phase == 'save_video'")
+    mine = rows[rows["state"] == "blocked"].groupby("cause", observed=True)["ns"].sum()
+    assert mine.get("other_processes", 0) == 0 and mine["encoder"] > 20e6
+    assert "ffmpeg-of-somebody" in {one.library for one in read_log(run).members}
+    assert subprocess.Popen.__init__.__name__ == "__init__" and not hasattr(subprocess.Popen.__init__, "__wrapped__")
+
+
+def test_workers_that_work_when_the_loop_steps_are_the_simulations(tmp_path: Path) -> None:
+    """Made before anything was recorded; one that works all the time is not."""
+    burns = "def burn(s):\n e = time.process_time() + s\n while time.process_time() < e: pass\n"
+    words, busy = (
+        [sys.executable, "-u", "-c", f"import sys, time\n{burns}{code}"]
+        for code in ("for line in sys.stdin: burn(0.01); print()", "while True: burn(0.001); time.sleep(0.001)")
+    )
+    with (
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as worker,
+        subprocess.Popen(busy) as other,
+    ):
+        assert worker.stdin is not None and worker.stdout is not None
+        run = motrace.start(tmp_path)
+        for _ in range(20):
+            with motrace.frame():
+                with motrace.span("step"):
+                    worker.stdin.write(b"\n")
+                    worker.stdout.readline()
+                with motrace.span("rest"):
+                    time.sleep(0.01)
+        motrace.stop()
+        worker.stdin.close()
+        other.kill()
+    analysis = analyse_run(read_recording(run))
+    assert analysis.recording.cpu_log is not None
+    roles = {one.id: analysis.roles[one.slot] for one in analysis.recording.cpu_log.members}
+    assert roles[worker.pid] == "sim_pool" and roles[other.pid] == "child"
 
 
 def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ Records are int64 words; the first word, written last, is kind + (number of entr
     BOUNDARY       t_ns, cpu_ns, run_delay_ns              clocks of the loop thread where a span begins or ends
     PARTIAL, FULL  begin_ns, end_ns, (slot, cpu_ns)...     a reading of others; FULL: who is not listed has not moved
                    slot may be EXACT + slot: a child whose threads were all asleep, so that its clock did not lag
-    MEMBER         slot, id, flags, first_seen_ns, name (2 words), library (4 words)
+    MEMBER         slot, id, flags, first_seen_ns, name (2 words), library (4 words; of a child, what runs in it)
     GONE           slot, t_ns
 """
 
