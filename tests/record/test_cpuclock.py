@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import motrace
-from motrace.attribution.cpu_clock_bounds import usage
+from motrace.attribution.cpu_clock_bounds import held_at_most, usage
 from motrace.attribution.pieces import collect_spans
 from motrace.attribution.run import analyse_run
 from motrace.attribution.tables import build_tables
@@ -212,6 +212,44 @@ def test_workers_that_work_when_the_loop_steps_are_the_simulations(tmp_path: Pat
     assert analysis.recording.cpu_log is not None
     roles = {one.id: analysis.roles[one.slot] for one in analysis.recording.cpu_log.members}
     assert roles[worker.pid] == "sim_pool" and roles[other.pid] == "child"
+
+
+def test_a_thread_that_waits_for_a_core_may_hold_the_lock_meanwhile(tmp_path: Path) -> None:
+    """Its run delay is read beside its clock; where it is not, it may have held the lock for any time."""
+    stop = threading.Event()
+    core = {min(os.sched_getaffinity(0))}
+    code = f"import os\nos.sched_setaffinity(0, {core})\nwhile 1: pass"
+    rival = subprocess.Popen([sys.executable, "-S", "-c", code])
+
+    def work() -> None:
+        os.sched_setaffinity(0, core)
+        while not stop.is_set():
+            burn(0.001)
+
+    thread = threading.Thread(target=work)
+    try:
+        run = motrace.start(tmp_path)
+        thread.start()
+        for _ in range(100):
+            with motrace.frame(), motrace.span("work"):
+                time.sleep(0.004)
+        motrace.stop()
+    finally:
+        stop.set()
+        thread.join()
+        rival.kill()
+        rival.wait()
+    assert thread.native_id is not None
+    log = read_log(run)
+    found, ends = member(log, thread.native_id), (log.boundaries[:-1, 0], log.boundaries[1:, 0])
+    waited = found.delays[-1, 2] - found.delays[0, 2]
+    assert len(found.delays) > 10 and waited > 20e6 and not log.damaged
+    used = usage(found, *ends, log.cores, log.tick_ns)
+    held = held_at_most(found, used, *ends)
+    known = np.isfinite(held)
+    assert known.mean() > 0.5 and held[known].sum() > used.hi_ns[known].sum() + 0.5 * waited
+    old = held_at_most(replace(found, delays=found.delays[:0]), used, *ends)
+    assert np.isinf(old[used.hi_ns > 0]).all() and not old[used.hi_ns == 0].any()
 
 
 def test_new_threads_are_found_without_a_listing_per_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

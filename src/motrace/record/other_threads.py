@@ -24,6 +24,7 @@ from .children import Children
 from .cpulog import COUNT_SHIFT, FULL, PARTIAL, CpuLog
 from .procfile import ThreadCount
 from .roster import ENDED_THREADS, Roster
+from .run_delays import RunDelays
 from .startlib import start_libraries
 from .tracked_member import TrackedMember
 
@@ -49,6 +50,7 @@ class Others:
         self._lately: list[int] = []  # of those that worked in the last second, and are not busy
         self._lately_allowance = Allowance()
         self._roster = roster = Roster(log)
+        self._delays = RunDelays(log)
         self._ended_ns = 0  # CPU time of threads that ended
         self._last_scan = self._last_full = 0
         self._full_every = FULL_EVERY_NS
@@ -78,6 +80,7 @@ class Others:
         self._scan(now, describe_all=True)
         self._read_all(now)
         self._children.close()
+        self._delays.close()
         if self._thread_count is not None:
             self._thread_count.close()
 
@@ -97,6 +100,7 @@ class Others:
             return
         self._children.read(now, entries)
         self._put(PARTIAL, now, entries)
+        self._delays.read(now, [self._threads[position] for position in positions])
 
     def _put(self, kind: int, now: int, entries: list[int]) -> None:
         self._log.put(kind | len(entries) // 2 << COUNT_SHIFT, now, perf_counter_ns(), *entries)
@@ -118,6 +122,7 @@ class Others:
         self._children.find(now, entries)
         self._put(FULL if complete else PARTIAL, now, entries)
         self._find_busy(now)
+        self._delays.read(now, [self._threads[position] for position in (*self._busy, *self._lately)])
 
     def _find_busy(self, now: int) -> None:
         """After a full reading: who worked since the one before it, and lately, whatever was read in between."""
@@ -165,6 +170,7 @@ class Others:
             except OSError:
                 self._ended_ns += value
                 self._roster.gone(member)
+                self._delays.forget(member.id)
         self._threads = [member for member, _, _ in alive]
         self._clocks = [member.clock for member, _, _ in alive]
         self._values = [value for _, value, _ in alive]
