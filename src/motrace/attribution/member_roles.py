@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,6 @@ from ..record.roster import UNSEEN_CHILDREN
 from ..thread_roles import is_worker, role_of, simulates
 from .cpu_clock_bounds import usage
 from .pieces import Pieces
-
-Array = np.ndarray[Any, Any]
 
 
 def role_by_phases(member: Member, log: CpuLogFile, pieces: Pieces) -> str:
