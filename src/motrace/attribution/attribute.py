@@ -18,7 +18,7 @@ from ..thread_roles import may_hold_gil
 from ..timeline.intervals import Intervals
 from ..vocabulary import OWN_WAITS, EvidenceKind, phase_info
 from .aggregate import UNSPLIT
-from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
+from .cpu_clock_bounds import States, Usage, held_at_most, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocked, states_of
 from .pieces import Pieces
 from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
@@ -185,11 +185,12 @@ class _Blocked:
                         during[name] = seen
 
     def _python(self, log: CpuLogFile, roles: dict[int, str]) -> Array:
-        """For how long, at most, other threads of Python ran inside the blocked time of each piece."""
+        """For how long, at most, other threads of Python had the lock inside the blocked time of each piece."""
         most = np.zeros(len(self.pieces))
         for member in log.members:
             if not member.is_child and may_hold_gil(roles[member.slot], member.library):
-                most += usage(member, self.pieces.start_ns, self.pieces.end_ns, log.cores, log.tick_ns).hi_ns
+                ends = self.pieces.start_ns, self.pieces.end_ns
+                most += held_at_most(member, usage(member, *ends, log.cores, log.tick_ns), *ends)
         return np.asarray(np.minimum(most, self.states.blocked_ns))
 
     def _during(self, log: CpuLogFile, roles: dict[int, str], overlap: float) -> dict[str, Usage]:
