@@ -9,10 +9,10 @@ once the phase's own role comes first (``Phase.waits_for``), so causes are exclu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import may_hold_gil
 from ..timeline.intervals import Intervals
@@ -23,8 +23,6 @@ from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocke
 from .pieces import Pieces
 from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
 
-Array = np.ndarray[Any, Any]
-
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
 OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
 """How far the workers of a pipeline overlap (``union_fraction``): most likely, and the least and the most that real
@@ -33,7 +31,7 @@ MODELLED = "renderer"
 """The group of phases for which that was measured."""
 
 
-Columns = dict[str, tuple[Array, ...]]
+CauseTimes = dict[str, tuple[Array, ...]]
 """By cause, what ``Shares.times`` holds."""
 ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
 """State, cause and evidence."""
@@ -211,7 +209,7 @@ class _Blocked:
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns, overlap)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], Columns]:
+    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], CauseTimes]:
         """The kinds of evidence, and each cause's columns (``Shares.times``) in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]

@@ -20,13 +20,11 @@ and its clock lags by a timer tick at most, and not at all where none of its thr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.cpu import CpuLogFile, Member
-
-Array = np.ndarray[Any, Any]
 
 _EVER, _NEVER = -(1 << 62), 1 << 62
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Who
 from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
 from .windows import Trace, attribute_with_trace, who_is_who
-
-Array = np.ndarray[Any, Any]
 
 PROFILER_ONLY = "trace"
 """Mode of a run that only a profiler recorded."""

@@ -26,9 +26,10 @@ from array import array
 from pathlib import Path
 from time import monotonic_ns
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..readers.thread_format import BLOCK, MAGIC, ROW
+from ..run_folder import JsonObject, JsonValue
 from .prompt import wake_promptly
 from .watched import RUNNING, SeenStates, WatchedThread, gil_of, state_letter, words_of
 
@@ -65,11 +66,12 @@ class Sampler:
         self._passes = 0.0  # rounds that a look at every hot thread took, summed over the rounds
         self._ticks = array("q")
         self._rows = bytearray()
-        self._new: dict[str, Any] = {"threads": []}
+        self._new: JsonObject = {}
+        self._new_threads: list[JsonValue] = []
         self._begin_ns, self._begin_cpu = monotonic_ns(), time.process_time_ns()
         self._control = (self._begin_ns, self._begin_cpu)
         out.write(MAGIC)
-        facts = {
+        facts: JsonObject = {
             "machine": os.uname().machine,
             "pid": pid,
             "asked_hz": hz,
@@ -199,7 +201,7 @@ class Sampler:
         except OSError:  # it ended meanwhile; or too many files are open: it is not watched
             return
         name = thread.read("comm").rstrip(b"\n").decode(errors="replace")
-        self._new["threads"].append([self._indices, pid, tid, name])
+        self._new_threads.append([self._indices, pid, tid, name])
         self._indices += 1
         self._known[pid].add(tid)
         if tid == self._loop_tid:
@@ -239,7 +241,8 @@ class Sampler:
                 self._put(thread)
                 thread.first_ns = thread.last_ns
         now, cpu = monotonic_ns(), time.process_time_ns()
-        facts: dict[str, Any] = {
+        facts: JsonObject = {
+            "threads": self._new_threads,
             "wall_ns": now - self._begin_ns,
             "cpu_ns": cpu - self._begin_cpu,
             "rounds": self._rounds,
@@ -253,7 +256,7 @@ class Sampler:
         self._out.flush()
         self._rows.clear()
         del self._ticks[:]
-        self._new = {"threads": []}
+        self._new, self._new_threads = {}, []
 
 
 def main(arguments: list[str]) -> int:

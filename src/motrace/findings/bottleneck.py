@@ -18,9 +18,6 @@ from .pools import sum_buckets, sum_causes
 from .run_model import Pool, RunSummary
 from .setup_findings import judged_runs, setup_findings, starved
 
-NO_RUN = Verdict(doubt=Doubt.PROFILE_ALONE, settle=Advice(Action.RECORD_AND_PROFILE_THAT))
-"""Of profile files alone: where a loop's time went needs a recorded run."""
-
 
 def judge(
     runs: Sequence[RunSummary],

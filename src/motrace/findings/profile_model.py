@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dataset.profiles import LineHint, UserProfile
+from ..dataset.profiles import LineHint, NamedTime, UserProfile
 from ..vocabulary import EvidenceKind, Tool
 
 __all__ = ["LineHint", "UserProfile"]
@@ -88,5 +88,6 @@ class TraceSummary:
     lines: tuple[LineHint, ...]
     gpu_phases: tuple[GpuPhase, ...]
     gpu_per_frame: GpuPerFrame | None
+    gpu_operations: tuple[NamedTime, ...]
     waits: tuple[CallSum, ...]
     renderer_calls: tuple[CallSum, ...]

@@ -19,6 +19,7 @@ from .values import (
     SegmentPhase,
     SegmentTime,
     Spread,
+    Worker,
     check,
 )
 
@@ -65,6 +66,7 @@ class RunSummary:
     video_unknown: str | None
     workload: WorkloadFacts
     resources: Resources | None
+    workers: tuple[Worker, ...]
     trace: TraceSummary | None
     episodes: EpisodeStatistics | None
     warnings: tuple[Caution, ...]
@@ -158,6 +160,7 @@ class Pool:
     buckets: tuple[BucketTime, ...]
     causes: tuple[CauseTime, ...]
     evidence: tuple[EvidenceKind, ...]
+    workers: tuple[Worker, ...]
     composed: Composition | None
     episodes: EpisodeStatistics | None
     runtime: Runtime

@@ -24,7 +24,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
-from ..dataset.tables import Column, ExperimentKey, RunKey
+from ..dataset.tables import ColumnValues, ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
@@ -204,7 +204,7 @@ class ProfilerFile:
         return UserProfile(self.name, self.source.name, form, run_id, self.joined_by, times)
 
 
-def write_table(name: str, columns: pa.Table | Mapping[str, Column], key: RunKey, folder: Path) -> None:
+def write_table(name: str, columns: pa.Table | Mapping[str, ColumnValues], key: RunKey, folder: Path) -> None:
     """Write a table of the declared schema; the key is added."""
     given = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
     schema = tables.SCHEMAS[name]

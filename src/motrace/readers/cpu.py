@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..record.cpulog import (
     BOUNDARY,
     BOUNDARY_WORDS,
@@ -42,8 +42,6 @@ from ..record.wordlog import (
     TID,
 )
 from .spans import lost_records, read_words
-
-Array = np.ndarray[Any, Any]
 
 _LENGTHS = {BOUNDARY: BOUNDARY_WORDS, MEMBER: MEMBER_WORDS, GONE: GONE_WORDS}
 _KINDS = (BOUNDARY, PARTIAL, FULL, MEMBER, GONE)

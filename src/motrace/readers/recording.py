@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..cautions import Caution
 from ..dataset.facts import RunManifest
 from ..dataset.tables import NO_EXPERIMENT, ExperimentKey, RunKey
@@ -27,8 +27,6 @@ from .cpu import CpuLogFile
 from .episodes import EpisodeFile
 from .run import RunFiles, load_run
 from .spans import SpanLogFile
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import MotraceError
 from ..record.spans import DEFINITION, END, KIND_FRAME, KIND_ROLE, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
 from ..record.wordlog import (
@@ -31,7 +31,6 @@ from ..record.wordlog import (
 
 WORD = 8
 AGE_NS = 10**9 * 3600 * 24 * 366  # no recording is longer than a year
-Array = np.ndarray[Any, Any]
 
 
 def read_words(path: Path, magic: int, kind: str, versions: tuple[int, ...] = (VERSION,)) -> Array:

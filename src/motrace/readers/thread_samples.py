@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from .. import output
+from ..arrays import Array
 from ..dataset.tables import without_key
 from ..errors import MotraceError
 from ..output import JsonValue
@@ -32,7 +32,6 @@ SLOWEST_HZ = 50.0
 
 _ENDED = "XZx"
 _FACTS, _TICKS = b"motrace", b"motrace.ticks"
-Array = np.ndarray[Any, Any]
 ThreadRow = tuple[int, int, int, str]
 """Number, process, thread, name."""
 StateRow = tuple[int, str, str, str, str]

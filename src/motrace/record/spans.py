@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import perf_counter_ns  # the same clock as monotonic_ns on Linux: CLOCK_MONOTONIC
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from .opaque import Opaque
+from .opaque import NvtxAttributes
 from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, encoded, unique_path
 from .wrap import wrapped
 
@@ -161,7 +161,7 @@ class Span:
     def __init__(self, name: str, what: int) -> None:
         self.name = name
         self.what = what
-        self.range: Opaque | None = None  # NVTX attributes, while a profiler is attached
+        self.range: NvtxAttributes | None = None  # NVTX attributes, while a profiler is attached
 
     if TYPE_CHECKING:  # each class below has its own
 

@@ -145,6 +145,7 @@ class InstrumentTable:
 def parse(data: JsonValue, where: str) -> InstrumentTable:
     """The table in ``data`` (as TOML or JSON gives it); ``where`` names it in messages. Raises UsageError."""
     whole = _Row(data, _KEYS, where, "")
+    _top_level_keys_at_the_top(whole, where)
     program = _Row(whole.get("program", {}), _PROGRAM, where, "[program] ")
     frame = whole.get("frame", {})
     turn = _Row({} if isinstance(frame, str) else frame, _FRAME, where, "frame: ")
@@ -211,6 +212,13 @@ class _Row:
     def rows(self, key: str) -> list[JsonValue]:
         """A list; empty where there is none."""
         return cast("list[JsonValue]", self._data.get(key, []))
+
+
+def _top_level_keys_at_the_top(whole: _Row, where: str) -> None:
+    for section in ("phases", "segments", "threads"):
+        for key in whole.table(section):
+            if key in _KEYS:
+                raise UsageError(f"{where}: {key} stands below [{section}]: move it above the first line in brackets")
 
 
 def _phase(name: str, given: JsonValue, where: str) -> MeasuredCall:

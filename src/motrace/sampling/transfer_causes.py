@@ -11,16 +11,15 @@ evidence puts it, and widens every range of the phase: by so much at least the r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
 from ..vocabulary import CAUSES, EvidenceKind, bucket_of, interval_kind
 from .shares import SYSTEMATIC
 
-Array = np.ndarray[Any, Any]
 BLOCKED = "blocked"
 TRANSFERRED = (EvidenceKind.TRANSFERRED,)
 NOTHING = Estimate.exactly(0)

@@ -19,19 +19,21 @@ def verdict(one: Verdict) -> list[Text]:
     ]
     first, second = one.leading, one.runner_up
     if first is None:
-        return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:")]
+        return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:"), *_heaviest(one)]
     if one.open:
         return [
             *texts,
             Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "No certain verdict:"),
+            *_heaviest(one),
         ]
     sure = "" if one.certain else "No certain verdict. Most likely "
     meaning = "" if one.meaning is None else f": {say(one.meaning)}"
     composed = f" The composition is transferred from {', '.join(one.composed_from)}." if one.composed_from else ""
     lead, between = (known(first), "") if first.guess else (percent(first.share), f" ({ranges(first)})")
     texts.append(Text(
-        f"of loop and drain{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
+        f"{say(one.whole)}{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
     ))  # fmt: skip
+    texts += _heaviest(one)
     if second is not None:
         margin = "" if first.guess or second.guess else f"; margin {percent(one.margin)}"
         texts.append(Text(f"Runner-up: {BUCKETS[second.bucket]}, {known(second)}{margin}.", Tone.ANSWER))
@@ -41,6 +43,12 @@ def verdict(one: Verdict) -> list[Text]:
         settle = "" if one.settle == one.advice else f" To settle it: {next_step(one)}."
         texts.append(Text(f"{capital(doubt(one))}.{settle}", Tone.ANSWER, "Why not certain:"))
     return texts
+
+
+def _heaviest(one: Verdict) -> list[Text]:
+    """What is slow there, by name."""
+    names = [f"{each.name} {percent(each.share)}" for each in one.heaviest]
+    return [Text(f"{'; '.join(names)}.", Tone.ANSWER, "Heaviest there:")] if names else []
 
 
 def benchmark(report: Report) -> list[Section]:
@@ -70,7 +78,7 @@ def value(report: Report, row: BenchmarkRow) -> str | None:
             if leading is None or report.verdict.open:
                 return None
             share = known(leading) if leading.guess else percent(leading.share)
-            return f"{BUCKETS[leading.bucket]}, {share} of loop and drain"
+            return f"{BUCKETS[leading.bucket]}, {share} {say(report.verdict.whole)}"
         case BenchmarkItem.OWNER:
             return triage_owner(triage)
         case BenchmarkItem.NEXT_ACTION:
@@ -98,7 +106,8 @@ def note(report: Report, row: BenchmarkRow) -> str:
 
 def warning(one: Caution, tone: Tone = Tone.ITEM) -> Text:
     """A warning, with the runs that it is about."""
-    runs = f"{', '.join(one.runs)}:" if one.runs else ""
+    about = [run for run in one.runs if run != one.values.get("file")]  # the sentence names its file itself
+    runs = f"{', '.join(about)}:" if about else ""
     return Text(say(one.code, one.values), tone, runs)
 
 
