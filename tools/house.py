@@ -161,7 +161,10 @@ def _fields(made: Count, module: str, node: ast.ClassDef, aliases: set[str]) -> 
 def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:
     """Whether a type says nothing of what is in it."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
-        return _is_loose(ast.parse(hint.value, mode="eval").body, aliases)
+        try:
+            return _is_loose(ast.parse(hint.value, mode="eval").body, aliases)
+        except SyntaxError:  # a text, not a type
+            return False
     if isinstance(hint, ast.Subscript):
         name = ast.unparse(hint.value).rpartition(".")[2]
         return name not in TYPED and (name in aliases or _is_loose(hint.slice, aliases))

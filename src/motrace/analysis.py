@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -196,9 +197,8 @@ def _combined(
     """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
-        if home.is_file():  # the reason names it
-            raise MotraceError(f"{home.parent}: {why}")
-        raise MotraceError(f"{home}: nothing can be analysed: {why}")
+        begin = f"{home.parent}{os.sep}" if home.is_file() else f"{home}: nothing can be analysed: "
+        raise MotraceError(begin + why)  # of a file, the reason begins with its name
     joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
     report = experiment_report(key, experiment, summaries, joined, cautions, profiles)

@@ -229,7 +229,10 @@ def _segment_phases(runs: Sequence[RunSummary], segments: Iterable[SegmentTime])
 
 
 def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns: int) -> tuple[BucketTime, ...]:
-    """Buckets over several runs."""
+    """Buckets over several runs: the sums of theirs, each of which ``aggregate`` bounded by frame.
+
+    These are the bounds to use: sums of ``causes``, which are no longer known by frame, are wider.
+    """
     mine = [one for run in runs for one in run.buckets]
     totals = {one.bucket: time for one, time in summed(mine, lambda one: one.bucket)}
     loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine if one.bucket == bucket) for bucket in totals}
@@ -237,7 +240,7 @@ def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns
 
 
 def sum_causes(runs: Iterable[RunSummary], wall_ns: int) -> tuple[CauseTime, ...]:
-    """Causes over several runs, the largest first."""
+    """Causes over several runs, the largest first: the sums of theirs. Their bounds are right for one cause alone."""
     mine = (one for run in runs for one in run.causes)
     sums = summed(mine, lambda one: (one.phase, one.state, one.cause, one.evidence))
     return by_size(replace(one, time=time, share=share_of(time.ns, wall_ns)) for one, time in sums)

@@ -140,7 +140,9 @@ class Runtime:
 class Pool:
     """The completed runs of one mode under the same profilers (all of its runs where none completed).
 
-    Frames are pooled, times summed; ``segments_mean`` and ``run_wall_mean_ns`` are per run.
+    Frames are pooled, times summed; ``segments_mean`` and ``run_wall_mean_ns`` are per run. Runs do not depend on each
+    other, so their bounds add up. Bounds of ``buckets`` are narrower than sums of ``causes``: they were made frame by
+    frame, where what all other buckets leave of the exact wall time bounds a bucket, too.
     """
 
     key: PoolKey

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..dataset.dictionary_columns import constant
 from ..dataset.thread_time import Basis, ThreadPart, ThreadTime
 from ..readers.viztracer import FunctionCalls
@@ -19,7 +19,6 @@ from ..sampling.thread_time import OTHERS, RUNS, UNKNOWN, heaviest
 from ..timeline.intervals import Intervals
 from .function_loop import FunctionLoop
 
-Array = np.ndarray[Any, Any]
 NO_OPERATORS = ("c10d::", "gloo:", "nccl:", "record_param_comms")
 """Operators that wait for other ranks."""
 

@@ -175,7 +175,9 @@ class Source(Protocol):
         self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
-        raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of the run too")
+        raise MotraceError(
+            f"{file.path.name}: this {self.name} file belongs to no run here; give the folder of its run, too"
+        )
 
 
 @dataclass(frozen=True)

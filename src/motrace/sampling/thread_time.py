@@ -6,17 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.thread_time import Basis, Heaviest, ThreadPart, ThreadTime
 from .classify import COPYING, FILE, GIL, INTERPRETER, NATIVE, PIPE, RECORDER, SLEEPING, classify, coarse
 from .python_waits import IDLE, place_waits
 from .shares import interval
 from .user_profiles import NO_STACK, Samples, last_python
 
-Array = np.ndarray[Any, Any]
 CallsAt = Callable[[str], str | None]
 RUNS, UNKNOWN, OTHERS = "native_or_python", "unexplained", "other_threads"
 RUNNING = frozenset(("interpreter", "native", "copying", RUNS))
