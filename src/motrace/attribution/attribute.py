@@ -263,6 +263,9 @@ class _Blocked:
                 ready = overlap(evidence, self.ready.get("other", Intervals.nothing()), some, states).hi_ns
                 seen = np.maximum(ready + evidence.step_ns, python)
                 python = seen if evidence.sampled else np.minimum(python, ready)
+        elif len(evidence.perhaps_gil):
+            most = self.python_ns[rows] if self.has_clocks else states.blocked_ns
+            python = np.minimum(most, overlap(evidence, evidence.perhaps_gil, some, states).hi_ns)
         shown = {
             cause: overlap(evidence, found, some, states)
             for cause, found in evidence.waits.items()
