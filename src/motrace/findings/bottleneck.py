@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..attribution.aggregate import PYTHON, UNSPLIT
 from ..attribution.run import PROFILER_ONLY
@@ -11,15 +13,24 @@ from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
 from ..vocabulary import Tool
 from .bottleneck_rules import TRACE_RULES, leading_rule, rules_of
-from .codes import Action, Advice, Doubt, Meaning, Use
+from .codes import Action, Advice, Doubt, Meaning, Owner, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
 from .pools import sum_buckets, sum_causes
 from .run_model import Pool, RunSummary
-from .setup_findings import judged_runs, setup_findings, starved
+from .setup_findings import judged_runs, motrix_drew, setup_findings, starved
 
 NO_RUN = Verdict(doubt=Doubt.PROFILE_ALONE, settle=Advice(Action.RECORD_AND_PROFILE_THAT))
 """Of profile files alone: where a loop's time went needs a recorded run."""
+
+
+AMD = re.compile(r"\b(AMD|Radeon|radv)\b", re.IGNORECASE)
+ON_AMD = {
+    Action.RECORD_WITH_NSYS: Action.RECORD_WITH_ROCPROF,
+    Action.FIND_PASSES_WITH_NSYS: Action.RECORD_WITH_ROCPROF,
+    Action.SAMPLE_STATES_OR_SCHEDULING: Action.SAMPLE_THREAD_STATES,
+}
+"""What takes the place of advice that needs an NVIDIA GPU."""
 
 
 def judge(
@@ -58,6 +69,9 @@ def judge(
         settle = Advice(Action.SPLIT_RUNNING)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
+    owner = rule.owner
+    if owner is Owner.RENDERER and not motrix_drew(chosen, environment):
+        owner = Owner.OTHER_RENDERER
     return Verdict(
         runs=tuple(run.run_id for run in chosen),
         composed_from=() if composed is None else composed.runs,
@@ -68,12 +82,18 @@ def judge(
         certain=doubt is None,
         software_adapter=software,
         meaning=rule.meaning,
-        owner=rule.owner,
-        advice=rule.advice(tools),
+        owner=owner,
+        advice=suited(rule.advice(tools), chosen),
         doubt=doubt,
         claims=claims,
-        settle=settle,
+        settle=None if settle is None else suited(settle, chosen),
     )
+
+
+def suited(advice: Advice, runs: Sequence[RunSummary]) -> Advice:
+    """The same for an AMD GPU, which Nsight Systems does not see."""
+    amd = any(run.adapter is not None and AMD.search(f"{run.adapter.name} {run.adapter.driver}") for run in runs)
+    return replace(advice, action=ON_AMD.get(advice.action, advice.action)) if amd else advice
 
 
 def _parts(leading: BucketTime, software: bool, causes: Sequence[CauseTime], wall_ns: int) -> list[Claim]:
