@@ -17,6 +17,10 @@ CASES = [
     ("export, ranges", 5, None, False),  # a sleep that no table shows
     ("export, no ranges", 3, "python_overhead", False),
     ("export, noise", 2, "gpu_copies", True),  # the only range, of loading, is not the loop
+    ("Kineto, ROCm", 1, "gpu_copies", True),
+    ("Kineto, other vendors", 4, "gpu_copies", True),  # MTIA: names and categories of its own
+    ("Kineto, no annotations", 10, "python_overhead", False),  # operators show that the thread ran
+    ("Kineto, no annotations", 11, "pacing", True),  # Python's sleep has a name
 ]
 
 
