@@ -167,11 +167,11 @@ def state_source(store: EventStore) -> str | None:
 
 def kinds_of(store: EventStore, pids: Collection[int] | None = None) -> frozenset[str]:
     """The kinds of GPU work that processes submitted; None for all."""
-    kind, words = codes(store.load("gpu_ops", ("kind",), where=_submitted_by(pids)), "kind")
+    kind, words = codes(store.load("gpu_ops", ("kind",), where=submitted_by(pids)), "kind")
     return frozenset(str(words[code]) for code in np.unique(kind))
 
 
-def _submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
+def submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
     """GPU work of some processes; work of which the process is not known may be theirs."""
     if pids is None:
         return None
@@ -223,7 +223,7 @@ def load_ops(
     Another process's work, a rank's or a stranger's on the same GPU, explains no wait of these processes.
     """
     columns = ("device", "kind", "start_ns", "end_ns", "launch_ns")
-    rows = store.load("gpu_ops", columns, window_ns, _submitted_by(pids))
+    rows = store.load("gpu_ops", columns, window_ns, submitted_by(pids))
     return TracedOps(
         integers(rows, "device"),
         _says(rows, "kind", "graphics"),

@@ -17,6 +17,7 @@ from .codes import Action, Advice, Doubt, Meaning, Owner, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
 from .pools import sum_buckets, sum_causes
+from .profile_model import GpuCover
 from .run_model import Pool, RunSummary
 from .setup_findings import judged_runs, motrix_drew, setup_findings, starved
 
@@ -24,6 +25,8 @@ NO_RUN = Verdict(doubt=Doubt.PROFILE_ALONE, settle=Advice(Action.RECORD_AND_PROF
 """Of profile files alone: where a loop's time went needs a recorded run."""
 
 
+MOST = 0.5
+"""A GPU that copies, or computes, for so much of a run leads the answer."""
 AMD = re.compile(r"\b(AMD|Radeon|radv)\b", re.IGNORECASE)
 ON_AMD = {
     Action.RECORD_WITH_NSYS: Action.RECORD_WITH_ROCPROF,
@@ -57,6 +60,9 @@ def judge(
     causes = sum_causes(chosen, wall) if composed is None else composed.causes
     buckets = sum_buckets(chosen, causes, wall) if composed is None else composed.buckets
     first, second = sorted(buckets, key=lambda one: (-one.time.ns, one.bucket))[:2]
+    gpus, leading = _gpus(first.bucket, chosen), first
+    if any(covers(one, first.bucket) for one in gpus):  # the device's own clock shows it, whatever the thread did
+        leading = replace(first, guess=False)
     software = any(run.software for run in chosen)
     rule = leading_rule(first.bucket, software, causes)
     if all(run.mode == PROFILER_ONLY for run in chosen):
@@ -76,7 +82,7 @@ def judge(
         runs=tuple(run.run_id for run in chosen),
         composed_from=() if composed is None else composed.runs,
         setup=setup,
-        leading=first,
+        leading=leading,
         runner_up=second,
         margin=first.share - second.share,
         certain=doubt is None,
@@ -87,7 +93,21 @@ def judge(
         doubt=doubt,
         claims=claims,
         settle=None if settle is None else suited(settle, chosen),
+        gpus=gpus,
     )
+
+
+def _gpus(bucket: str, runs: Sequence[RunSummary]) -> tuple[GpuCover, ...]:
+    """What the GPUs did in the first run that shows it, where that is part of the answer."""
+    shown = next((run.trace.gpu_covers for run in runs if run.trace is not None and run.trace.gpu_covers), ())
+    leads = bucket in ("gpu_compute", "gpu_copies") or all(run.mode == PROFILER_ONLY for run in runs)
+    return shown if leads else ()
+
+
+def covers(one: GpuCover, bucket: str) -> bool:
+    """Whether a device did what a bucket is of for most of the run."""
+    busy = {"gpu_compute": one.kernels_ns, "gpu_copies": one.copies_ns}
+    return busy.get(bucket, 0) >= MOST * one.extent_ns
 
 
 def suited(advice: Advice, runs: Sequence[RunSummary]) -> Advice:

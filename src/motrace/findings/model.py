@@ -15,7 +15,7 @@ from ..dataset.facts import Command, Environment
 from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
 from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
-from .profile_model import UserProfile
+from .profile_model import GpuCover, UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
@@ -120,7 +120,8 @@ class Verdict:
 
     ``leading`` is None where there is no completed run with a loop. ``certain``: its lower bound lies above the
     runner-up's upper bound, on evidence of its own. ``doubt`` and ``settle`` say why not, and what would settle it;
-    ``claims`` are what the doubt is about. ``meaning`` and ``advice`` are of the cause that leads the bucket.
+    ``gpus``: what the GPUs did, of a trace alone or where they lead. ``claims`` are what the doubt is about.
+    ``meaning`` and ``advice`` are of the cause that leads the bucket.
     """
 
     runs: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ class Verdict:
     doubt: Doubt | None = None
     claims: tuple[Claim, ...] = ()
     settle: Advice | None = None
+    gpus: tuple[GpuCover, ...] = ()
 
     def __post_init__(self) -> None:
         check([(not self.certain or self.leading is not None, "a certain verdict names a bucket"),

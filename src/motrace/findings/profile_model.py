@@ -21,6 +21,34 @@ class GpuPhase:
 
 
 @dataclass(frozen=True)
+class CopyFlow:
+    """Copies of one direction: how many, when at least one of them ran, and bytes."""
+
+    name: str
+    operations: int
+    ns: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class GpuCover:
+    """For how much of a run a device computed and copied; times of one kind that overlap count once.
+
+    ``heaviest`` is the operation that takes the longest, by name.
+    """
+
+    device: int
+    extent_ns: int
+    busy_ns: int
+    kernels_ns: int
+    copies_ns: int
+    copies: tuple[CopyFlow, ...]
+    heaviest: str
+    heaviest_ns: int
+    heaviest_operations: int
+
+
+@dataclass(frozen=True)
 class GpuPerFrame:
     """Means over frames, warm-up left out. ``serialisation``: 1 if CPU and GPU alternated, 0 if they overlapped."""
 
@@ -90,3 +118,4 @@ class TraceSummary:
     gpu_per_frame: GpuPerFrame | None
     waits: tuple[CallSum, ...]
     renderer_calls: tuple[CallSum, ...]
+    gpu_covers: tuple[GpuCover, ...] = ()
