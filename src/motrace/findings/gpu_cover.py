@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..attribution.gpu import GpuOps
 from ..attribution.run import RunAnalysis
 from ..dataset.event_store import codes, integers, submitted_by
-from ..timeline.intervals import Intervals
 from .profile_model import CopyFlow, GpuCover
 
 Array = np.ndarray[Any, Any]
@@ -60,4 +60,4 @@ def _cover(rows: pa.Table, device: int, extent_ns: int) -> GpuCover | None:
 
 
 def _busy(start: Array, end: Array) -> int:
-    return Intervals.union(start, end).total_ns
+    return sum(found.total_ns for found in GpuOps(np.zeros(len(start), np.int64), start, end, start).busy().values())
