@@ -47,6 +47,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.instrument
 	$(BIN)/python -m benchmarks.analysis
 	$(BIN)/python -m benchmarks.pipeline --millions 1 10
+	$(BIN)/python -m benchmarks.truth --evidence clocks,threads
 
 unilab:
 	@PYTHON="$(PYTHON)" sh tools/setup_unilab.sh

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from motrace.analysis import load
 from motrace.cli import COMMANDS
 from motrace.dataset import tables
 from motrace.errors import MotraceError
@@ -102,3 +105,26 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", page.read_text()):
         if not target.startswith(("http:", "https:")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def code(page: str, beginning: str) -> str:
+    """The Python of a page that begins so."""
+    (found,) = (text for text in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+                if text.startswith(beginning))  # fmt: skip
+    return str(found)
+
+
+def test_the_recorder_of_the_readme_records_without_a_warning(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", code("README.md", "import motrace\n")], cwd=tmp_path, check=True)
+    report = load(tmp_path / "traces/mine").report
+    assert report.warnings == () and [run.frames for run in report.runs] == [100]
+
+
+def test_the_python_of_the_page_on_instrumenting_measures(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def step(): pass\n")
+    program = code("docs/instrument.md", "from motrace.record").replace("...", "import mine; mine.step()")
+    lines = ("import motrace", f"motrace.start({str(tmp_path / 'out')!r})", "data = {'phases': {'mine.step': 'step'}}")
+    done = "\n".join((*lines, program, "motrace.stop()"))
+    subprocess.run([sys.executable, "-c", done], cwd=tmp_path, check=True)
+    spans = load(tmp_path / "out").tables["spans"].column("phase").to_pylist()
+    assert spans == ["step"]

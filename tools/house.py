@@ -14,18 +14,34 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "motrace"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 LOOSE = {"Any", "object"}
-MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping", "list", "List", "Sequence", "tuple", "Iterable"}
+BARE = {"dict", "list", "tuple", "set", "frozenset", "Dict", "List", "Tuple", "Set", "FrozenSet", "Mapping", "Callable",
+        "MutableMapping", "Sequence", "MutableSequence", "Iterable", "Iterator", "Collection", "Generator"}  # fmt: skip
+"""Containers that say nothing of what is in them, where they stand without brackets."""
+TYPED = {"ndarray", "Array", "Popen", "Literal"}
+"""Brackets that are not looked into: an array of numbers is typed, whatever its dtype."""
+JSON = {"JsonValue", "JsonObject"}
+JSON_EDGE = {"motrace.output", "motrace.run_folder", "motrace.dataset.typed_json"}
+"""Where JSON is made typed and typed values are made JSON."""
 
 
 @dataclass
 class Count:
-    """What was counted. ``untyped`` are signatures (``untyped_fields``: fields of classes) that hold Any, object or a
-    bare container, aliases resolved.
+    """What was counted.
+
+    ``untyped`` are signatures (``untyped_fields``: fields of classes) that hold Any, object or a bare container, or an
+    argument without a type. Aliases and bounds of type variables are resolved; a protocol without members is object.
+    ``across`` are those of a function, or a method of a class, that another package imports. JSON's own type is closed
+    (each use of a value must narrow it first), so inside a package it is typed; ``json_across`` are those between
+    packages.
+
+    What is untyped here is in ``record`` alone, and has one reason: the recorder wraps functions that the measured
+    program wrote, and may be given anything and must pass on anything. Its ``Opaque`` is counted as what it is.
     """
 
     signatures: int = 0
     untyped: list[str] = field(default_factory=list)
     across: list[str] = field(default_factory=list)
+    json_across: list[str] = field(default_factory=list)
     fields: int = 0
     untyped_fields: list[str] = field(default_factory=list)
     lines: int = 0
@@ -55,7 +71,8 @@ def count(source: Path = SOURCE) -> Count:
     """Count the package at ``source``."""
     found, made = modules(source), Count()
     aliases = _aliases(found)
-    classes: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    variables: set[str] = set()
     for name, (path, tree) in found.items():
         text = path.read_text()
         made.lines += len(text.splitlines())
@@ -67,8 +84,20 @@ def count(source: Path = SOURCE) -> Count:
                 _function(made, name, node, aliases.get(name, set()))
             elif isinstance(node, ast.ClassDef):
                 _fields(made, name, node, aliases.get(name, set()))
-        classes.update(node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")
-    made.twice = sorted(f"{name}: {number} classes" for name, number in classes.items() if number > 1)
+        for top in tree.body:
+            name = top.name if isinstance(top, ast.ClassDef) else alias_of(top)[0]
+            if isinstance(top, ast.Assign) and isinstance(top.value, ast.Call):
+                variables.add(name)  # of a module's own: two may bear one name, but not a class's or an alias's
+            elif name[:1] != "_" and not (name.isupper() and len(name) > 1):
+                names[name] += 1
+    names.update(variables)
+    made.twice = sorted(f"{name}: {number} times" for name, number in names.items() if name and number > 1)
+    for name, node in _across(found):
+        where = f"{name}:{node.lineno} {node.name}"
+        if where in made.untyped:
+            made.across.append(where)
+        if name not in JSON_EDGE and any(_names(hint) & JSON for hint in _hints(node) if hint):
+            made.json_across.append(where)
     made.circles = [" -> ".join(circle) for circle in _circles(_imports(found))]
     return made
 
@@ -76,19 +105,49 @@ def count(source: Path = SOURCE) -> Count:
 def _function(made: Count, module: str, node: Function, aliases: set[str]) -> None:
     where = f"{module}:{node.lineno} {node.name}"
     made.signatures += 1
-    arguments = node.args
-    hints = [
-        one.annotation for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if one.annotation
-    ]
-    hints += [one.annotation for one in (arguments.vararg, arguments.kwarg) if one is not None and one.annotation]
-    hints += [node.returns] if node.returns is not None else []
-    if any(_is_loose(hint, aliases) for hint in hints):
+    if any(hint is None or _is_loose(hint, aliases) for hint in _hints(node)):
         made.untyped.append(where)
-        if not node.name.startswith("_"):
-            made.across.append(where)
     lines = (node.end_lineno or node.lineno) - node.lineno + 1
     if lines > 60:
         made.long_functions.append(f"{where}: {lines} lines")
+
+
+def _hints(node: Function) -> Iterator[ast.expr | None]:
+    """The types in a signature; None for an argument without one."""
+    arguments = node.args
+    for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+        if one is not None and (one.annotation is not None or one.arg not in ("self", "cls", "mcs")):
+            yield one.annotation
+    if node.returns is not None:
+        yield node.returns
+
+
+def _across(found: dict[str, tuple[Path, ast.Module]]) -> Iterator[tuple[str, Function]]:
+    """Functions, and methods of classes, that another package imports."""
+    imported = {
+        (source, alias.name)
+        for name, (path, tree) in found.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for source in [_resolved(name, path, node)]
+        if _package(source) != _package(name)
+        for alias in node.names
+    }
+    for name, (_, tree) in found.items():
+        for top in tree.body:
+            if isinstance(top, Function | ast.ClassDef) and (name, top.name) in imported:
+                yield from (
+                    (name, node) for node in ([top] if isinstance(top, Function) else top.body)
+                    if isinstance(node, Function)
+                )  # fmt: skip
+
+
+def _names(hint: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(hint) if isinstance(node, ast.Name)}
+
+
+def _package(module: str) -> str:
+    return ".".join(module.split(".")[:2])
 
 
 def _fields(made: Count, module: str, node: ast.ClassDef, aliases: set[str]) -> None:
@@ -100,14 +159,18 @@ def _fields(made: Count, module: str, node: ast.ClassDef, aliases: set[str]) -> 
 
 
 def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:
-    """Whether a type says nothing of what is in it. An array of numbers is typed, whatever its dtype."""
+    """Whether a type says nothing of what is in it."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
-        return _is_loose(ast.parse(hint.value, mode="eval").body, aliases)
+        try:
+            return _is_loose(ast.parse(hint.value, mode="eval").body, aliases)
+        except SyntaxError:  # a text, not a type
+            return False
     if isinstance(hint, ast.Subscript):
         name = ast.unparse(hint.value).rpartition(".")[2]
-        return name not in ("ndarray", "Array", "type", "Popen", "Callable") and _is_loose(hint.slice, aliases)
-    if isinstance(hint, ast.Name):
-        return hint.id in LOOSE or hint.id in aliases or hint.id in ("dict", "list", "Mapping", "Sequence")
+        return name not in TYPED and (name in aliases or _is_loose(hint.slice, aliases))
+    if isinstance(hint, ast.Name | ast.Attribute):
+        written = ast.unparse(hint)
+        return written in aliases or written.rpartition(".")[2] in LOOSE | BARE
     if isinstance(hint, ast.Tuple | ast.List):
         return any(_is_loose(one, aliases) for one in hint.elts)
     if isinstance(hint, ast.BinOp):
@@ -121,18 +184,47 @@ def _aliases(found: dict[str, tuple[Path, ast.Module]]) -> dict[str, set[str]]:
     for _ in range(4):  # an alias of an alias
         for name, (path, tree) in found.items():
             for node in tree.body:
-                if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                    target = node.targets[0].id
-                    if (
-                        target[:1].isupper()
-                        and isinstance(node.value, ast.Subscript | ast.Name)
-                        and _is_loose(node.value, own[name])
-                    ):
-                        own[name].add(target)
-                elif isinstance(node, ast.ImportFrom):
+                if isinstance(node, ast.ImportFrom):
                     source = _resolved(name, path, node)
-                    own[name] |= {a.asname or a.name for a in node.names if a.name in own.get(source, set())}
+                    for alias in node.names:
+                        here, module = alias.asname or alias.name, f"{source}.{alias.name}"
+                        own[name] |= {here} if alias.name in own.get(source, set()) else set()
+                        own[name] |= {f"{here}.{other}" for other in own.get(module, set()) if "." not in other}
+                elif isinstance(node, ast.ClassDef):
+                    own[name] |= {node.name} if _is_empty_protocol(node) else set()
+                else:
+                    target, types = alias_of(node)
+                    own[name] |= {target} if any(_is_loose(one, own[name]) for one in types) else set()
     return own
+
+
+def alias_of(node: ast.stmt) -> tuple[str, list[ast.expr]]:
+    """The name and the types of an alias or a type variable; ("", []) for any other statement."""
+    target = value = None
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target, value = node.targets[0], node.value
+    elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).endswith("TypeAlias"):
+        target, value = node.target, node.value
+    elif type(node).__name__ == "TypeAlias":  # Python 3.12 and later
+        parts = dict(ast.iter_fields(node))
+        target, value = parts["name"], parts["value"]
+    if not isinstance(target, ast.Name) or not target.id.lstrip("_")[:1].isupper():
+        return "", []
+    if isinstance(value, ast.Call):
+        if ast.unparse(value.func).rpartition(".")[2] not in ("TypeVar", "NewType"):
+            return "", []
+        return target.id, [*value.args[1:], *(one.value for one in value.keywords if one.arg == "bound")]
+    if isinstance(value, ast.Subscript | ast.Name | ast.Attribute | ast.BinOp):
+        return target.id, [value]
+    return (target.id, [value]) if isinstance(node, ast.AnnAssign) and isinstance(value, ast.Constant) else ("", [])
+
+
+def _is_empty_protocol(node: ast.ClassDef) -> bool:
+    """Whether every value has this type: ``object`` under another name."""
+    return any(ast.unparse(base).rpartition(".")[2] == "Protocol" for base in node.bases) and all(
+        isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
+        for one in node.body
+    )
 
 
 def _resolved(name: str, path: Path, node: ast.ImportFrom) -> str:
@@ -196,10 +288,11 @@ def main() -> int:
     made = count()
     print(f"{made.lines:,} lines, {made.code_lines:,} without docstrings, comments and blanks")
     print(f"{made.signatures:,} signatures, {len(made.untyped)} untyped ({made.untyped_share:.1%}), "
-          f"{len(made.across)} of them public; {made.fields:,} fields")  # fmt: skip
-    for title, rows in (("untyped", made.untyped), ("untyped fields", made.untyped_fields),
+          f"{len(made.across)} of them between packages; {made.fields:,} fields")  # fmt: skip
+    for title, rows in (("untyped", made.untyped), ("JSON between packages", made.json_across),
+                        ("untyped fields", made.untyped_fields),
                         ("long modules", made.long_modules), ("long functions", made.long_functions),
-                        ("circles", made.circles), ("class names used twice", made.twice)):  # fmt: skip
+                        ("circles", made.circles), ("names used twice", made.twice)):  # fmt: skip
         print(f"{title}: {len(rows)}", *(f"  {row}" for row in rows[: 500 if "-v" in sys.argv else 8]), sep="\n")
     return 0
 

@@ -123,12 +123,19 @@ def vocabulary_page() -> str:
     text += "\n## Ranges\n\nWhat a range around a number is.\n\n" + row("kind", "meaning") + row(*["---"] * 2)
     text += "".join(row(f"`{one.value}`", about) for one, about in vocabulary.INTERVALS.items())
     text += "\n## Roles of threads and children\n\n"
-    text += "The kernel's name decides first, then the library that started the thread, "
-    text += "then the span it first showed in.\n\n"
+    text += (
+        "What the program says decides first (`motrace.thread_role`, or `[threads]` in an instrumentation file), then "
+    )
+    text += (
+        "most of the time in spans of its own, then the kernel's name, the library that started the thread, and the "
+    )
+    text += "span it first showed in.\n\n"
     text += row("decided by", "pattern", "role") + row(*["---"] * 3)
     for title, rules in thread_roles.role_rules().items():
         text += "".join(row(title, f"`{pattern}`", role) for pattern, role in rules)
-    text += "\nAny other child process is `child`, any other thread `other`.\n"
+    text += (
+        "\nAny other child process is `child`, any other thread `other`. The work of a `profiler` explains nothing.\n"
+    )
     text += "\nWhich work explains blocked time where several roles worked at once, after the phase's own group: "
     return text + ", ".join(f"`{name}` ({', '.join(roles)})" for name, roles in vocabulary.ROLE_GROUPS.items()) + ".\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -24,9 +25,10 @@ from .dataset.profiles import UserProfile
 from .dataset.tables import ExperimentKey
 from .dataset.typed_json import convert
 from .errors import MotraceError, left_out, reason
+from .findings.compare import WITHOUT_EXPERIMENT
 from .findings.experiment import experiment_report
 from .findings.model import Report
-from .findings.pools import mark_pooled
+from .findings.pools import composition_table, mark_pooled
 from .findings.run_model import RunSummary
 from .findings.run_summary import summarise
 from .ingest.discover import RunSources, Sources, find
@@ -134,12 +136,10 @@ def analyse(
     """
     warnings: list[str] = list(sources.warnings)
     experiment, cautions = ExperimentManifest(), list[Caution]()
-    if (home / run_folder.EXPERIMENT_FILE).exists():
+    if is_said := (home / run_folder.EXPERIMENT_FILE).exists():
         with left_out(run_folder.EXPERIMENT_FILE, warnings):
             data = run_folder.read_json(home / run_folder.EXPERIMENT_FILE)
             experiment = convert(ExperimentManifest, data, run_folder.EXPERIMENT_FILE, warnings)
-    elif not all(run.is_trace for run in sources.runs):
-        cautions.append(caution(CautionCode.NO_EXPERIMENT_FILE))
     done: list[_OneRun] = []
     environment = experiment.environment or Environment()
     work = partial(_one_run, phases=phases, home=_Home(home, environment))
@@ -150,13 +150,16 @@ def analyse(
         progress(run.path.name)
     warnings += [one.problem for one in done if one.problem]
     usable = [one for one in done if one.summary is not None]
+    if not is_said and not {one.summary.mode for one in done if one.summary} <= WITHOUT_EXPERIMENT:
+        cautions.append(caution(CautionCode.NO_EXPERIMENT_FILE))
     profiles = [profile for one in done for profile in one.profiles]
     cautions = [*(caution(CautionCode.UNREADABLE, text=text) for text in warnings), *cautions]
     cautions += [warning for profile in profiles for warning in profile.warnings]
     report, good = _report_of_good(partial(_combined, home, key), experiment, usable, cautions, profiles)
     dataset = Dataset.joined(one.dataset for one in done if one.summary is None or one in good)
-    marked = mark_pooled(dataset.tables["runs"], report.pools)
-    return Analysis(home, report, replace(dataset, tables={**dataset.tables, "runs": marked}))
+    runs_table = mark_pooled(dataset.tables["runs"], report.pools)
+    pooled = {"runs": runs_table, "composition": composition_table(key, report.pools)}
+    return Analysis(home, report, replace(dataset, tables={**dataset.tables, **pooled}))
 
 
 def _report_of_good(
@@ -194,9 +197,8 @@ def _combined(
     """The report of an experiment. Raises MotraceError where it has no run left."""
     if not usable and not profiles:
         why = "; ".join(str(one.values.get("text", one.code.value)) for one in cautions)
-        if home.is_file():  # the reason names it
-            raise MotraceError(why.replace(home.name, str(home), 1))
-        raise MotraceError(f"{home}: nothing can be analysed: {why}")
+        begin = f"{home.parent}{os.sep}" if home.is_file() else f"{home}: nothing can be analysed: "
+        raise MotraceError(begin + why)  # of a file, the reason begins with its name
     joined = Dataset.joined(one.dataset for one in usable).tables
     summaries = [one.summary for one in usable if one.summary is not None]
     report = experiment_report(key, experiment, summaries, joined, cautions, profiles)

@@ -56,7 +56,8 @@ def reason(what: str, error: BaseException) -> str:
     name = os.path.basename(what)
     if name and text.startswith((f"{name}: ", f"{name} ")):
         return what + text[len(name) :]
-    return text if what in text else f"{what}: {text}"
+    named = error.filename if isinstance(error, OSError) else None
+    return text if text.startswith(what) or named == what else f"{what}: {text}"
 
 
 class Sink(Protocol):

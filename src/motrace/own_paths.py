@@ -10,17 +10,17 @@ from typing import TypeVar, cast
 
 from .output import JsonValue
 
-Document = TypeVar("Document", bound=JsonValue)
+Data = TypeVar("Data", bound=JsonValue)
 _BEGINS, _ENDS = r"(?:(?<![\w.\-~])(?<!\w/)|(?<=-[A-Z]))", r"(?=$|[^\w.\-]|\.(?:\s|$))"
 _HOMES = re.compile(rf"{_BEGINS}(?:/(?:home|Users)/[^/\s\"':,;)]+|/root){_ENDS}")
 
 
-def shortened(data: Document, experiment: Path) -> Document:
+def shortened(data: Data, experiment: Path) -> Data:
     """JSON in which paths of the experiment, and of people's homes, are no longer absolute.
 
     What shares no folder but the topmost with the experiment stays, as system libraries under /usr do.
     """
-    return cast(Document, _each_text(data, _shortener(experiment if experiment.is_dir() else experiment.parent)))
+    return cast(Data, _each_text(data, _shortener(experiment if experiment.is_dir() else experiment.parent)))
 
 
 def _each_text(data: JsonValue, change: Callable[[str], str]) -> JsonValue:

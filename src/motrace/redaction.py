@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 from .output import JsonValue
 
-Document = TypeVar("Document", bound=JsonValue)
+Data = TypeVar("Data", bound=JsonValue)
 
 REDACTED = "[redacted]"
 
@@ -103,9 +103,9 @@ def words(command: list[str] | tuple[str, ...]) -> list[str]:
     return out
 
 
-def redacted(data: Document) -> Document:
+def redacted(data: Data) -> Data:
     """JSON without credentials: in texts, in lists of words as in a command line, and under keys that name one."""
-    return cast(Document, _redacted(data))
+    return cast(Data, _redacted(data))
 
 
 def _redacted(data: JsonValue) -> JsonValue:

@@ -1,8 +1,13 @@
-"""What each thread and child process is: by its name, the library that started it, or where it was first seen."""
+"""What each thread and child process is: by what the program says, by its spans, its name, the library that started
+it, or where it was first seen."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+
+STATED_ROLES = ("raster", "renderer", "task_pool", "sim_pool", "policy_pool", "encoder", "other")
+"""What a program may say of a thread."""
 
 _ROLE_BY_NAME = (
     ("llvmpipe-*", "raster"),
@@ -11,6 +16,8 @@ _ROLE_BY_NAME = (
     ("Async Compute T*", "task_pool"),
     ("Compute Task Po*", "task_pool"),
     ("ffmpeg*", "encoder"),
+    ("[[]NSys*", "profiler"),  # Nsight Systems' own threads in the process
+    ("*CommsProcesso*", "profiler"),
 )
 _ROLE_BY_LIBRARY = (
     ("libvulkan_lvp*", "raster"),  # Mesa's software Vulkan: queue, rasterizer, compute and cache threads
@@ -43,14 +50,38 @@ _ROLE_BY_ORIGIN = {
 }
 
 
+_ROLE_BY_SPANS = _ROLE_BY_ORIGIN | {
+    "env_videos": "renderer",
+    "encode": "encoder",
+    "encode.write": "encoder",
+    "encode.finish": "encoder",
+    "encoder": "encoder",
+}
+
+
 def role_rules() -> dict[str, tuple[tuple[str, str], ...]]:
     """The rules of ``role_of``, for the docs."""
-    return {"name": _ROLE_BY_NAME, "library": _ROLE_BY_LIBRARY, "first seen in": tuple(_ROLE_BY_ORIGIN.items())}
+    return {
+        "own spans": tuple(_ROLE_BY_SPANS.items()),
+        "name": _ROLE_BY_NAME,
+        "library": _ROLE_BY_LIBRARY,
+        "first seen in": tuple(_ROLE_BY_ORIGIN.items()),
+    }
+
+
+def role_by_spans(phases_ns: Mapping[str, int]) -> str | None:
+    """The role of a thread that spent so much time in spans of its own; None where they are of no phase with a role."""
+    by_role: dict[str, int] = {}
+    for phase, ns in phases_ns.items():
+        role = _ROLE_BY_SPANS.get(phase)
+        if role is not None:
+            by_role[role] = by_role.get(role, 0) + ns
+    return max(by_role, key=lambda role: by_role[role]) if by_role else None
 
 
 def may_hold_gil(role: str, library: str) -> bool:
     """Whether a thread of the process may run Python code: the interpreter started it, or nothing is known of it."""
-    if library:
+    if library and role != "profiler":
         return any(fnmatchcase(library, pattern) for pattern in ("libpython*", "python*"))
     return role == "other"
 
@@ -60,7 +91,8 @@ def role_of(name: str, library: str, origin: str | None, is_child: bool) -> str:
 
     ``name`` is the kernel's name of it (15 characters at most), ``library`` the one that started
     the thread (empty where that is not known), ``origin`` the span in which it was first
-    seen. The kernel's name decides first, then the library, then the origin, which tells apart
+    seen. What the program says, and a thread's own spans, come before (``attribution.run``). The kernel's
+    name decides first, then the library, then the origin, which tells apart
     the pools that one engine makes for simulation and for rendering.
     """
     for text, rules in ((name, _ROLE_BY_NAME), (library, _ROLE_BY_LIBRARY)):

@@ -281,6 +281,8 @@ WAIT_CAUSES: dict[str, str] = {
 """The cause that the loop thread's own wait gives to blocked time: the interpreter lock's before all others', the rest
 where nobody worked meanwhile, in phases that do not own their waits."""
 OWN_WAITS = frozenset(WAIT_CAUSES.values())
+FUTEX_CALLS = {"x86_64": ("202", "449"), "aarch64": ("98", "449")}
+"""System calls by which threads wait on a futex, by machine, as /proc writes their numbers."""
 
 GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device", "stream", "event", "memcpy"))
 """What a thread waits on inside a call of a GPU's API until the GPU has done what was submitted to it."""

@@ -158,9 +158,12 @@ def _log(
     for slot, worker in enumerate(workers):
         readings = _used(edges, worker.busy.sum(axis=1), moments)
         if worker.is_child:  # a running thread's part is up to a tick old
-            lag = random.integers(0, TICK_NS + 1, len(moments))
+            steps = np.searchsorted(edges, moments, side="right") - 1
+            asleep = ~np.append(worker.busy.any(axis=1), True)[steps] & (random.random() < 0.7)
+            lag = np.where(asleep, 0, random.integers(0, TICK_NS + 1, len(moments)))
             readings = np.maximum.accumulate(_used(edges, worker.busy.sum(axis=1), moments - lag))
         member = Member(slot, slot + 1, worker.is_child, 0, worker.role, "")
+        member.exact = asleep if worker.is_child else np.ones(len(moments), bool)
         member.begin_ns, member.end_ns, member.cpu_ns = begins, ends, np.floor(readings).astype(np.int64)
         members.append(member)
     return CpuLogFile(

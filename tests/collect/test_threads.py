@@ -139,6 +139,29 @@ def test_a_small_budget_lowers_the_rate_and_says_so(tmp_path: Path) -> None:
     assert '"cost_share"' in (tmp_path / "run" / FACTS_FILE).read_text()
 
 
+def test_every_round_is_written_down_and_a_starved_sampler_errs_by_more(tmp_path: Path) -> None:
+    process = start(tmp_path, 60)
+    collector = ThreadsCollector()
+    collector.attach(process.pid, tmp_path)
+    sampler = collector._process
+    assert sampler is not None
+    wait_for(lambda: watched_ns(tmp_path / RAW_FILE))
+    for _ in range(3):
+        sampler.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        sampler.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    collector.finish(tmp_path)
+    samples = thread_samples.read(tmp_path / FILE)
+    assert len(samples.ticks) == samples.facts.rounds
+    assert (samples.ticks[1:] > samples.ticks[:-1]).all()
+    assert samples.step_ns > 3 * samples.facts.wall_ns / samples.facts.rounds
+    assert process.stdout is not None
+    process.stdout.close()
+
+
 @pytest.mark.parametrize("victim", ["sampler", "target"])
 def test_what_was_written_before_a_sigkill_is_read(tmp_path: Path, victim: str) -> None:
     process = start(tmp_path, 60)

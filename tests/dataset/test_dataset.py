@@ -63,7 +63,7 @@ def rows_of(statement: str, traces: Path) -> dict[tuple[str, str, str | None], d
     statements = re.findall(r"## (\w+)\n.*?```sql\n(.*?)```", (ROOT / "docs/sql.md").read_text(), re.DOTALL)
     answer = duckdb.sql(dict(statements)[statement].replace("'traces/", f"'{traces}/"))
     found = [dict(zip(answer.columns, row)) for row in answer.fetchall()]
-    pool = lambda row: " under ".join((row["mode"], *row["profilers"]))
+    pool = lambda row: " under ".join((row["mode"], *row.get("profilers", ())))
     rows = {(row["experiment_id"], pool(row), row.get("bucket", row.get("phase"))): row for row in found}
     assert len(rows) == len(found)
     return rows
@@ -90,6 +90,17 @@ def test_one_statement_gives_every_number_of_the_buckets(traces: Path) -> None:
     record = (contended.runs[0].experiment_id, "record")
     assert contended.tables["runs"].column("contention_ns").to_pylist() == [CONTENDED_NS, 0, 0, 0, 0]
     assert rows[(*record, "system")]["hi_ns"] - rows[(*record, "system")]["ns"] >= CONTENDED_NS
+
+
+def test_one_statement_gives_every_number_of_the_transferred_composition(traces: Path) -> None:
+    rows = rows_of("Composition", traces)
+    composed = {key: pool.composed for key, pool in pools_of(traces).items() if pool.composed is not None}
+    expected = {(*key, one.bucket): one for key, made in composed.items() for one in made.buckets if one.time.hi_ns}
+    assert len(composed) >= 2 and set(expected) <= set(rows)
+    for key, row in rows.items():
+        one = composed[key[:2]].bucket(str(key[2]))
+        assert [row["ns"], row["lo_ns"], row["hi_ns"]] == [one.time.ns, one.time.lo_ns, one.time.hi_ns], key
+        assert row["share"] == pytest.approx(one.share), key
 
 
 def test_one_statement_gives_every_number_of_the_phases(traces: Path) -> None:
@@ -181,3 +192,8 @@ def test_what_a_run_was_asked_is_shown_without_credentials_and_as_text(tmp_path:
     (row,) = load(tmp_path).tables["runs"].to_pylist()
     assert (row["experiment"], row["status_reason"]) == (tmp_path.name, "no file weights\\udcff")
     assert json.loads(row["options"]) == {"api_key": "[redacted]", "frames": 5} and row["frames_asked"] == 5
+
+
+def test_a_table_that_does_not_exist_is_named_with_those_that_do(traces: Path) -> None:
+    with pytest.raises(MotraceError, match=r"there is no table 'frmes'; choose from api_calls, attribution, .*frames"):
+        Dataset.read(traces / "nsys-llvmpipe").table("frmes")

@@ -31,7 +31,7 @@ def cause(phase: str, name: str, ns: int, lo: int | None = None, hi: int | None 
 
 def trace(sources: tuple[str, ...]) -> TraceSummary:
     """That some tools recorded something."""
-    return TraceSummary((), sources, 0, 0, (), (), (), (), (), None, (), ())
+    return TraceSummary((), sources, 0, 0, (), (), (), (), (), None, (), (), ())
 
 
 def phase(name: str, mean_ns: float) -> PhaseTime:
@@ -48,6 +48,7 @@ def run(causes: Sequence[CauseTime] = (), wall: int = WALL, **changes: Any) -> R
         loop_fps=None, effective_fps=None, first_frame_ns=None, start_utc=None, end_utc=None, frame=NO_TIME, phases=(),
         segment_phases=(), buckets=bucket_times(buckets_of(causes), causes, wall), causes=tuple(causes), residual_ns=0,
         unexplained_ns=0, recorder=RecorderOverhead(None, None, None), adapter=None, adapter_unknown=None, video=None,
-        video_unknown=None, workload=WorkloadFacts(), resources=None, trace=None, episodes=None, warnings=(),
+        video_unknown=None, workload=WorkloadFacts(), resources=None, workers=(), trace=None, episodes=None,
+        warnings=(),
     )  # fmt: skip
     return replace(made, **changes)

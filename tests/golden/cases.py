@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motrace.analysis import load
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHARED
 from tests.golden.numbers import Number, numbers
 from tests.simulator import Config, simulate
 
@@ -19,11 +19,15 @@ SIMULATED: dict[str, dict[str, Any]] = {
     "waits-alone": {"scheduling": False},
     "trace-alone": {"cpu_log": False, "span_log": False},
 }
-CASES = ("demo-llvmpipe", "nsys-llvmpipe", *SIMULATED)
+SHARED_EXPORTS = ("a100_saxpy", "h100_2gpu_1s")
+"""Exports that come with the workplace, not with the project."""
+CASES = (*SHARED_EXPORTS, "demo-llvmpipe", "nsys-llvmpipe", *SIMULATED)
 
 
 def taken(name: str, scratch: Path) -> dict[str, Number]:
     """The numbers of a case as the program takes them now."""
+    if name in SHARED_EXPORTS:
+        return numbers(load(SHARED / "fixtures" / f"{name}.sqlite").report)
     if name not in SIMULATED:
         return numbers(load(ROOT / "traces" / name).report)
     simulate(scratch / name, Config(frames=6, warmup=2, num_envs=2, seed=7, **SIMULATED[name]))

@@ -134,9 +134,10 @@ def test_an_iteration_is_a_frame_and_what_it_calls_its_phases(made: Path) -> Non
     assert counts["policy"] == counts["step"] == counts["rest"] == FRAMES
 
 
-def test_a_trace_alone_gives_one_piece_of_advice(made: Path) -> None:
+def test_a_trace_alone_says_what_takes_the_loops_time(made: Path) -> None:
     verdict = analysis.load(made / "alone.json").report.verdict
-    assert verdict.advice == verdict.settle == Advice(Action.RECORD_WITH_MOTRACE)
+    assert verdict.advice == Advice(Action.READ_HEAVIEST) and verdict.settle == Advice(Action.RECORD_WITH_MOTRACE)
+    assert "sha256" in verdict.heaviest[0].name and not verdict.certain
 
 
 def test_calls_lie_in_the_spans_of_the_run_that_they_watched(made: Path) -> None:

@@ -339,6 +339,10 @@ def test_facts_are_kept_from_calls(tmp_path: Path) -> None:
     [
         ({}, "names nothing to measure"),
         ({"phase": {}}, "there is no key 'phase'; choose from program, phases"),
+        (
+            {"phases": {"a.b": "x", "frame": "a.b"}},
+            "frame stands below [phases]: move it above",
+        ),
         ({"phases": {"plain": "x"}}, "'plain' is not a dotted name"),
         ({"phases": {"a.b-c": "x"}}, "'a.b-c' is not a dotted name"),
         ({"phases": {"a.b": 3}}, "[phases] a.b: must be a table, not int"),

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from motrace.readers.run import load_run, open_spans
+from motrace.readers.run import load_run
 from motrace.record.spans import END, KIND_SPAN
 from tests.conftest import PROGRAMS
 
@@ -44,7 +44,7 @@ def test_nothing_is_lost_at_fifty_random_moments(tmp_path: Path) -> None:
         # The program counts a span after it has ended, so the log may be one ahead, never behind.
         assert counted <= len(ended) <= counted + 1
         assert len(leaves) - len(ended) <= 1, "only the innermost span can be open"
-        names = open_spans(recording)
+        names = log.open_names()
         assert names in ([], ["frame"], *(["frame", leaf] for leaf in LEAVES))
         if len(names) == 2:
             caught_open += 1

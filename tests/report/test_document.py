@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 
 EVERY = ("benchmark", "warnings", "runs", "segments", "frames", "comparison", "recorder", "command",
          "environment")  # fmt: skip
-OF_POOLS = ("buckets", "phases", "causes", "outside")
+OF_POOLS = ("buckets", "phases", "causes", "workers", "outside")
 OF_PROFILED = ("episodes", "pool-record-transferred", "trace-05-record-nsys", "profiler-overhead", "clocks")
 RECORDINGS = {"demo-llvmpipe": (), "nsys-llvmpipe": OF_PROFILED}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
 from motrace.analysis import load
@@ -22,7 +24,23 @@ def report() -> Report:
 
 def test_a_report_reads_back_as_it_was_written(report: Report) -> None:
     assert decode(encode(report), "report.json", Report) == report
-    assert json.loads(json_schema())["$ref"] == "#/$defs/Report"
+
+
+def test_the_published_schema_holds_of_a_report_and_of_nothing_near_it(report: Report) -> None:
+    schema = json.loads(json_schema())
+    assert schema["$ref"] == "#/$defs/Report" and schema["$id"] == "urn:motrace:report:2.2" and schema["title"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    data = json.loads(encode(report))
+    assert valid(data)
+    for path, value in (("runs", 0, "frames"), -1), (("pools", 0, "causes", 0, "time", "lo_ns"), -1), (
+        ("runs", 0, "no_such_key"), 1), (("schema_version",), "2.21"):  # fmt: skip
+        broken = deepcopy(data)
+        at = broken
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+        assert not valid(broken), path
 
 
 def test_what_breaks_the_schema_is_not_written(report: Report) -> None:
@@ -36,7 +54,7 @@ def test_what_breaks_the_schema_is_not_written(report: Report) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema_version": "1.0"}, "of schema 1.0, not 2.1: analyse"),
+        ({"schema_version": "1.0"}, "of schema 1.0, not 2.2: analyse"),
         ({"runs": 5}, "report.json can't be read"),
         ({"warnings": [{"code": "no such code"}]}, "report.json can't be read"),
     ],

@@ -140,7 +140,7 @@ def test_every_nanosecond_is_attributed(analysis: Analysis) -> None:
         assert run.unexplained_ns == 0
 
 
-def test_phases_are_those_of_the_loop(analysis: Analysis) -> None:
+def test_phases_are_those_of_the_loop_and_add_up(analysis: Analysis) -> None:
     record, none = pools(analysis.report)["record"], pools(analysis.report)["none"]
     assert {"policy", "step", "capture", "submit", "wait", "take", "copy", "glue"} <= set(phases(record))
     assert {phase for phase in phases(none) if phase not in ("reset",)} == {"policy", "step", "glue"}
@@ -150,7 +150,9 @@ def test_phases_are_those_of_the_loop(analysis: Analysis) -> None:
         assert phases(record)[leaf].parent == "capture"
     for pool in (record, none):
         leaves = sum(one.self_ns for run in analysis.report.runs_named(pool.runs) for one in run.phases)
-        assert leaves == pool.loop_wall_ns
+        assert leaves == pool.frame.total_ns
+        loop = [one for one in pool.segment_phases if one.segment == "loop"]
+        assert sum(one.self_ns for one in loop) == pool.loop_wall_ns
 
 
 def test_threads_bear_roles(analysis: Analysis) -> None:

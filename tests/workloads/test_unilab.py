@@ -368,3 +368,19 @@ def test_warm_up_turns_are_marked_and_stay_in_the_video(tmp_path: Path) -> None:
     assert segments(run)["warmup"] > 0 and run.residual_ns == 0
     assert "they are in its video" in str(run.workload.warmup_rule)
     assert not any("the video holds" in text for text in said(run))
+
+
+@pytest.mark.parametrize(
+    ("function", "status"),
+    [
+        ("def other(): pass", 1),
+        ("def build_command(mode): pass", 1),
+        ("def build_command(**given): raise ValueError('Import no TypeError here')", 2),
+    ],
+)
+def test_what_unilab_says_does_not_decide_the_exit_status(tmp_path: Path, function: str, status: int) -> None:
+    (tmp_path / "unilab").mkdir()
+    (tmp_path / "unilab/cli.py").write_text(function)
+    with pytest.raises(MotraceError) as error:
+        unilab._ask_unilab(sys.executable, "9", {"task": "any"}, tmp_path)
+    assert error.value.exit_status == status

@@ -22,17 +22,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
 from ..vocabulary import BUCKETS, RECORDING_SEGMENTS, EvidenceKind, evidence_kinds, interval_kind
 
-Array = np.ndarray[Any, Any]
 Key = tuple[str | int | None, ...]
 """Values of the columns that were summed by."""
 

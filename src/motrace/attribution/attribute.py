@@ -8,10 +8,10 @@ blocked time. Where several worked the phase's own role comes first (``Phase.wai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.cpu import CpuLogFile
 from ..thread_roles import may_hold_gil
 from ..timeline.intervals import Intervals
@@ -23,8 +23,6 @@ from .pieces import Pieces
 from .split_by_bounds import GIL, OwnWaits, split_by_clocks, whole_ns
 from .trace_alone import outside_calls, split_alone, waits_where_it_asks
 
-Array = np.ndarray[Any, Any]
-
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
 OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
 """How far the workers of a pipeline overlap (``union_fraction``): most likely, and the least and the most that real
@@ -32,7 +30,7 @@ renderers showed against the scheduler's events of the same run (docs/attributio
 MODELLED = "renderer"
 """The group of phases for which that was measured."""
 
-Columns = dict[str, tuple[Array, ...]]
+CauseTimes = dict[str, tuple[Array, ...]]
 """By cause, what ``Shares.times`` holds."""
 ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
 """State, cause, evidence."""
@@ -212,7 +210,7 @@ class _Blocked:
         calls = _by_role(log, roles, narrowed, self.states.blocked_ns, overlap)
         return {role: _both(used, calls[role]) for role, used in during.items()}
 
-    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], Columns]:
+    def split(self, group: str, owns_waits: bool, rows: Array) -> tuple[tuple[EvidenceKind, ...], CauseTimes]:
         """The kinds of evidence, and each cause's columns (``Shares.times``) in the pieces ``rows``."""
         evidence, blocked = self.evidence, self.states.blocked_ns[rows]
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]

@@ -14,19 +14,17 @@ T(t) that it had used by the time t:
 Of the readings around t the best are taken, and the CPU time inside [a, b] lies between
 T_lo(b) - T_hi(a) and T_hi(b) - T_lo(a). Its point estimate is the difference of the readings,
 interpolated. For a thread k is 1 and l is 0; a child may have as many threads as there are cores,
-and its clock lags by a timer tick at most.
+and its clock lags by a timer tick at most, and not at all where none of its threads ran.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.cpu import CpuLogFile, Member
-
-Array = np.ndarray[Any, Any]
 
 _EVER, _NEVER = -(1 << 62), 1 << 62
 
@@ -121,16 +119,21 @@ def _used_by(times: Array, member: Member, cores: int, lag_ns: int) -> tuple[Arr
     begins = np.concatenate(([_EVER], member.begin_ns, [_NEVER]))
     ends = np.concatenate(([_EVER], member.end_ns, [_NEVER]))
     values = np.concatenate(([0.0], member.cpu_ns, [float(_NEVER)]))
+    exact = np.flatnonzero(np.concatenate(([True], member.exact, [True])))
+    lags = np.full(len(values), lag_ns)
+    lags[exact] = 0
     last = len(values) - 1
     before = np.searchsorted(ends, times, side="right") - 1
     around = np.minimum(before + 1, last)
     after = np.searchsorted(begins, times)
+    exact_after = np.searchsorted(begins[exact], times)
+    exact_before = exact[np.maximum(exact_after - 1, 0)]
     lowest = np.zeros(len(times))
-    highest = values[np.searchsorted(begins, times + lag_ns)]
-    for reading in (before, around, after):
+    highest = np.minimum(values[np.searchsorted(begins, times + lag_ns)], values[exact[exact_after]])
+    for reading in (before, around, after, exact_before):
         late = cores * np.maximum(0, ends[reading] - times).astype(float)
         lowest = np.where(reading < last, np.maximum(lowest, values[reading] - late), lowest)
-        early = cores * (lag_ns + np.maximum(0, times - begins[reading])).astype(float)
+        early = cores * (lags[reading] + np.maximum(0, times - begins[reading])).astype(float)
         highest = np.where(reading > 0, np.minimum(highest, values[reading] + early), highest)
     return lowest, highest
 

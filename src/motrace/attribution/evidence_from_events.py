@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.event_store import WindowEvents
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import GPU_WAITS, IDLE_WAITS, OFTEN_PIPES, WAIT_CAUSES, EvidenceKind
 from .gpu import GpuOps
 from .interval_evidence import Evidence, StatesFrom
-
-Array = np.ndarray[Any, Any]
 
 CALL_EDGE_NS = 5_000
 """A waiting call's first and last so many ns may be work: going to sleep, and coming back."""

@@ -6,14 +6,13 @@ Work of one device that overlaps counts once: busy time is a union, never a sum.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..timeline.intervals import Intervals
 from .pieces import Pieces
 
-Array = np.ndarray[Any, Any]
 MISSING = -1
 
 

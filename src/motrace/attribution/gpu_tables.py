@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,7 @@ from .pieces import Pieces
 from .run import RunAnalysis
 from .windows import Trace
 
-Array = np.ndarray[Any, Any]
-Columns = Mapping[str, Sequence[tables.Cell]]
+CellColumns = Mapping[str, Sequence[tables.Cell]]
 CallKey = tuple[str, str, str, str, str | None]
 """Phase, role, API, name and what it waits for."""
 
@@ -31,7 +29,7 @@ _TID_BITS = 32
 def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]:
     """The tables ``waits``, ``gpu_phases`` and ``gpu_frames`` of a run, empty without a trace."""
     trace, who = analysis.trace, analysis.who
-    made: dict[str, Columns] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
+    made: dict[str, CellColumns] = {"waits": {}, "gpu_phases": {}, "gpu_frames": {}}
     if trace is not None and who is not None:
         made = {
             "waits": _waits(trace, who, analysis.pieces),
@@ -47,7 +45,7 @@ def trace_tables(analysis: RunAnalysis, frames: pa.Table) -> dict[str, pa.Table]
     return out
 
 
-def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
+def _waits(trace: Trace, who: Who, pieces: Pieces) -> CellColumns:
     """Calls by phase, role and name; streamed, since there may be millions."""
     phases = list(dict.fromkeys(pieces.phase))
     phase_of = np.array([phases.index(phase) for phase in pieces.phase])
@@ -87,7 +85,7 @@ def _waits(trace: Trace, who: Who, pieces: Pieces) -> Columns:
     }
 
 
-def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
+def _gpu_phases(trace: Trace, pieces: Pieces) -> CellColumns:
     ops = load_ops(trace.store, trace.pids)
     found = (
         work_by_phase(GpuOps(ops.device, ops.start_ns, ops.end_ns, ops.launch_ns), pieces) if len(ops.device) else []
@@ -95,7 +93,7 @@ def _gpu_phases(trace: Trace, pieces: Pieces) -> Columns:
     return {name: [getattr(work, name) for work in found] for name in ("phase", "operations", "launched_ns", "ran_ns")}
 
 
-def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> Columns:
+def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table) -> CellColumns:
     """Per frame, where the trace shows a GPU, or the threads of a software rasterizer."""
     start = frames.column("start_ns").to_numpy()
     end = frames.column("end_ns").to_numpy()

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind
 from .cpu_clock_bounds import States, Usage
 from .pieces import Pieces
 from .split_by_bounds import COMPUTES, COPIES, CUDA, GRAPHICS, RENDERER_ROLES
 
-Array = np.ndarray[Any, Any]
 Bounds = tuple[Array, Array, Array]
 
 

@@ -2,8 +2,8 @@
 
 A piece lasts from one cut (a span or a segment begins or ends) to the next. It belongs to the
 span that began last of those that are open: the time of a span outside its children is a leaf of
-its own that has the span's name, time inside a frame but outside any span is ``glue``, and time
-outside frames and spans has the name of its segment (``glue`` in the loop and in the warm-up).
+its own that has the span's name. Time outside any span is ``glue`` in the loop and the warm-up,
+inside a frame or between two, and has the name of its segment elsewhere.
 
     frame   |-----------------------|
     capture   |------------------|
@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.recording import RunRecording, ThreadSpans
 from ..vocabulary import FRAMED_SEGMENTS, SEGMENTS
 
-Array = np.ndarray[Any, Any]
 NO_FRAME = -1
 GLUE = "glue"
 

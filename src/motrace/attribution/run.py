@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,13 +11,11 @@ from ..dataset.tables import RunKey
 from ..errors import MotraceError
 from ..readers.cpu import Member
 from ..readers.recording import RunRecording
-from ..thread_roles import role_of
+from ..thread_roles import role_by_spans, role_of
 from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Who
 from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
 from .windows import Trace, attribute_with_trace, who_is_who
-
-Array = np.ndarray[Any, Any]
 
 PROFILER_ONLY = "trace"
 """Mode of a run that only a profiler recorded."""
@@ -78,7 +75,8 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
     self_check(pieces, segments)
     cpu_log = recording.cpu_log
     members = cpu_log.members if cpu_log is not None else []
-    roles = {member.slot: _role(member, pieces) for member in members}
+    own = _own_roles(recording, spans)
+    roles = {member.slot: own.get((member.is_child, member.id)) or _role(member, pieces) for member in members}
     analysis = RunAnalysis(recording, spans, segments, pieces, roles, [], trace)
     blind = blind_spots(recording, roles, trace)
     if trace is None:
@@ -87,6 +85,23 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
         who = analysis.who = who_is_who(loop, cpu_log, roles, trace.names)
         analysis.shares = attribute_with_trace(pieces, cpu_log, roles, recording.born_ns, blind, trace, who)
     return analysis
+
+
+def _own_roles(recording: RunRecording, spans: Spans) -> dict[tuple[bool, int], str]:
+    """Roles of threads (False, tid) and children (True, pid) by what the program says, or by spans of their own."""
+    loop = (recording.loop.pid, recording.loop.tid)
+    inside = np.zeros(len(spans), np.int64)  # time of a span's children
+    nested = np.flatnonzero(spans.parent >= 0)
+    lasted = spans.end_ns - spans.start_ns
+    np.add.at(inside, spans.parent[nested], lasted[nested])
+    times: dict[tuple[bool, int], dict[str, int]] = {}
+    for pid, tid, name, ns in zip(spans.pid.tolist(), spans.tid.tolist(), spans.name, (lasted - inside).tolist()):
+        if (pid, tid) != loop:
+            mine = times.setdefault((False, tid) if pid == loop[0] else (True, pid), {})
+            mine[name] = mine.get(name, 0) + ns
+    roles = {who: role for who, phases in times.items() if (role := role_by_spans(phases)) is not None}
+    stated = recording.stated_roles.items()
+    return roles | {(False, tid): role for (pid, tid), role in stated if (pid, tid) != loop and pid == loop[0]}
 
 
 def _role(member: Member, pieces: Pieces) -> str:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..dataset import tables
 from ..dataset.facts import Environment, RunManifest
-from ..dataset.typed_json import Scalar
+from ..dataset.typed_json import JsonScalar
 from .run import RunAnalysis
 
 
@@ -48,5 +48,5 @@ def runs_table(analysis: RunAnalysis, manifest: RunManifest, environment: Enviro
     return tables.make(tables.SCHEMAS["runs"], {**analysis.key.columns(1), **{name: [row[name]] for name in row}})
 
 
-def _whole(value: Scalar | list[Scalar] | dict[str, Scalar]) -> int | None:
+def _whole(value: JsonScalar | list[JsonScalar] | dict[str, JsonScalar]) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,14 +7,13 @@ several worked at once the phase's own role comes first; each gets what those be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS
 from .cpu_clock_bounds import Usage, union_fraction
 
-Array = np.ndarray[Any, Any]
 RENDERER_ROLES = ("renderer", "task_pool")
 GRAPHICS, CUDA, COPIES, COMPUTES = "graphics", "cuda", "gpu_copies", "computes"
 """Names under which a GPU's work stands beside the roles' work."""

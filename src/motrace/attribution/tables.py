@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from ..dataset import tables
 from ..dataset.dictionary_columns import encoded
 from ..vocabulary import ClockMethod, EvidenceKind, bucket_of, evidence_word
@@ -18,8 +17,6 @@ from .episodes_table import episodes_table
 from .gpu_tables import trace_tables
 from .pieces import NO_FRAME, Segment
 from .run import PROFILER_ONLY, RunAnalysis
-
-Array = np.ndarray[Any, Any]
 
 
 def build_tables(analysis: RunAnalysis) -> dict[str, pa.Table]:

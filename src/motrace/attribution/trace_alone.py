@@ -7,10 +7,10 @@ wait any thread or process may have worked, and none is seen.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import ROLE_CAUSES
 from .cpu_clock_bounds import States, Usage
@@ -18,7 +18,6 @@ from .interval_evidence import Evidence
 from .pieces import Pieces
 from .split_by_bounds import whole_ns
 
-Array = np.ndarray[Any, Any]
 Found = list[tuple[str, Intervals | None]]
 UNSEEN = ("raster", "renderer_both", "renderer_cpu_only", "idle", "io", *dict.fromkeys(ROLE_CAUSES.values()))
 """What any wait may have been for that does not say so."""

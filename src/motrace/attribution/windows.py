@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..dataset.event_store import EventStore, load_window
 from ..dataset.in_order import in_order
 from ..dataset.profiles import UserProfile
@@ -21,8 +21,6 @@ from .attribute import Blind, ShareKey, Shares, attribute
 from .evidence_from_events import Coverage, Who, evidence_from
 from .interval_evidence import Evidence, StatesFrom
 from .pieces import Pieces
-
-Array = np.ndarray[Any, Any]
 
 WINDOW_ROWS = 2_000_000
 """About so many events are in a window; a few windows are held in memory at once."""

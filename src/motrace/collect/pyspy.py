@@ -15,11 +15,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..readers.progress import SpanTail
 from ..readers.pyspy.samples import FACTS_FILE, LOG_FILE, PROFILES, ZIPPED_LOG_FILE
-from ..run_folder import JsonObject
+from ..run_folder import JsonObject, JsonValue
 from .base import Collector
 from .prompt import wake_promptly
 from .threads import last_line, stop
@@ -91,7 +90,8 @@ class PySpyCollector(Collector):
     def __init__(self, rate: int | None = None, native: bool | None = None, light: bool = False) -> None:
         self._rate, self._native, self._light = rate, native, light
         self._warnings: list[str] = []
-        self._facts: dict[str, Any] = {}
+        self._facts: JsonObject = {}
+        self._clock: list[JsonValue] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -136,7 +136,8 @@ class PySpyCollector(Collector):
             self._warnings.append("py-spy: the process ended before there was anything to sample")
             return
         chosen = plan(len(_threads(pid)), self._rate, self._native, self._light)
-        self._facts = {"pid": pid, "threads": len(_threads(pid)), **vars(chosen), "clock": [_clock_pair()]}
+        self._facts = {"pid": pid, "threads": len(_threads(pid)), **vars(chosen), "clock": self._clock}
+        self._clock.append(_clock_pair())
         if chosen.refused:
             self._warnings.append(chosen.refused)
             return
@@ -196,7 +197,7 @@ class PySpyCollector(Collector):
         status = self._process.wait()
         ran_on = bool(_threads(pid))
         self._facts |= {"exit": status}
-        self._facts["clock"].append(_clock_pair())
+        self._clock.append(_clock_pair())
         for _ in range(3):
             if not self._ended.is_set() and _stopped(pid):
                 with suppress(ProcessLookupError):  # it may end between the look and the signal

@@ -22,13 +22,16 @@ import resource
 import signal
 import sys
 import time
+from array import array
+from pathlib import Path
 from time import monotonic_ns
 from types import FrameType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..readers.thread_format import BLOCK, MAGIC, ROW
+from ..run_folder import JsonObject, JsonValue
 from .prompt import wake_promptly
-from .watched import RUNNING, SeenStates, WatchedThread, state_letter, words_of
+from .watched import RUNNING, SeenStates, WatchedThread, gil_of, state_letter, words_of
 
 DEFAULT_HZ = 1000.0
 DEFAULT_BUDGET = 0.03
@@ -60,12 +63,15 @@ class Sampler:
         self._states = SeenStates()
         self._indices = 0
         self._rounds = self._reads = self._scans = self._late = 0
+        self._passes = 0.0  # rounds that a look at every hot thread took, summed over the rounds
+        self._ticks = array("q")
         self._rows = bytearray()
-        self._new: dict[str, Any] = {"threads": []}
+        self._new: JsonObject = {}
+        self._new_threads: list[JsonValue] = []
         self._begin_ns, self._begin_cpu = monotonic_ns(), time.process_time_ns()
         self._control = (self._begin_ns, self._begin_cpu)
         out.write(MAGIC)
-        facts = {
+        facts: JsonObject = {
             "machine": os.uname().machine,
             "pid": pid,
             "asked_hz": hz,
@@ -103,9 +109,11 @@ class Sampler:
     def _round(self) -> None:
         """Read the loop thread, and as many others as the quota allows."""
         self._rounds += 1
+        self._ticks.append(monotonic_ns())
         if self._loop is not None and not self._sample(self._loop):
             self._loop = None
         hot = min(len(self._hot), self._quota)
+        self._passes += len(self._hot) / hot if hot else 1
         cold = min(len(self._cold), max(self._quota - hot, self._rounds % COLD_EVERY == 0))
         for which, ring, reads in ((0, self._hot, hot), (1, self._cold, cold)):
             turn = self._turn[which]
@@ -156,6 +164,9 @@ class Sampler:
         """Find new threads and children, sort the others by whether they moved; False if the process has ended."""
         self._scans += 1
         self._states.files.clear()
+        if self._pid not in self._states.gil and (gil := gil_of(self._pid, Path(self._out.name).parent)):
+            self._states.gil[self._pid] = gil
+            self._new["gil"] = gil
         todo = list(self._known)
         for pid in todo:  # which grows while children are found
             if not self._scan_process(pid, todo):
@@ -190,7 +201,7 @@ class Sampler:
         except OSError:  # it ended meanwhile; or too many files are open: it is not watched
             return
         name = thread.read("comm").rstrip(b"\n").decode(errors="replace")
-        self._new["threads"].append([self._indices, pid, tid, name])
+        self._new_threads.append([self._indices, pid, tid, name])
         self._indices += 1
         self._known[pid].add(tid)
         if tid == self._loop_tid:
@@ -230,18 +241,22 @@ class Sampler:
                 self._put(thread)
                 thread.first_ns = thread.last_ns
         now, cpu = monotonic_ns(), time.process_time_ns()
-        facts: dict[str, Any] = {
+        facts: JsonObject = {
+            "threads": self._new_threads,
             "wall_ns": now - self._begin_ns,
             "cpu_ns": cpu - self._begin_cpu,
             "rounds": self._rounds,
+            "passes": round(self._passes / max(1, self._rounds), 3),
             "late": self._late,
         }
         facts |= {"reads": self._reads, "hz": round(self._hz, 1), "states": self._states.take_new()}
         text = json.dumps(self._new | facts).encode()
-        self._out.write(BLOCK.pack(len(text), len(self._rows) // ROW.size) + text + self._rows)
+        head = BLOCK.pack(len(text), len(self._rows) // ROW.size, len(self._ticks))
+        self._out.write(head + text + self._rows + self._ticks.tobytes())
         self._out.flush()
         self._rows.clear()
-        self._new = {"threads": []}
+        del self._ticks[:]
+        self._new, self._new_threads = {}, []
 
 
 def main(arguments: list[str]) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import MotraceError
 from ..readers import thread_samples
+from ..record.gil_lock import NOT_KNOWN
 from .base import Collector
 from .thread_sampler import DEFAULT_BUDGET, DEFAULT_HZ
 
@@ -71,6 +72,11 @@ class ThreadsCollector(Collector):
             (run_dir / LOG_FILE).unlink(missing_ok=True)
         if not samples.stays.num_rows:
             warnings.append("threads: no thread could be read; does the process belong to another user?")
+        elif samples.facts.gil == NOT_KNOWN:
+            warnings.append(
+                "threads: the interpreter's lock was not found, so a wait for it is a futex wait: "
+                "record with motrace's recorder, on CPython 3.10 to 3.13"
+            )
         if samples.late_share > LATE_SHARE:
             warnings.append(
                 f"threads: {samples.late_share:.0%} of the samples waited for a core ({samples.facts.scheduling} "

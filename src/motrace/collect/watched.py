@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
+from pathlib import Path
 
-from ..readers.syscalls import NAMES_ITS_FILE
+from ..readers.syscalls import GIL, NAMES_ITS_FILE
+from ..record.wordlog import GIL_BEGIN, GIL_END, HEADER_WORDS
+from ..vocabulary import FUTEX_CALLS
 
 RUNNING = b"running\n"
 MAX_STATES = 60_000  # a program that opens ever new files: beyond this they are not distinguished
@@ -76,6 +80,8 @@ class SeenStates:
 
     def __init__(self) -> None:
         self.files: dict[tuple[int, str], str] = {}
+        self.gil: dict[int, tuple[int, int]] = {}  # where the interpreter's lock lies, by process
+        self._futex = FUTEX_CALLS.get(os.uname().machine, ())
         self._numbers: dict[tuple[str, ...], int] = {}
         self._new: list[tuple[int | str, ...]] = []
 
@@ -95,7 +101,10 @@ class SeenStates:
             letter = state_letter(raw)
         else:
             call = words[0] if words else ""
-            if call in NAMES_ITS_FILE and len(words) > 1:
+            if call in self._futex:
+                begin, end = self.gil.get(thread.pid, (0, 0))
+                file = GIL if begin <= int(words[1], 16) < end else ""
+            elif call in NAMES_ITS_FILE and len(words) > 1:
                 file = self._file(thread.pid, words[1])
             if not wchan:  # not known: stopped, a zombie, just woken, or not permitted
                 letter = state_letter(thread.read("stat"))
@@ -120,6 +129,19 @@ class SeenStates:
                 file = ""
             self.files[pid, argument] = file
         return file
+
+
+def gil_of(pid: int, folder: Path) -> tuple[int, int] | None:
+    """Where the interpreter's lock of a process lies, as its recorder wrote it into a run's folder; None if not yet."""
+    for path in sorted(folder.glob(f"cpu-{pid}*.bin"), reverse=True):
+        try:
+            with path.open("rb") as file:
+                words = struct.unpack(f"<{HEADER_WORDS}q", file.read(8 * HEADER_WORDS))
+        except (OSError, struct.error):  # it is being made
+            return None
+        if words[GIL_BEGIN]:
+            return words[GIL_BEGIN], words[GIL_END]
+    return None
 
 
 def state_letter(stat: bytes) -> str:

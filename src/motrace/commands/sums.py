@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,23 @@ from .terminal import Terminal
 FILE = "sums.csv"
 ROWS = 20
 """How many names of each summary are printed; the file holds all."""
-Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NameSum:
+    """A row of a summary: the calls, ranges or operations of one name."""
+
+    name: str
+    count: int
+    total_ns: int
+    min_ns: int
+    max_ns: int
+    mean_ns: float
+    median_ns: float
+    std_ns: float
+    share: float
+
+
 TITLES = {"nvtx": "NVTX ranges", "cuda": "CUDA calls", "vulkan": "Vulkan calls", "osrt": "OS runtime calls"}
 
 
@@ -57,9 +73,10 @@ def _show(sums: pa.Table, console: Terminal) -> None:
     for entry in kinds.to_pylist():
         chosen = (pc.field("summary") == entry["summary"]) & (pc.field("kind") == entry["kind"])
         rows = sums.filter(chosen)
+        shown = rows.slice(0, ROWS).drop_columns(["trace", "summary", "kind"])
         title = TITLES.get(entry["summary"], f"GPU, {entry['kind']}")
         title += ", start and end" if entry["kind"] == "start_end" else ""
-        blocks.append(table(title, COLUMNS, rows.slice(0, ROWS).to_pylist()))
+        blocks.append(table(title, COLUMNS, [NameSum(**row) for row in shown.to_pylist()]))
         rest = rows.slice(ROWS)
         if rest.num_rows:
             share = percent(pc.sum(rest.column("share")).as_py())
@@ -71,12 +88,12 @@ def _us(ns: float) -> str:
     return number(ns / 1e3, 1)
 
 
-COLUMNS: list[Column[Row]] = [
-    numbers("share", lambda row: row["share"], percent), numbers("total, ms", lambda row: row["total_ns"], short_ms),
-    numbers("count", lambda row: row["count"], count), numbers("mean, us", lambda row: row["mean_ns"], _us),
-    numbers("median", lambda row: row["median_ns"], _us), numbers("least", lambda row: row["min_ns"], _us),
-    numbers("most", lambda row: row["max_ns"], _us), numbers("deviation", lambda row: row["std_ns"], _us),
-    words("name", lambda row: row["name"]),
+COLUMNS: list[Column[NameSum]] = [
+    numbers("share", lambda row: row.share, percent), numbers("total, ms", lambda row: row.total_ns, short_ms),
+    numbers("count", lambda row: row.count, count), numbers("mean, us", lambda row: row.mean_ns, _us),
+    numbers("median", lambda row: row.median_ns, _us), numbers("least", lambda row: row.min_ns, _us),
+    numbers("most", lambda row: row.max_ns, _us), numbers("deviation", lambda row: row.std_ns, _us),
+    words("name", lambda row: row.name),
 ]  # fmt: skip
 
 

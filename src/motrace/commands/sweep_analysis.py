@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import analysis, output, run_folder
 from ..cautions import Caution, CautionCode, caution
-from ..dataset.facts import Options
+from ..dataset.facts import OptionValues
 from ..errors import MotraceError
 from ..findings.compare import usable
 from ..findings.model import Report
@@ -97,7 +97,7 @@ def _reports(folder: Path) -> tuple[list[Report], list[Caution]]:
     return reports, warnings
 
 
-def _options(report: Report) -> Options:
+def _options(report: Report) -> OptionValues:
     return {} if report.command is None else report.command.options
 
 

@@ -34,7 +34,7 @@ GIVE_UP = 2
 OF_POINTS = ("num_envs", "width", "height", "mode")
 """Options in which the points of a sweep differ, or that its manifest holds elsewhere."""
 
-Adapter = dict[str, str] | None
+AdapterFacts = dict[str, str] | None
 
 
 @dataclass(frozen=True)

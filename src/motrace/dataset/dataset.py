@@ -28,7 +28,9 @@ class Dataset:
         return [RunKey(**row) for row in self.table("runs").select(list(RunKey._fields)).to_pylist()]
 
     def table(self, name: str) -> pa.Table:
-        """A whole table, also an event table; empty where there is none. Raises KeyError for any other name."""
+        """A whole table, also an event table; empty where there is none. Raises MotraceError for any other name."""
+        if name not in SCHEMAS:
+            raise MotraceError(f"there is no table {name!r}; choose from {', '.join(sorted(SCHEMAS))}")
         return self.tables[name] if name in self.tables else _read(name, self.events.get(name, ()))
 
     @classmethod

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+from ..arrays import Ints
 
 
 def constant(value: str, rows: int) -> pa.DictionaryArray:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..arrays import Array
 from ..vocabulary import GPU_APIS, Tool
 from .tables import EVENT_TABLES
-
-Array = np.ndarray[Any, Any]
 
 NO_LAUNCH = int(np.iinfo(np.int64).min)
 """In place of ``launch_ns`` where the launching call is not in the trace: before every run."""

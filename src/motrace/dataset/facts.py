@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..vocabulary import RIDING_COLLECTORS
-from .typed_json import Scalar
+from .typed_json import JsonScalar
 
-OptionValue = Scalar | list[Scalar] | dict[str, Scalar]
-Options = dict[str, OptionValue]
+OptionValue = JsonScalar | list[JsonScalar] | dict[str, JsonScalar]
+OptionValues = dict[str, OptionValue]
 """What a workload was asked to do; each has its own."""
 
 
@@ -171,7 +171,7 @@ class Command:
     """The command and its options. ``chosen`` holds motrace's choices and why, ``warnings`` those before the runs."""
 
     argv: list[str] = field(default_factory=list)
-    options: Options = field(default_factory=dict)
+    options: OptionValues = field(default_factory=dict)
     mode: str | None = None
     repeat: int | None = None
     preset: str | None = None
@@ -231,7 +231,7 @@ class RunManifest:
     mode: str = "custom"
     status: str = "unknown"
     status_reason: str | None = None
-    options: Options = field(default_factory=dict)
+    options: OptionValues = field(default_factory=dict)
     process: Process = Process()
     clocks: LauncherClocks = LauncherClocks()
     nvtx: Nvtx = Nvtx()

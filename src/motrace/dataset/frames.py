@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from .schemas import SCHEMAS
 
-Array = np.ndarray[Any, Any]
 PREFIX = "phase "
 
 

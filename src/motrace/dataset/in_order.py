@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Part = TypeVar("Part")
+Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 WORKERS = 2
 
 
 def in_order(
-    work: Callable[[Part], Result], parts: Iterable[Part], ahead: int = WORKERS + 1
+    work: Callable[[Chunk], Result], parts: Iterable[Chunk], ahead: int = WORKERS + 1
 ) -> Iterator[Future[Result]]:
     """``work`` on each part; the results in order. At most ``ahead`` parts are begun before one is taken."""
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -7,6 +7,7 @@ from enum import Enum
 
 from ..cautions import Caution
 from ..vocabulary import ClockMethod
+from .thread_time import ThreadTime
 
 MOST_TID = 1 << 22
 """Linux gives no higher id to a process or thread."""
@@ -137,6 +138,7 @@ class UserProfile:
     """A profile file supplied by the user. ``run`` is the run that it belongs to, ``joined_by`` how that is known.
 
     One of ``stacks``, ``lines``, ``events`` and ``functions`` is there.
+    ``thread``: of a file that stands alone, the time of the thread that matters.
     """
 
     file: str
@@ -149,6 +151,7 @@ class UserProfile:
     lines: LineProfile | None = None
     events: EventProfile | None = None
     functions: FunctionProfile | None = None
+    thread: ThreadTime | None = None
     warnings: tuple[Caution, ...] = ()
     aligned_by: ClockMethod | None = None
     error_ns: int | None = None

@@ -41,7 +41,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     "api_calls": keyed(
         PID,
         TID,
-        column("api", WORD, "cuda, vulkan, osrt, torch (its operators) or python (its sleep)"),
+        column("api", WORD, "cuda, vulkan, osrt, torch (its operators) or python"),
         column("name", WORD, "name of the function"),
         START,
         END,
@@ -194,6 +194,17 @@ SCHEMAS: dict[str, pa.Schema] = {
         column("step_ns", pa.int64(), "how far apart the thread samples are that it rests on; 0 for none", "ns"),
         column("evidence", WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
     ),
+    "composition": keyed(
+        column("mode", WORD, "the mode of the unprofiled runs whose time it is; `run` is empty, for it is of them all"),
+        column("phase", WORD, "the leaf phase"),
+        column("state", WORD, "what the loop thread did: running, runnable, blocked, unknown"),
+        column("cause", WORD, "why, as the profiled runs saw it"),
+        column("bucket", WORD, "the headline bucket"),
+        column("evidence", WORD, "kinds of evidence that it rests on, with + between (docs/vocabulary.md)"),
+        column("ns", pa.int64(), "the time, over loop and drain of the runs; sums to their wall time exactly", "ns"),
+        column("lo_ns", pa.int64(), "it was at least this", "ns"),
+        column("hi_ns", pa.int64(), "it was at most this", "ns"),
+    ),
     "episodes": keyed(
         column("env", pa.int64(), "number of the environment in its batch"),
         column("episode", pa.int64(), "number of the episode of its environment, from 0"),
@@ -208,7 +219,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "waits": keyed(
         column("phase", WORD, "the leaf phase of the loop thread in which the call began"),
         column("role", WORD, "role of the thread that called"),
-        column("api", WORD, "cuda, vulkan or osrt"),
+        column("api", WORD, "cuda, vulkan, osrt or python"),
         column("name", WORD, "name of the function"),
         column("waits_on", WORD, "what it waits for; null if it does not wait", nullable=True),
         column("calls", pa.int64(), "how many calls"),
@@ -233,7 +244,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 TRACE_TABLES = ("waits", "gpu_phases", "gpu_frames")
 """Tables that are computed from the event tables: absent where there are none."""
 
-SPARSE_TABLES = (*TRACE_TABLES, "episodes")
+SPARSE_TABLES = (*TRACE_TABLES, "composition", "episodes")
 """Tables that are not written where they have no rows."""
 
 EVENT_TABLES = tuple(EVENT_SCHEMAS)

@@ -23,7 +23,7 @@ __all__ = [
 
 
 Cell = str | int | float | bool | list[str] | None
-Column: TypeAlias = pa.Array | np.ndarray[Any, Any] | Sequence[Cell]
+ColumnValues: TypeAlias = pa.Array | np.ndarray[Any, Any] | Sequence[Cell]
 
 
 class RunKey(NamedTuple):
@@ -60,7 +60,7 @@ def without_key(name: str) -> pa.Schema:
     return pa.schema([column for column in SCHEMAS[name] if column.name not in RunKey._fields])
 
 
-def make(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Table:
+def make(schema: pa.Schema, columns: Mapping[str, ColumnValues]) -> pa.Table:
     """A table of ``schema`` from columns. Raises ValueError where a column is missing, extra or null."""
     if set(columns) != set(schema.names):
         raise ValueError(f"columns {sorted(columns)} do not fit the schema's {sorted(schema.names)}")
@@ -70,7 +70,7 @@ def make(schema: pa.Schema, columns: Mapping[str, Column]) -> pa.Table:
     return table
 
 
-def _array(values: Column, kind: pa.DataType) -> pa.Array:
+def _array(values: ColumnValues, kind: pa.DataType) -> pa.Array:
     if isinstance(values, pa.Array):
         return values.cast(kind)
     try:

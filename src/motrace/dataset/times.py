@@ -64,12 +64,12 @@ class BucketTime:
             raise ValueError(f"{self.bucket}: shares are not ordered")
 
 
-Timed = TypeVar("Timed", CauseTime, BucketTime)
+TimeRow = TypeVar("TimeRow", CauseTime, BucketTime)
 
 
-def summed(rows: Iterable[Timed], key: Callable[[Timed], Hashable]) -> list[tuple[Timed, Estimate]]:
+def summed(rows: Iterable[TimeRow], key: Callable[[TimeRow], Hashable]) -> list[tuple[TimeRow, Estimate]]:
     """The first row of each group of the same key, with the group's time: how the times of several runs add up."""
-    groups: dict[Hashable, list[Timed]] = {}
+    groups: dict[Hashable, list[TimeRow]] = {}
     for one in rows:
         groups.setdefault(key(one), []).append(one)
     return [(mine[0], Estimate.total(one.time for one in mine)) for mine in groups.values()]

@@ -11,8 +11,8 @@ import msgspec
 
 from ..output import JsonValue as JsonValue
 
-Scalar = str | int | float | bool | None
-Json = Scalar | list["Json"] | dict[str, "Json"]
+JsonScalar = str | int | float | bool | None
+Json = JsonScalar | list["Json"] | dict[str, "Json"]
 """Any JSON value."""
 Known = TypeVar("Known")
 

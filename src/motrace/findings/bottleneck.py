@@ -21,10 +21,6 @@ from .profile_model import GpuCover
 from .run_model import Pool, RunSummary
 from .setup_findings import judged_runs, motrix_drew, setup_findings, starved
 
-NO_RUN = Verdict(doubt=Doubt.PROFILE_ALONE, settle=Advice(Action.RECORD_AND_PROFILE_THAT))
-"""Of profile files alone: where a loop's time went needs a recorded run."""
-
-
 MOST = 0.5
 """A GPU that copies, or computes, for so much of a run leads the answer."""
 AMD = re.compile(r"\b(AMD|Radeon|radv)\b", re.IGNORECASE)

@@ -74,6 +74,12 @@ class Action(str, Enum):
     RECORD_UNPROFILED = "record_unprofiled"
     RECORD_WITH_MOTRACE = "record_with_motrace"
     RECORD_AND_PROFILE_THAT = "record_and_profile_that"
+    ADD_NATIVE_AND_IDLE = "add_native_and_idle"
+    """To what py-spy recorded."""
+    SAMPLE_NATIVE_AND_IDLE = "sample_native_and_idle"
+    ADD_STACKS = "add_stacks"
+    """To what torch.profiler recorded."""
+    READ_HEAVIEST = "read_heaviest"
     RECORD_WITH_NSYS = "record_with_nsys"
     RECORD_ON_IDLE_MACHINE = "record_on_idle_machine"
     """Or with samples of thread states, which see threads that want a core."""
@@ -112,11 +118,27 @@ class Action(str, Enum):
     SAMPLE_THIS_THREAD = "sample_this_thread"
 
 
+class Whole(str, Enum):
+    """What a verdict's shares are of."""
+
+    LOOP = "loop"
+    SAMPLED = "sampled"
+    RUNNING = "running"
+    """Of samples of running threads: those that wait are not in it."""
+    TRACED = "traced"
+    HINTED = "hinted"
+
+
 class Doubt(str, Enum):
     """Why a verdict is not certain."""
 
     NO_COMPLETED_RUN = "no_completed_run"
     PROFILE_ALONE = "profile_alone"
+    RUNNING_ALONE = "running_alone"
+    """A profile of running threads: what waited is not in it."""
+    LINES_ALONE = "lines_alone"
+    CALLS_ALONE = "calls_alone"
+    HINTS_ALONE = "hints_alone"
     STARVED = "starved"
     """The renderer's threads may have waited for a core, which counters take for a stall."""
     NO_EVIDENCE = "no_evidence"

@@ -21,6 +21,8 @@ from .run_model import RunSummary
 from .values import Difference
 
 CUSTOM = "custom"
+WITHOUT_EXPERIMENT = {CUSTOM, PROFILER_ONLY}
+"""Modes of what no command of ours recorded: nothing says what was asked for."""
 PAIRS = 3
 """Pairs of runs from which on a paired interval is not wider than Welch's for want of degrees of freedom."""
 SMALL = 0.01

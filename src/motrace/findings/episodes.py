@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from ..attribution.run import RunAnalysis
 from ..dataset.frames import FrameTimes
 from ..record.episodes import TERMINATED, TRUNCATED
 from .spreads import spread
 from .values import EpisodeStatistics, FrameCost, ResetCost
 
-Array = np.ndarray[Any, Any]
 ENDED = (TERMINATED, TRUNCATED)
 
 

@@ -12,11 +12,13 @@ from ..dataset.facts import Environment, ExperimentManifest
 from ..dataset.frames import FrameTimes
 from ..dataset.tables import ExperimentKey
 from .benchmark_rows import Findings, benchmark_rows
-from .bottleneck import NO_RUN, judge
+from .bottleneck import judge
 from .compare import comparison, drifts, same_states
+from .heaviest import with_heaviest
 from .model import SCHEMA_VERSION, ClockAlignment, Report
 from .pools import pool_runs
 from .profile_model import UserProfile
+from .profile_verdict import NO_PROFILE, of_profiles
 from .profiler_overhead import profiler_overhead
 from .run_model import RunSummary
 from .run_summary import low_disk
@@ -39,7 +41,8 @@ def experiment_report(
     frames = FrameTimes.of(joined["frames"], joined["frame_phases"])
     pools = pool_runs(runs, frames, joined["episodes"], overhead)
     compared = comparison(runs)
-    verdict = judge(runs, environment, pools, overhead) if runs else NO_RUN
+    verdict = judge(runs, environment, pools, overhead) if runs else NO_PROFILE
+    verdict = with_heaviest(of_profiles(verdict, runs, profiles), runs)
     answer = triage(runs, pools, compared, verdict, environment)
     about = Findings(runs, pools, compared, verdict, answer, environment, command)
     said = [

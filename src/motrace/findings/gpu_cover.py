@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..attribution.gpu import GpuOps
 from ..attribution.run import RunAnalysis
 from ..dataset.event_store import codes, integers, submitted_by
 from .profile_model import CopyFlow, GpuCover
-
-Array = np.ndarray[Any, Any]
 
 
 def gpu_covers(analysis: RunAnalysis) -> tuple[GpuCover, ...]:
@@ -44,8 +41,6 @@ def _cover(rows: pa.Table, device: int, extent_ns: int) -> GpuCover | None:
         for mine in (copying & (name == one),)
     ]
     mine = copying | computing
-    total = np.bincount(name[mine], (end - start)[mine])
-    heaviest = int(np.argmax(total))
     return GpuCover(
         device=device,
         extent_ns=extent_ns,
@@ -53,9 +48,6 @@ def _cover(rows: pa.Table, device: int, extent_ns: int) -> GpuCover | None:
         kernels_ns=_busy(start[computing], end[computing]),
         copies_ns=_busy(start[copying], end[copying]),
         copies=tuple(sorted(flows, key=lambda one: (-one.ns, one.name))),
-        heaviest=str(names[heaviest]),
-        heaviest_ns=int(total[heaviest]),
-        heaviest_operations=int((name[mine] == heaviest).sum()),
     )
 
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 
 from ..cautions import Caution, Values
 from ..dataset.facts import Command, Environment
+from ..dataset.thread_time import Heaviest
 from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
-from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
+from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use, Whole
 from .profile_model import GpuCover, UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ class Verdict:
 
     ``leading`` is None where there is no completed run with a loop. ``certain``: its lower bound lies above the
     runner-up's upper bound, on evidence of its own. ``doubt`` and ``settle`` say why not, and what would settle it;
-    ``gpus``: what the GPUs did, of a trace alone or where they lead. ``claims`` are what the doubt is about.
-    ``meaning`` and ``advice`` are of the cause that leads the bucket.
+    ``claims`` are what the doubt is about. ``meaning`` and ``advice`` are of the cause that leads the bucket.
+    ``heaviest`` is what is slow under it, by name; ``whole`` is what shares are of. ``gpus``: what the GPUs did, of a
+    trace alone or where they lead.
     """
 
     runs: tuple[str, ...] = ()
@@ -138,6 +140,8 @@ class Verdict:
     doubt: Doubt | None = None
     claims: tuple[Claim, ...] = ()
     settle: Advice | None = None
+    whole: Whole = Whole.LOOP
+    heaviest: tuple[Heaviest, ...] = ()
     gpus: tuple[GpuCover, ...] = ()
 
     def __post_init__(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..attribution.run import RunAnalysis
@@ -12,8 +10,6 @@ from ..dataset.frames import FrameTimes
 from ..statistics.intervals import Distribution
 from ..vocabulary import SEGMENTS
 from .values import PhaseTime, SegmentPhase, SegmentTime
-
-Array = np.ndarray[Any, Any]
 
 
 def share_of(ns: float, whole_ns: int) -> float:
@@ -42,10 +38,10 @@ def _span_parents(analysis: RunAnalysis) -> dict[str, str | None]:
 
 
 def phase_times(analysis: RunAnalysis, kept: FrameTimes, loop_ns: int) -> tuple[PhaseTime, ...]:
-    """Per phase of the loop: distribution over the kept frames, children included; in order of time."""
-    pieces, segments = analysis.pieces, analysis.segments
+    """Per phase of the loop: distribution over the kept frames, children included, and own time; in order of time."""
+    pieces = analysis.pieces
     wall = pieces.end_ns - pieces.start_ns
-    loop = np.array([segments[index].name == "loop" for index in pieces.segment], bool)
+    inside = np.isin(pieces.frame, kept.frame)
     phases = np.array(pieces.phase, object)
     parents = _span_parents(analysis)
     first_seen = {name: int(np.flatnonzero(phases == name)[0]) for name in dict.fromkeys(pieces.phase)}
@@ -53,7 +49,7 @@ def phase_times(analysis: RunAnalysis, kept: FrameTimes, loop_ns: int) -> tuple[
     for name in sorted(kept.phases, key=lambda name: (name == "glue", first_seen.get(name, 0))):
         values = kept.phases[name]
         if values.any():
-            self_ns = int(wall[loop & (phases == name)].sum())
+            self_ns = int(wall[inside & (phases == name)].sum())
             share = share_of(values.sum(), loop_ns)
             out.append(PhaseTime(name, parents.get(name), Distribution.of(values), share, self_ns))
     return tuple(out)

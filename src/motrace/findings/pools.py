@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 
 from ..attribution.aggregate import buckets_of
 from ..attribution.run import PROFILER_ONLY
+from ..dataset import tables
 from ..dataset.frames import FrameTimes
+from ..dataset.tables import ExperimentKey
 from ..dataset.times import BucketTime, CauseTime, bucket_times, by_size, summed
 from ..sampling.shares import queued_shares
 from ..sampling.transfer_causes import transfer_causes
 from ..sampling.transfer_samples import transfer_samples
 from ..statistics.intervals import Distribution
-from ..vocabulary import EvidenceKind
+from ..vocabulary import EvidenceKind, evidence_word
 from .codes import Use
 from .compare import least_disturbed
 from .episodes import episode_statistics
@@ -26,8 +28,9 @@ from .run_model import Composition, Pool, RunSummary
 from .run_summary import rate
 from .runtime import runtime
 from .values import EpisodeStatistics, PhaseTime, PoolKey, SegmentPhase, SegmentTime
+from .workers import merged
 
-Counts = dict[str, dict[str, int]]
+PhaseCounts = dict[str, dict[str, int]]
 Refused = set[tuple[PoolKey, str]]
 WORTH = {
     EvidenceKind.GPU_WORK: 8,
@@ -68,12 +71,35 @@ def mark_pooled(runs: pa.Table, pools: Iterable[Pool]) -> pa.Table:
     return runs.set_column(at, runs.schema.field(at), pc.is_in(runs.column("run").cast("string"), value_set=ids))
 
 
+def composition_table(key: ExperimentKey, pools: Iterable[Pool]) -> pa.Table:
+    """The table ``composition``: the causes of every pool that has a transferred composition."""
+    rows = [(pool.key.mode, one) for pool in pools if pool.composed is not None for one in pool.composed.causes]
+    causes = [one for _, one in rows]
+    columns = {name: [str(getattr(one, name)) for one in causes] for name in ("phase", "state", "cause", "bucket")}
+    times = {name: [getattr(one.time, name) for one in causes] for name in ("ns", "lo_ns", "hi_ns")}
+    evidence = [evidence_word(one.evidence) for one in causes]
+    return tables.make(
+        tables.SCHEMAS["composition"],
+        {
+            **key.run("").columns(len(rows)),
+            "mode": [mode for mode, _ in rows],
+            "evidence": evidence,
+            **columns,
+            **times,
+        },
+    )
+
+
 def _composed(
-    pool: Pool, members: Sequence[RunSummary], pools: Sequence[Pool], samples: dict[PoolKey, Counts], refused: Refused
+    pool: Pool,
+    members: Sequence[RunSummary],
+    pools: Sequence[Pool],
+    samples: dict[PoolKey, PhaseCounts],
+    refused: Refused,
 ) -> Composition | None:
     """The unprofiled runs' causes and buckets, with the composition of profiled runs; None if none has any."""
     usable: list[CauseTime] = []
-    counts: Counts = {}
+    counts: PhaseCounts = {}
     queued: dict[str, float] = {}
     runs: list[str] = []
     evidence: list[EvidenceKind] = []
@@ -113,9 +139,9 @@ def _worth(pool: Pool) -> int:
     return max((WORTH.get(kind, 0) for kind in pool.evidence), default=0)
 
 
-def _samples(runs: Iterable[RunSummary]) -> Counts:
+def _samples(runs: Iterable[RunSummary]) -> PhaseCounts:
     """Samples by phase and class over several runs."""
-    sums: Counts = {}
+    sums: PhaseCounts = {}
     for one in (one for run in runs if run.trace is not None for one in run.trace.samples):
         mine = sums.setdefault(one.phase, {})
         mine[one.kind] = mine.get(one.kind, 0) + one.samples
@@ -148,6 +174,7 @@ def _pool(key: PoolKey, members: list[RunSummary], frames: FrameTimes, episodes:
         buckets=sum_buckets(runs, causes, recording_ns),
         causes=causes,
         evidence=tuple(kind for kind in EvidenceKind if kind in evidence),
+        workers=merged((one for run in runs for one in run.workers), recording_ns),
         composed=None,
         episodes=_episodes(runs, episodes, frames),
         runtime=runtime(runs, kept),
@@ -202,7 +229,10 @@ def _segment_phases(runs: Sequence[RunSummary], segments: Iterable[SegmentTime])
 
 
 def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns: int) -> tuple[BucketTime, ...]:
-    """Buckets over several runs."""
+    """Buckets over several runs: the sums of theirs, each of which ``aggregate`` bounded by frame.
+
+    These are the bounds to use: sums of ``causes``, which are no longer known by frame, are wider.
+    """
     mine = [one for run in runs for one in run.buckets]
     totals = {one.bucket: time for one, time in summed(mine, lambda one: one.bucket)}
     loop_ns = {bucket: sum(one.loop_ns or 0 for one in mine if one.bucket == bucket) for bucket in totals}
@@ -210,7 +240,7 @@ def sum_buckets(runs: Sequence[RunSummary], causes: Iterable[CauseTime], wall_ns
 
 
 def sum_causes(runs: Iterable[RunSummary], wall_ns: int) -> tuple[CauseTime, ...]:
-    """Causes over several runs, the largest first."""
+    """Causes over several runs, the largest first: the sums of theirs. Their bounds are right for one cause alone."""
     mine = (one for run in runs for one in run.causes)
     sums = summed(mine, lambda one: (one.phase, one.state, one.cause, one.evidence))
     return by_size(replace(one, time=time, share=share_of(time.ns, wall_ns)) for one, time in sums)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dataset.profiles import LineHint, UserProfile
+from ..dataset.profiles import LineHint, NamedTime, UserProfile
 from ..vocabulary import EvidenceKind, Tool
 
 __all__ = ["LineHint", "UserProfile"]
@@ -32,10 +32,7 @@ class CopyFlow:
 
 @dataclass(frozen=True)
 class GpuCover:
-    """For how much of a run a device computed and copied; times of one kind that overlap count once.
-
-    ``heaviest`` is the operation that takes the longest, by name.
-    """
+    """For how much of a run a device computed and copied; times of one kind that overlap count once."""
 
     device: int
     extent_ns: int
@@ -43,9 +40,6 @@ class GpuCover:
     kernels_ns: int
     copies_ns: int
     copies: tuple[CopyFlow, ...]
-    heaviest: str
-    heaviest_ns: int
-    heaviest_operations: int
 
 
 @dataclass(frozen=True)
@@ -116,6 +110,7 @@ class TraceSummary:
     lines: tuple[LineHint, ...]
     gpu_phases: tuple[GpuPhase, ...]
     gpu_per_frame: GpuPerFrame | None
+    gpu_operations: tuple[NamedTime, ...]
     waits: tuple[CallSum, ...]
     renderer_calls: tuple[CallSum, ...]
     gpu_covers: tuple[GpuCover, ...] = ()

@@ -19,6 +19,7 @@ from .values import (
     SegmentPhase,
     SegmentTime,
     Spread,
+    Worker,
     check,
 )
 
@@ -65,6 +66,7 @@ class RunSummary:
     video_unknown: str | None
     workload: WorkloadFacts
     resources: Resources | None
+    workers: tuple[Worker, ...]
     trace: TraceSummary | None
     episodes: EpisodeStatistics | None
     warnings: tuple[Caution, ...]
@@ -145,7 +147,9 @@ class Runtime:
 class Pool:
     """The completed runs of one mode under the same profilers (all of its runs where none completed).
 
-    Frames are pooled, times summed; ``segments_mean`` and ``run_wall_mean_ns`` are per run.
+    Frames are pooled, times summed; ``segments_mean`` and ``run_wall_mean_ns`` are per run. Runs do not depend on each
+    other, so their bounds add up. Bounds of ``buckets`` are narrower than sums of ``causes``: they were made frame by
+    frame, where what all other buckets leave of the exact wall time bounds a bucket, too.
     """
 
     key: PoolKey
@@ -165,6 +169,7 @@ class Pool:
     buckets: tuple[BucketTime, ...]
     causes: tuple[CauseTime, ...]
     evidence: tuple[EvidenceKind, ...]
+    workers: tuple[Worker, ...]
     composed: Composition | None
     episodes: EpisodeStatistics | None
     runtime: Runtime

@@ -22,6 +22,7 @@ from .phases import phase_times, segment_phases, segment_times
 from .run_model import RunSummary
 from .trace_summary import trace_summary
 from .values import RecorderOverhead
+from .workers import run_workers
 
 UNEXPLAINED_WARNING = 0.02
 LOW_DISK_BYTES = 1 << 30
@@ -81,6 +82,7 @@ def summarise(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> RunSummary:
         video_unknown=manifest.video_unknown,
         workload=manifest.workload,
         resources=manifest.resources,
+        workers=run_workers(analysis, recording_ns),
         trace=trace_summary(analysis, tables),
         episodes=run_episodes(analysis, tables["episodes"], frames),
         warnings=(),

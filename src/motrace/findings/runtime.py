@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.frames import FrameTimes
 from .profile_model import Sensor
 from .run_model import RunSummary, Runtime
 from .spreads import spread
 from .values import Spread
-
-Array = np.ndarray[Any, Any]
 
 
 def runtime(runs: Sequence[RunSummary], kept: FrameTimes) -> Runtime:

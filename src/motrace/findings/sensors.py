@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.event_store import EventStore, codes
 from .profile_model import Sensor
 
-Array = np.ndarray[Any, Any]
 SHOWN = ("utilisation", "encoder_utilisation", "memory_used", "power", "clock.sm", "temperature")
 
 

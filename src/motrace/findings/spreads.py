@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .values import Spread
-
-Array = np.ndarray[Any, Any]
 
 
 def spread(values: Array | Iterable[float]) -> Spread | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..cautions import Caution, CautionCode, caution
-from ..dataset.facts import Options
+from ..dataset.facts import OptionValues
 from ..errors import MotraceError
 from ..statistics.scaling_fit import SIGNIFICANT, Fit, Observation, dominant, fit_scaling, leave_one_out, point_means
 from ..statistics.scaling_slope import loglog_slope
@@ -20,7 +20,7 @@ NOISY = 0.25
 """A standard deviation of a run's residual above which a fit is warned of."""
 
 
-def measure(run: RunSummary, experiment: str, options: Options) -> MeasuredRun:
+def measure(run: RunSummary, experiment: str, options: OptionValues) -> MeasuredRun:
     """A run (completed, with frames) at its point of the grid; ``options`` are its experiment's."""
     num_envs, width, height = (options[key] for key in ("num_envs", "width", "height"))
     assert isinstance(num_envs, int) and isinstance(width, int) and isinstance(height, int)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..cautions import Caution
-from ..dataset.facts import Adapter, Environment, Options
+from ..dataset.facts import Adapter, Environment, OptionValues
 from ..statistics.scaling_fit import Dominant, FitSummary, LeftOut
 from ..statistics.scaling_slope import Slope
 from .model import SCHEMA_VERSION
@@ -111,7 +111,7 @@ class SweepCommand:
     """What was asked for; ``earlier`` are the command lines before --resume."""
 
     argv: list[str] = field(default_factory=list)
-    options: Options = field(default_factory=dict)
+    options: OptionValues = field(default_factory=dict)
     mode: str | None = None
     repeat: int | None = None
     num_envs: list[int] = field(default_factory=list)

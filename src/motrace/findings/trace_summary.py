@@ -12,6 +12,7 @@ from ..sampling.by_phase import count_by_phase
 from ..sampling.user_profiles import heaviest_lines
 from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS, EvidenceKind, Tool
 from .gpu_cover import gpu_covers
+from .heaviest import gpu_operations
 from .profile_model import CallSum, EventCount, GpuPerFrame, GpuPhase, SampleCount, TraceSummary
 from .sensors import gpu_sensors
 
@@ -42,6 +43,7 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> TraceSu
         lines=heaviest_lines(trace.store.load("lines", LINES)),
         gpu_phases=tuple(GpuPhase(**row) for row in gpu_phases),
         gpu_per_frame=_gpu_per_frame(tables["gpu_frames"], tables["frames"]),
+        gpu_operations=gpu_operations(trace.store, trace.pids),
         waits=_most(one for one in calls if one.role == "loop" and one.waits_on is not None),
         renderer_calls=_most(one for one in calls if one.role in ("renderer", "raster", "task_pool")),
         gpu_covers=gpu_covers(analysis),

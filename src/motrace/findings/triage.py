@@ -13,7 +13,7 @@ from ..cautions import Values
 from ..dataset.facts import Environment
 from ..dataset.times import BucketTime
 from .bottleneck_rules import BucketRule, leading_rule
-from .codes import Action, Advice, Answer, Meaning, Owner, Reason
+from .codes import Action, Advice, Answer, Meaning, Owner, Reason, Whole
 from .model import Comparison, Triage, Verdict
 from .run_model import Pool, RunSummary
 
@@ -86,7 +86,8 @@ def _triage(
         return _open(Reason.VERDICT_DOUBT, verdict.next_step)
     chosen = [run for run in runs if run.run_id in verdict.runs]
     if not any(run.phase("capture") for run in chosen):
-        return _open(Reason.NO_PICTURE, Advice(Action.RECORD_BOTH_MODES))
+        both = Advice(Action.RECORD_BOTH_MODES)
+        return _open(Reason.NO_PICTURE, both if verdict.whole is Whole.LOOP else verdict.next_step)
     adapter = next((run.software_name for run in chosen if run.software), None)
     best = next(pool for pool in pools if pool.key == chosen[0].key).best
     found = [

@@ -61,7 +61,8 @@ class Difference:
 class PhaseTime:
     """A phase inside frames, children included. ``parent`` is the phase that most often encloses it.
 
-    ``self_ns`` is the time outside its children; over all phases it adds up to the loop. ``share`` is of the loop.
+    ``self_ns`` is the time in the same frames outside its children; over all phases it adds up to these frames. What
+    lies between frames is in ``SegmentPhase`` alone. ``share`` is of the loop.
     """
 
     phase: str
@@ -69,6 +70,26 @@ class PhaseTime:
     time: Distribution
     share: float
     self_ns: int
+
+    def __post_init__(self) -> None:
+        check([(0 <= self.self_ns <= self.time.total_ns, f"{self.phase}: its own time exceeds the whole")])
+
+
+@dataclass(frozen=True)
+class Worker:
+    """CPU time that threads of one name, or child processes, used while the loop thread was in a phase.
+
+    An estimate between two readings of their clocks. ``name`` is the kernel's, ``library`` the one that started the
+    thread (empty if not known), ``count`` how many there were in all runs.
+    """
+
+    phase: str
+    name: str
+    library: str
+    role: str
+    is_child: bool
+    count: int
+    cpu_ns: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,9 @@ class SegmentPhase:
     total_ns: int
     self_ns: int
     share: float
+
+    def __post_init__(self) -> None:
+        check([(0 <= self.self_ns <= self.total_ns, f"{self.segment} {self.phase}: its own time exceeds the whole")])
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ next of the first function that is called once per iteration: as often as most o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..readers.viztracer import FunctionCalls
 from ..timeline.intervals import Intervals
 from .profiler_only import COVERS, REPEATS
 
-Array = np.ndarray[Any, Any]
 MINOR, ALIKE = 0.01, 0.1
 """Functions of less of the body's time don't say how often it ran; counts that differ by less are alike."""
 IMPORTS = "<frozen importlib"

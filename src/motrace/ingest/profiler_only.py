@@ -15,13 +15,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import run_folder
+from ..arrays import Array
 from ..attribution.run import PROFILER_ONLY
 from ..cautions import Caution
 from ..dataset.facts import RunManifest
@@ -32,8 +32,6 @@ from ..readers.recording import RunRecording, ThreadSpans
 from ..timeline.clocks import ClockFit
 from ..timeline.intervals import Intervals
 from ..vocabulary import ClockMethod
-
-Array = np.ndarray[Any, Any]
 
 REPEATS, COVERS = 3, 0.2
 """A range repeats if it comes so often; it is a frame if it covers so much of the ranges' time."""

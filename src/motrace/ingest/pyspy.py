@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..attribution.windows import LoopStacks
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import MOST_TID, ProfileTimes
@@ -22,12 +22,14 @@ from ..errors import MotraceError
 from ..readers.pyspy.formats import ORDERED, TIMED, Profile, read_any
 from ..readers.pyspy.samples import PROFILES, read_collected
 from ..readers.recording import RunRecording
+from ..readers.source_calls import SourceCalls
+from ..sampling.python_waits import any_waits
+from ..sampling.thread_time import sampled_time
 from ..sampling.user_profiles import Samples, stack_profile
 from ..timeline.clocks import ClockFit
 from ..vocabulary import ClockMethod, Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_table
 
-Array = np.ndarray[Any, Any]
 PERIOD_NS = 10_000_000
 """Of a sample in formats that only count: py-spy's own default is 100 per second."""
 STACK_IDS = 1_000_000
@@ -129,8 +131,21 @@ def _profile(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: 
     write_table("stacks", {"stack_id": np.arange(len(frames)) + base, "frames": frames}, key, folder)
     form = _FORMATS.get(profile.kind) or ("flamegraph" if Head(file.path).text.startswith(_SVG) else "raw")
     shown = file.profile(run, form, _TIMES.get(profile.kind, ProfileTimes.COUNTED))
-    shown = replace(shown, stacks=stack_profile(samples, profile.native), warnings=tuple(profile.warnings))
-    return Part(folder, profile=shown)
+    thread = None if run is not None else sampled_time(samples, profile.native, _Sources(file.path))
+    stacks = stack_profile(samples, profile.native)
+    return Part(folder, profile=replace(shown, stacks=stacks, thread=thread, warnings=tuple(profile.warnings)))
+
+
+class _Sources:
+    """For what the line of a frame waits by its source; empty for nothing known, None without its source."""
+
+    def __init__(self, path: Path) -> None:
+        self._calls = SourceCalls(path, path.read_text(errors="replace"))
+
+    def __call__(self, frame: str) -> str | None:
+        """By the calls on the line."""
+        calls = self._calls(frame)
+        return None if calls is None else any_waits(calls) or ""
 
 
 def _samples(profile: Profile) -> tuple[Samples, Array]:

@@ -12,7 +12,7 @@ import pyarrow.ipc as ipc
 from ..attribution.interval_evidence import StatesFrom
 from ..readers import gpu, thread_samples
 from ..readers.recording import RunRecording
-from ..readers.thread_format import MAGIC
+from ..readers.thread_format import MAGIC, OLD_MAGIC
 from ..timeline.clocks import ClockFit
 from ..vocabulary import ClockMethod, Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
@@ -44,7 +44,7 @@ class ThreadStates(_Sampler):
 
     def recognise(self, head: Head) -> bool:
         """By its schema, or the sampler's own mark."""
-        return head.data.startswith(MAGIC) or super().recognise(head)
+        return head.data.startswith((MAGIC, OLD_MAGIC)) or super().recognise(head)
 
     def identity(self, file: ProfilerFile) -> Identity:
         """The processes whose threads it saw."""

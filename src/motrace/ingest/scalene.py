@@ -9,7 +9,10 @@ from pathlib import Path
 from ..dataset.profiles import LineProfile, ProfileTimes
 from ..dataset.tables import ExperimentKey, RunKey
 from ..readers.recording import RunRecording
-from ..readers.scalene import read_lines, when
+from ..readers.scalene import program_lines, read_lines, when
+from ..readers.source_calls import calls_of
+from ..sampling.python_waits import any_waits
+from ..sampling.thread_time import HintedLine, hinted_time
 from ..sampling.user_profiles import heaviest_lines
 from ..vocabulary import Tool
 from .source import Head, Identity, Part, ProfilerFile, Source, write_table
@@ -55,5 +58,9 @@ def _lines(file: ProfilerFile, run: RunRecording | None, key: RunKey, folder: Pa
         return Part(folder)
     watched = when(file.path)
     lines = LineProfile(watched.seconds, table.num_rows, heaviest_lines(table))
+    hints = (
+        HintedLine(line.name, any_waits(calls_of(line.source)), *line.numbers[:4]) for line in program_lines(file.path)
+    )
+    thread = hinted_time(hints, watched.seconds) if run is None else None
     profile = file.profile(run, "json", ProfileTimes.LINE_SHARES)
-    return Part(folder, profile=replace(profile, lines=lines, warnings=watched.warnings))
+    return Part(folder, profile=replace(profile, lines=lines, thread=thread, warnings=watched.warnings))

@@ -24,7 +24,7 @@ from ..attribution.windows import LoopStacks
 from ..dataset import tables
 from ..dataset.profiles import ProfileTimes, UserProfile
 from ..dataset.ranges import Ranges
-from ..dataset.tables import Column, ExperimentKey, RunKey
+from ..dataset.tables import ColumnValues, ExperimentKey, RunKey
 from ..errors import MotraceError
 from ..escape import encodable
 from ..readers.nsys.export import Exporter
@@ -175,7 +175,9 @@ class Source(Protocol):
         self, file: ProfilerFile, experiment: ExperimentKey, folder: Path, phases: str | None
     ) -> tuple[RunRecording | None, Part]:
         """Its tables, as a file of no run; as a run of its own where its ranges can be phases. Raises MotraceError."""
-        raise MotraceError(f"{file.path.name}: {self.name} of no run here; give the folder of the run too")
+        raise MotraceError(
+            f"{file.path.name}: this {self.name} file belongs to no run here; give the folder of its run, too"
+        )
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class ProfilerFile:
         return UserProfile(self.name, self.source.name, form, run_id, self.joined_by, times)
 
 
-def write_table(name: str, columns: pa.Table | Mapping[str, Column], key: RunKey, folder: Path) -> None:
+def write_table(name: str, columns: pa.Table | Mapping[str, ColumnValues], key: RunKey, folder: Path) -> None:
     """Write a table of the declared schema; the key is added."""
     given = dict(zip(columns.column_names, columns.columns)) if isinstance(columns, pa.Table) else columns
     schema = tables.SCHEMAS[name]

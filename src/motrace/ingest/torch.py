@@ -20,6 +20,7 @@ from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
 from ..vocabulary import ClockMethod, Tool
 from .profiler_only import Watched, recording_of
+from .program_time import operated_time
 from .source import Head, Identity, Part, ProfilerFile, Source, loop_ranges, moved, write_events
 
 _EVENTS = re.compile(rb'"traceEvents"\s*:|"ph"\s*:')
@@ -89,6 +90,8 @@ class TorchSource(Source):
         write_events(events, run.key, fit.offset_ns, folder)
         seen = (0, run.end_ns) if calls.num_rows or events["gpu_ops"].num_rows else None
         profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
+        if not events["gpu_ops"].num_rows and not events["api_calls"].num_rows:  # a program of the CPU
+            profile = replace(profile, thread=operated_time(found.operators, found.functions))
         return run, Part(folder, fit, seen, profile=profile)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..dataset.dictionary_columns import constant
 from ..dataset.profiles import FunctionProfile, NamedTime, ProfileTimes, UserProfile
 from ..dataset.tables import ExperimentKey
@@ -23,9 +23,9 @@ from ..timeline.clocks import UTC_ERROR_NS, ClockFit
 from ..vocabulary import ClockMethod
 from .function_loop import FunctionLoop, find_loop
 from .profiler_only import Watched, of_thread, recording_of
-from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_table
+from .program_time import called_time, waiting_calls
+from .source import Head, Identity, Part, ProfilerFile, Source, moved, write_events, write_table
 
-Array = np.ndarray[Any, Any]
 FRAME = "frame"
 """What a frame is called among the functions, whose names have a place too."""
 MOST = 20
@@ -93,8 +93,10 @@ class VizTracerSource(Source):
         run.run_id = file.name
         every = moved(_ranges(calls, np.ones(len(calls), bool)), fit.offset_ns - start)
         write_table("nvtx", every, run.key, folder)
-        profile = _shown(file, run, calls, ProfileTimes.OWN_CLOCK)
-        return run, Part(folder, fit, names=calls.threads, profile=profile)
+        write_events({"api_calls": moved(waiting_calls(calls), -start)}, run.key, fit.offset_ns, folder)
+        profile = replace(_shown(file, run, calls, ProfileTimes.OWN_CLOCK), thread=called_time(calls, loop))
+        covered = fit.offset_ns, end - start + fit.offset_ns
+        return run, Part(folder, fit, covered, names=calls.threads, profile=profile)
 
 
 def _clock(calls: FunctionCalls, run: RunRecording) -> ClockFit | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..record.cpulog import (
     BOUNDARY,
     BOUNDARY_WORDS,
     COUNT_SHIFT,
+    CPU_VERSIONS,
+    EXACT,
     FLAG_CHILD,
     FLAG_NO_RUN_DELAY,
     FULL,
@@ -21,14 +23,18 @@ from ..record.cpulog import (
     MEMBER_WORDS,
     NAME_BYTES,
     PARTIAL,
+    SLOT_MASK,
     SNAPSHOT_WORDS,
 )
+from ..record.gil_lock import NOT_KNOWN
 from ..record.wordlog import (
     BOUNDARY_COST_NS,
     CORES,
     CREATED_NS,
     DROPPED,
     FLAGS,
+    GIL_BEGIN,
+    GIL_END,
     HEADER_WORDS,
     MAGIC_CPU,
     PID,
@@ -36,8 +42,6 @@ from ..record.wordlog import (
     TID,
 )
 from .spans import lost_records, read_words
-
-Array = np.ndarray[Any, Any]
 
 _LENGTHS = {BOUNDARY: BOUNDARY_WORDS, MEMBER: MEMBER_WORDS, GONE: GONE_WORDS}
 _KINDS = (BOUNDARY, PARTIAL, FULL, MEMBER, GONE)
@@ -49,7 +53,7 @@ class Member:
     """A thread of the process, or a child, and the readings of its CPU clock.
 
     ``begin_ns``, ``end_ns``, ``cpu_ns`` are parallel: the clock was ``cpu_ns`` at some moment
-    between the two times.
+    between the two times; ``exact`` says that it did not lag then, which a thread's never does.
     """
 
     slot: int
@@ -62,6 +66,7 @@ class Member:
     begin_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
     end_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
     cpu_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    exact: Array = field(default_factory=lambda: np.empty(0, bool))
 
     def since(self, origin_ns: int) -> Member:
         """The same, its times counted from ``origin_ns``."""
@@ -75,7 +80,8 @@ class CpuLogFile:
     """``boundaries`` is (n, 3): t_ns, cpu_ns and run_delay_ns of the loop thread, in order of time.
 
     ``tick_ns`` is the kernel's timer tick: by so much the clock of a child process may lag.
-    ``snapshots`` is (n, 2): when each reading of the others began and ended.
+    ``snapshots`` is (n, 2): when each reading of the others began and ended. ``gil``: where the interpreter's lock lies
+    (``record.gil_lock``).
     """
 
     path: Path
@@ -92,11 +98,12 @@ class CpuLogFile:
     members: list[Member]
     damaged: bool = False
     lost: dict[int, int] = field(default_factory=dict)
+    gil: tuple[int, int] = NOT_KNOWN
 
     @classmethod
     def read(cls, path: Path) -> CpuLogFile:
         """Read a log, up to where it was written or cut off. Raises MotraceError."""
-        words = read_words(path, MAGIC_CPU, "CPU clock log")
+        words = read_words(path, MAGIC_CPU, "CPU clock log", CPU_VERSIONS)
         parsed = _parse(words[HEADER_WORDS:])
         return cls(
             path=path,
@@ -113,6 +120,7 @@ class CpuLogFile:
             members=list(parsed.members.values()),
             damaged=parsed.damaged,
             lost=lost_records(words),
+            gil=(int(words[GIL_BEGIN]), int(words[GIL_END])),
         )
 
     def since(self, origin_ns: int) -> CpuLogFile:
@@ -138,7 +146,7 @@ class _Parsed:
 
 @dataclass
 class _Readings:
-    """Snapshots: where their records are, begins, ends; and the entries of all: whose snapshot, slot, value."""
+    """Snapshots: where their records are, begins, ends; and the entries of all: whose snapshot, slot, value, exact."""
 
     record: Array
     begin: Array
@@ -146,6 +154,7 @@ class _Readings:
     owner: Array
     slot: Array
     cpu: Array
+    exact: Array
 
     @classmethod
     def of(cls, words: Array, at: Array, record: Array, counts: Array) -> _Readings:
@@ -153,7 +162,8 @@ class _Readings:
         owner = np.repeat(np.arange(len(at)), counts)
         nth = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
         place = at[owner] + SNAPSHOT_WORDS + 2 * nth
-        return cls(record, words[at + 1], words[at + 2], owner, words[place], words[place + 1])
+        slot, exact = words[place] & SLOT_MASK, words[place] & EXACT
+        return cls(record, words[at + 1], words[at + 2], owner, slot, words[place + 1], exact)
 
     def wrong(self, defined: dict[int, int]) -> Array:
         """Records that make no sense; ``defined`` is the record that defined each slot first."""
@@ -219,7 +229,7 @@ def _parse(words: Array) -> _Parsed:
     times = np.column_stack((readings.begin, readings.end))
     for slot, member in members.items():
         mine = np.flatnonzero((readings.slot == slot) & good[readings.owner])
-        points = np.column_stack((times[readings.owner[mine]], readings.cpu[mine]))
+        points = np.column_stack((times[readings.owner[mine]], readings.cpu[mine], readings.exact[mine]))
         _fill(member, points, times[good & (kind[snapshots_at] == FULL)])
     return _Parsed(boundaries[boundaries_at < stop], times[good], members, damaged or stop < len(at))
 
@@ -235,7 +245,7 @@ def _define(body: list[int], members: dict[int, Member]) -> None:
 
 
 def _fill(member: Member, points: Array, snapshots: Array) -> None:
-    """Complete a member's readings (begin, end, value) with what full ``snapshots`` (begin, end) imply.
+    """Complete a member's readings (begin, end, value, exact) with what full ``snapshots`` (begin, end) imply.
 
     A full snapshot that does not list a member has read it too: it had not moved. One before it
     was first seen says that it had used nothing yet (less than cpuclock.UNEXPLAINED_NS).
@@ -251,3 +261,4 @@ def _fill(member: Member, points: Array, snapshots: Array) -> None:
     member.begin_ns = begins[order]
     member.end_ns = np.concatenate((points[:, 1], snapshots[:, 1]))[order]
     member.cpu_ns = np.concatenate((points[:, 2], values))[order]
+    member.exact = np.concatenate((points[:, 3] != 0, np.zeros(len(values), bool)))[order] | (not member.is_child)

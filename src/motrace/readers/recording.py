@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..cautions import Caution
 from ..dataset.facts import RunManifest
 from ..dataset.tables import NO_EXPERIMENT, ExperimentKey, RunKey
-from ..record.spans import END, KIND_CLOCK, KIND_FRAME, KIND_SEGMENT, KIND_SPAN, NAME_ID_MASK, START, VALUE, WHAT
+from ..record.spans import (
+    END,
+    KIND_CLOCK,
+    KIND_FRAME,
+    KIND_ROLE,
+    KIND_SEGMENT,
+    KIND_SPAN,
+    NAME_ID_MASK,
+    START,
+    VALUE,
+    WHAT,
+)
 from .cpu import CpuLogFile
 from .episodes import EpisodeFile
 from .run import RunFiles, load_run
 from .spans import SpanLogFile
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class RunRecording:
 
     Times are ns from the run's start, which is ``origin_ns`` on CLOCK_MONOTONIC and ``utc_ns`` by the wall clock (None:
     not known). ``loop`` is the loop thread, one of ``threads``; ``born_ns`` when a launcher started the process.
+    ``stated_roles`` are those of threads, by (pid, tid), of which the program says what they are.
     """
 
     run_id: str
@@ -72,6 +82,7 @@ class RunRecording:
     utc_ns: int | None = None
     born_ns: int | None = None
     cpu_log: CpuLogFile | None = None
+    stated_roles: dict[tuple[int, int], str] = field(default_factory=dict)
     warnings: list[str | Caution] = field(default_factory=list)
     episodes: EpisodeFile | None = None
     experiment: ExperimentKey = NO_EXPERIMENT
@@ -113,6 +124,11 @@ def recording_of(files: RunFiles) -> RunRecording:
         utc_ns=_utc_minus_monotonic(log) + origin,
         born_ns=born - origin if born is not None else None,
         cpu_log=files.cpu_log.since(origin) if files.cpu_log is not None else None,
+        stated_roles={
+            (one.pid, int(row[VALUE])): files.name_of(one.pid, int(row[WHAT]))
+            for one in files.span_logs
+            for row in one.of_kind(KIND_ROLE)
+        },
         warnings=[*files.warnings],
         episodes=files.episodes,
     )

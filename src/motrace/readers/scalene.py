@@ -7,6 +7,7 @@ programs of known make-up the split was wrong: sleeping and hashing showed as Py
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from math import isfinite, isnan
@@ -22,6 +23,7 @@ from ..escape import encodable
 from .pyspy.frames import short_file
 from .times import LATEST_NS, TimeFault, set_aside
 
+_LIBRARY = re.compile(r"/lib/python3\.\d+t?/|/(site|dist)-packages/|^<")
 LINES_SCHEMA = without_key("lines")
 
 
@@ -32,6 +34,7 @@ class _Line(msgspec.Struct):
     n_sys_percent: float | None = None
     n_copy_mb_s: float | None = None
     n_peak_mb: float | None = None
+    line: str = ""
 
     def numbers(self) -> tuple[float, ...]:
         """In the order of the schema's columns."""
@@ -63,6 +66,31 @@ def read_lines(path: Path) -> pa.Table:
     columns = list(zip(*rows)) or [()] * len(LINES_SCHEMA)
     files = pa.array(columns[0], pa.string()).dictionary_encode()
     return pa.table([files, *columns[1:]], schema=LINES_SCHEMA)
+
+
+@dataclass(frozen=True)
+class ProgramLine:
+    """A line of the program's own, its source, and the table's numbers."""
+
+    name: str
+    source: str
+    numbers: tuple[float, ...]
+
+
+def program_lines(path: Path) -> list[ProgramLine]:
+    """Lines about which Scalene says anything, without Python's library and installed packages if there are others."""
+    every = [
+        (file, ProgramLine(f"{short_file(file)}:{line.lineno}", _plain(line.line), line.numbers()))
+        for file, profile in sorted(_load(path).files.items())
+        for line in profile.lines
+        if any(line.numbers())
+    ]
+    return [line for file, line in every if not _LIBRARY.search(file)] or [line for _, line in every]
+
+
+def _plain(source: str) -> str:
+    """A line of source without the marks that Scalene writes in place of what HTML would read."""
+    return re.sub(r"\\u00(3c|3e|26)", lambda mark: chr(int(mark[1], 16)), source)
 
 
 @dataclass(frozen=True)

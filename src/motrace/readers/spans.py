@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import MotraceError
-from ..record.spans import DEFINITION, END, KIND_CLOCK, KIND_FRAME, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
+from ..record.spans import DEFINITION, END, KIND_FRAME, KIND_ROLE, KIND_SPAN, NAME_ID_MASK, RECORD_WORDS, START, WHAT
 from ..record.wordlog import (
     CREATED_NS,
     CREATED_UTC_NS,
@@ -31,10 +31,9 @@ from ..record.wordlog import (
 
 WORD = 8
 AGE_NS = 10**9 * 3600 * 24 * 366  # no recording is longer than a year
-Array = np.ndarray[Any, Any]
 
 
-def read_words(path: Path, magic: int, kind: str) -> Array:
+def read_words(path: Path, magic: int, kind: str, versions: tuple[int, ...] = (VERSION,)) -> Array:
     """The words of a log of ours, header included. Raises MotraceError where it is something else."""
     try:
         data = path.read_bytes()
@@ -45,9 +44,9 @@ def read_words(path: Path, magic: int, kind: str) -> Array:
         raise MotraceError(f"{path.name} is cut off in its header ({len(data)} bytes): nothing in it can be read")
     if words[MAGIC] != magic:
         raise MotraceError(f"{path.name} is not a {kind} of motrace")
-    if words[FORMAT] != VERSION:
+    if words[FORMAT] not in versions:
         raise MotraceError(
-            f"{path.name} has format {words[FORMAT]}, this motrace reads {VERSION}: use the motrace that wrote it"
+            f"{path.name} has format {words[FORMAT]}, this motrace reads {versions[-1]}: use the motrace that wrote it"
         )
     return words
 
@@ -93,7 +92,7 @@ def sound_records(records: Array, created_ns: int) -> int:
     start, end = records[:, START], records[:, END]
     begins_ok = (start >= created_ns - AGE_NS) & (start <= created_ns + AGE_NS)
     ends_ok = (end == 0) | ((end >= start) & (end <= created_ns + AGE_NS))
-    kind_ok = (records[:, WHAT] >= 0) & (records[:, WHAT] <= KIND_CLOCK | NAME_ID_MASK)
+    kind_ok = (records[:, WHAT] >= 0) & (records[:, WHAT] <= KIND_ROLE | NAME_ID_MASK)
     order_ok = np.concatenate(([True], start[1:] >= start[:-1]))
     wrong = np.flatnonzero(~(begins_ok & ends_ok & kind_ok & order_ok))
     return int(wrong[0]) if len(wrong) else len(records)

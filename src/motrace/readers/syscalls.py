@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..vocabulary import FUTEX_CALLS
+
 _X86_64 = {
-    "futex": (202, 449),
+    "futex": tuple(map(int, FUTEX_CALLS["x86_64"])),
     "sleep": (35, 230),
     "poll": (7, 271, 23, 270, 232, 281, 441),
     "ioctl": (16,),
@@ -14,7 +16,7 @@ _X86_64 = {
     "signal": (34, 128, 130),
 }
 _AARCH64 = {
-    "futex": (98, 449),
+    "futex": tuple(map(int, FUTEX_CALLS["aarch64"])),
     "sleep": (101, 115),
     "poll": (73, 72, 22, 441),
     "ioctl": (29,),
@@ -34,6 +36,9 @@ NAMES_ITS_FILE = {
     str(number) for calls in (_X86_64, _AARCH64) for kind in ("ioctl", "file", "socket") for number in calls[kind]
 }
 """Calls whose first argument is a file descriptor, on any machine: one extra look-up is harmless."""
+
+GIL = "gil"
+"""What a futex call is about, in the place of a file, where its address is that of the interpreter's lock."""
 
 _GPU_DEVICES = ("/dev/nvidia", "/dev/dri/", "/dev/kfd")
 # Of the kernel function, where the call is not known or does not tell.
@@ -55,12 +60,14 @@ def waits_on(letter: str, wchan: str, call: str, file: str, machine: str) -> str
 
     ``letter`` is its state in /proc, ``wchan`` the kernel function it sleeps in (may be empty),
     ``call`` the number of its system call (may be empty; -1: none, as in a page fault), ``file``
-    what the call's descriptor leads to. One of futex, pipe, poll, gpu (a call on a GPU device),
-    ioctl, sleep, disk, socket, file, child, memory (page faults included), signal, stopped,
-    other.
+    what the call's descriptor leads to, or GIL. One of futex, gil (the interpreter's lock), pipe,
+    poll, gpu (a call on a GPU device), ioctl, sleep, disk, socket, file, child, memory (page faults
+    included), signal, stopped, other.
     """
     if letter in "Tt" or wchan in ("do_signal_stop", "ptrace_stop"):
         return "stopped"
+    if file == GIL:
+        return "gil"
     if file.startswith(_GPU_DEVICES):
         return "gpu"
     kind = KINDS.get(machine, {}).get(call, "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from .. import output
+from ..arrays import Array
 from ..dataset.tables import without_key
 from ..errors import MotraceError
 from ..output import JsonValue
 from ..vocabulary import Tool
 from .syscalls import waits_on
-from .thread_format import BLOCK, MAGIC, ROW, ROW_FIELDS
+from .thread_format import BLOCK, MAGIC, OLD_BLOCK, OLD_MAGIC, ROW, ROW_FIELDS, SamplerFacts
 
 SOURCE = Tool.THREADS.value
 ROWS = np.dtype(
@@ -30,8 +31,7 @@ SLOWEST_HZ = 50.0
 """The sampler's slowest pace: taken for a file that does not say how often it looked."""
 
 _ENDED = "XZx"
-_FACTS = b"motrace"
-Array = np.ndarray[Any, Any]
+_FACTS, _TICKS = b"motrace", b"motrace.ticks"
 ThreadRow = tuple[int, int, int, str]
 """Number, process, thread, name."""
 StateRow = tuple[int, str, str, str, str]
@@ -51,27 +51,6 @@ STAYS_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class SamplerFacts:
-    """What the sampler says of itself and of its work so far: what it was asked, what it reached, what it cost."""
-
-    machine: str = ""
-    pid: int = 0
-    asked_hz: float = 0.0
-    budget: float = 0.0
-    scheduling: str = ""
-    begin_ns: int = 0
-    startup_cpu_ns: int = 0
-    wall_ns: int = 0
-    cpu_ns: int = 0
-    rounds: int = 0
-    late: int = 0
-    reads: int = 0
-    hz: float = 0.0
-    threads: int = 0
-    damaged: bool = False
-
-
 class _Block(msgspec.Struct):
     """What a block of the sampler's file adds, beside its facts."""
 
@@ -85,11 +64,13 @@ class ThreadSamples:
 
     ``stays``: a row for each, sorted by thread and time: pid, tid, name, first_ns and last_ns of
     the samples that saw it (CLOCK_MONOTONIC), samples, state (running, which /proc can't distinguish from
-    runnable, or blocked), waits_on.
+    runnable, or blocked), waits_on. ``ticks``: when each of the sampler's rounds began, int64 ns; none in files of the
+    first version.
     """
 
     stays: pa.Table
-    facts: SamplerFacts = SamplerFacts()
+    facts: SamplerFacts = field(default_factory=SamplerFacts)
+    ticks: Array = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def cost_share(self) -> float:
@@ -103,11 +84,22 @@ class ThreadSamples:
 
     @property
     def step_ns(self) -> int:
-        """Mean time between the sampler's rounds, ns, by its own count: a thread may be seen once and no more."""
+        """How far apart samples are around a moment, ns: the sampler's own gaps, weighted by their length.
+
+        So a sampler that was starved for a part of the time errs by more, and no thread's sightings make it err by
+        less. Where a look at every thread took several rounds, it is as many times wider. A file without ticks: the
+        gaps between all samples of all threads, and no less than its own count of rounds says.
+        """
+        wide = max(1.0, self.facts.passes)
+        if len(self.ticks) > 1:
+            return max(1, round(_typical_gap(self.ticks) * wide))
         rounds, wall_ns = self.facts.rounds, self.facts.wall_ns
         if rounds > 1 and wall_ns > 0:
-            return max(1, wall_ns // rounds)
-        return round(1e9 / (self.facts.hz or self.facts.asked_hz or SLOWEST_HZ))
+            counted = wall_ns // rounds
+        else:
+            counted = round(1e9 / (self.facts.hz or self.facts.asked_hz or SLOWEST_HZ))
+        seen = np.unique(self.points().column("t_ns").to_numpy()) if self.stays.num_rows else self.ticks
+        return max(1, counted, round(_typical_gap(seen)))
 
     def intervals(self) -> dict[tuple[int, int], int]:
         """Mean time between samples in ns, by (pid, tid): a state's edges are known to half of it."""
@@ -148,19 +140,20 @@ def read(path: Path) -> ThreadSamples:
     try:
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
-        if head == MAGIC:
+        if head in (MAGIC, OLD_MAGIC):
             return _parse(path.read_bytes())
         return _read_arrow(path)
     except OSError as error:
         raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, IndexError, pa.ArrowException) as error:
+    except (ValueError, KeyError, IndexError, zlib.error, pa.ArrowException) as error:
         text = " ".join(str(error).split())[:200]
         raise MotraceError(f"{path.name} is not a file of thread states of motrace: {text}") from error
 
 
 def write(samples: ThreadSamples, path: Path) -> None:
     """Write ``threads.arrow``, atomically. Raises OSError."""
-    table = samples.stays.replace_schema_metadata({_FACTS: msgspec.json.encode(samples.facts)})
+    ticks = zlib.compress(np.diff(samples.ticks, prepend=0).astype("<i8").tobytes())
+    table = samples.stays.replace_schema_metadata({_FACTS: msgspec.json.encode(samples.facts), _TICKS: ticks})
     options = ipc.IpcWriteOptions(compression="zstd")
     with (
         output.replacing(path) as temporary,
@@ -172,27 +165,33 @@ def write(samples: ThreadSamples, path: Path) -> None:
 def _read_arrow(path: Path) -> ThreadSamples:
     batches = []
     with path.open("rb") as file, ipc.open_stream(file) as stream:
-        facts = msgspec.json.decode((stream.schema.metadata or {})[_FACTS], type=SamplerFacts, strict=False)
+        metadata = stream.schema.metadata or {}
+        facts = msgspec.json.decode(metadata[_FACTS], type=SamplerFacts, strict=False)
+        ticks = zlib.decompress(metadata.get(_TICKS, zlib.compress(b"")))
         if not stream.schema.remove_metadata().equals(STAYS_SCHEMA):
             raise ValueError("its columns are other ones")
         try:
             batches = list(stream)
         except pa.ArrowInvalid:  # cut off: whole batches count
             facts = replace(facts, damaged=True)
-    return ThreadSamples(pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None), facts)
+    stays = pa.Table.from_batches(batches, STAYS_SCHEMA).replace_schema_metadata(None)
+    return ThreadSamples(stays, facts, np.cumsum(np.frombuffer(ticks, "<i8")))
 
 
 def _parse(data: bytes) -> ThreadSamples:
     """The sampler's own file; see ``thread_format``."""
+    layout = BLOCK if data.startswith(MAGIC) else OLD_BLOCK
     facts: dict[str, JsonValue] = {}
     threads: list[ThreadRow] = []
     states: list[StateRow] = []
     rows: list[Array] = []
+    ticks = [np.empty(0, np.int64)]
     position = len(MAGIC)
-    while position + BLOCK.size <= len(data):
-        text, count = BLOCK.unpack_from(data, position)
-        begin = position + BLOCK.size
-        end = begin + text + count * ROW.size
+    while position + layout.size <= len(data):
+        text, count, *rounds = layout.unpack_from(data, position)
+        begin = position + layout.size
+        at_ticks = begin + text + count * ROW.size
+        end = at_ticks + 8 * sum(rounds)
         if end > len(data):
             break  # cut off
         new = msgspec.json.decode(data[begin : begin + text], type=_Block)
@@ -200,10 +199,11 @@ def _parse(data: bytes) -> ThreadSamples:
         states += new.states
         facts |= msgspec.json.decode(data[begin : begin + text])
         rows.append(np.frombuffer(data, ROWS, count, begin + text))
+        ticks.append(np.frombuffer(data, "<i8", sum(rounds), at_ticks))
         position = end
     stays = np.concatenate(rows) if rows else np.empty(0, ROWS)
     said = msgspec.convert({**facts, "threads": len(threads)}, SamplerFacts, strict=False)
-    return ThreadSamples(_table(stays, threads, states, said.machine), said)
+    return ThreadSamples(_table(stays, threads, states, said.machine), said, np.concatenate(ticks))
 
 
 def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machine: str) -> pa.Table:
@@ -231,6 +231,16 @@ def _table(stays: Array, threads: list[ThreadRow], states: list[StateRow], machi
         },
         schema=STAYS_SCHEMA,
     )
+
+
+def _typical_gap(times: Array) -> float:
+    """The gap between ``times`` in which a moment chosen at random lies, on average; 0 where there is none.
+
+    Gaps of which nothing is said are left out.
+    """
+    gaps = np.diff(times).astype(float)
+    gaps = gaps[(gaps > 0) & (gaps <= MAX_GAP_NS)]
+    return float((gaps**2).sum() / gaps.sum()) if len(gaps) else 0.0
 
 
 def _states(stays: pa.Table) -> pa.Table:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..cautions import Caution, CautionCode, caution
 
-Array = np.ndarray[Any, Any]
 LATEST_NS = 1 << 62
 """No time or duration is as long: 146 years."""
 HOUR_NS = 3600 * 10**9

@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from ..arrays import Array
 from ..cautions import Caution
 from ..errors import MotraceError
 from ..escape import encodable
 from .pyspy.frames import short_file
 from .times import LATEST_NS, TimeFault, check, set_aside
 
-Array = np.ndarray[Any, Any]
 CATEGORY = "fee"
 """Of the calls of functions (function entry and exit)."""
 _GZIP = b"\x1f\x8b"

@@ -1,4 +1,4 @@
-"""What a measured program calls: ``span``, ``frame``, ``segment``, ``start``, ``stop``.
+"""What a measured program calls: ``span``, ``frame``, ``segment``, ``thread_role``, ``start``, ``stop``.
 
 One call is one span in the log and, while a profiler is attached, one NVTX range of the same name.
 """
@@ -22,6 +22,7 @@ from .spans import (
     CRASHED,
     KIND_CLOCK,
     KIND_FRAME,
+    KIND_ROLE,
     KIND_SEGMENT,
     STOPPED,
     Logs,
@@ -33,6 +34,7 @@ from .spans import (
     ThreadLog,
     logs,
 )
+from .stated_roles import StatedRoles
 from .wordlog import encoded
 
 FRAME = "frame"
@@ -74,7 +76,8 @@ def _span_class() -> type[Span]:
 
 _spans: dict[str, Span] = {}
 _frame: Span = OffFrame(FRAME, KIND_FRAME | _new_name(FRAME))
-_segments: dict[str, int] = {}
+_marks: dict[str, int] = {}
+_stated = StatedRoles()
 
 
 def span(name: str) -> Span:
@@ -98,10 +101,34 @@ def segment(name: str) -> None:
     """Begin a segment of the run (``vocabulary.SEGMENTS``); it lasts until the next one begins."""
     if _recording is None:
         return
-    if name not in _segments:
-        _segments[name] = _new_name(name)
     log = logs.own()
-    log.point(KIND_SEGMENT | _segments[name], log.begin_ns(), 0)
+    log.point(KIND_SEGMENT | _mark(name), log.begin_ns(), 0)
+
+
+def _mark(name: str) -> int:
+    """The name id of a segment or a role."""
+    if name not in _marks:
+        _marks[name] = _new_name(name)
+    return _marks[name]
+
+
+def thread_role(role: str) -> None:
+    """Say what the calling thread is, where neither its spans nor its name does: ``motrace.thread_role("encoder")``.
+
+    Raises ValueError for a word that is not a role.
+    """
+    state_role(threading.get_native_id(), role)
+
+
+def state_role(tid: int, role: str) -> None:
+    """Say what a thread of this process is; before recording starts too. Raises ValueError for a wrong word."""
+    _stated.state(tid, role)
+    if _recording is not None:
+        _write_role(tid, role)
+
+
+def _write_role(tid: int, role: str) -> None:
+    logs.own().point(KIND_ROLE | _mark(role), monotonic_ns(), tid)
 
 
 def start(directory: str | os.PathLike[str], run_id: str | None = None, cpu_clocks: bool = True) -> Path:
@@ -157,6 +184,8 @@ def _begin(recording: Recording) -> None:
     if clock is not None:
         log.begin_ns, log.end_ns = clock.begin, clock.end
     log.point(KIND_CLOCK, monotonic_ns(), time_ns())
+    for tid, role in _stated.alive():
+        _write_role(tid, role)
     if nvtx_ranges.domain is not None:
         nvtx_ranges.domain.mark(f"{RUN_MARK}{encoded(recording.run_id).decode()}")
         nvtx_ranges.domain.sync()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 from .. import run_folder
 from ..run_folder import JsonObject, JsonValue
 from .episodes import EpisodeLog
-from .opaque import HostArray, Opaque, host
+from .opaque import HostArray, Opaque, SomeArray, host
+from .sites import Call
 from .table import Change, Episodes, Observe
 from .wrap import Hook
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from inspect import Signature
 
-Call = Callable[..., Opaque]
 Getter = Callable[[tuple[Opaque, ...], Mapping[str, Opaque]], Opaque]
 
 
@@ -104,7 +104,10 @@ class ObservedFacts:
         if seen.kind == "digest":
             import hashlib
 
-            self._digests.setdefault(seen.fact, hashlib.sha256()).update(_bytes(value))
+            array = host(value)  # or anything with a buffer
+            self._digests.setdefault(seen.fact, hashlib.sha256()).update(
+                cast(HostArray, array).tobytes() if hasattr(array, "tobytes") else bytes(cast(bytes, array))
+            )
         elif seen.kind == "file":
             self._files.setdefault(seen.fact, Path(os.fspath(cast(str, value))).absolute())
         else:
@@ -131,12 +134,6 @@ def _file(path: Path) -> JsonObject:
     }
 
 
-def _bytes(value: Opaque) -> bytes:
-    """The bytes of an array: NumPy's, torch's, or anything with a buffer."""
-    value = host(value)
-    return cast(HostArray, value).tobytes() if hasattr(value, "tobytes") else bytes(cast(bytes, value))
-
-
 def observer(seen: Observe, call: Call, facts: ObservedFacts) -> Hook:
     """A hook that keeps a value of each call of ``call``; the program never notices that it fails."""
     value = _getter(seen.value, _signature(call))
@@ -157,7 +154,7 @@ def step_observer(seen: Episodes, call: Call, log: EpisodeLog, facts: ObservedFa
 
     def observe(args: tuple[Opaque, ...], kwargs: Mapping[str, Opaque]) -> None:
         try:
-            log.step(*(value(args, kwargs) for value in values))
+            log.step(*(cast(SomeArray, value(args, kwargs)) for value in values))
         except Exception as error:  # noqa: BLE001  (a measurement must not break what it measures)
             facts.fails(f"episodes are not known: a step of {seen.at}", error)
 

@@ -15,10 +15,11 @@ import threading
 from contextlib import suppress
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns
 
+from . import gil_lock
 from .cpulog import FLAG_NO_RUN_DELAY, CpuLog
 from .other_threads import Others
 from .procfile import ProcFile
-from .wordlog import BOUNDARY_COST_NS, FLAGS
+from .wordlog import BOUNDARY_COST_NS, FLAGS, GIL_BEGIN, GIL_END
 
 STATE_SLACK_NS = 2_000  # wall - cpu below this needs no run-delay reading: it is the bound itself
 GAP_NS = 20_000  # shorter intervals do not read the others
@@ -33,6 +34,7 @@ class CpuClock:
     def __init__(self, directory: str) -> None:
         """Begin to read into a log in ``directory``. Raises OSError where that can't be made."""
         self.log = CpuLog(directory)
+        self.log.words[GIL_BEGIN], self.log.words[GIL_END] = gil_lock.find()
         self._last_t = self._last_cpu = self._last_delay = 0
         self._schedstat = ProcFile.open(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         if self._schedstat is None:

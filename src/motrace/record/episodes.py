@@ -15,7 +15,7 @@ from .. import run_folder
 from ..run_folder import JsonObject
 from . import annotate
 from .episodefile import EpisodeWriter
-from .opaque import HostArray, Opaque, host
+from .opaque import HostArray, SomeArray, host
 
 TERMINATED, TRUNCATED, RESET, END = "terminated", "truncated", "reset", "end"
 REASONS = (TERMINATED, TRUNCATED, RESET, END)
@@ -40,7 +40,7 @@ class EpisodeLog:
         self._counts: list[int] = []
         self._file: EpisodeWriter | None = None
 
-    def step(self, reward: Opaque, terminated: Opaque, truncated: Opaque) -> None:
+    def step(self, reward: SomeArray, terminated: SomeArray, truncated: SomeArray) -> None:
         """Take the rewards (num_envs,) of a step, and which environments (num_envs,) it ended, and why."""
         gained = _row(reward)
         if self._returns is None:
@@ -104,7 +104,7 @@ class EpisodeLog:
             self._file = None
 
 
-def _row(values: Opaque) -> HostArray:
+def _row(values: SomeArray) -> HostArray:
     return cast(HostArray, host(values)).reshape(-1)
 
 

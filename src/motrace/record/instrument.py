@@ -9,24 +9,21 @@ What a table says is in ``table``; ``wrap`` puts spans around functions, ``sites
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..run_folder import JsonObject, JsonValue
 from . import annotate
-from .changes import Call, ObservedFacts, changed, observer, step_observer, value_of
+from .changes import ObservedFacts, changed, observer, step_observer, value_of
 from .episodes import EpisodeLog
 from .importhook import ImportHook
-from .opaque import Opaque
-from .sites import MAIN, Patches, Site, find, of_constructor, replaced
+from .named_threads import NamedThreads
+from .sites import MAIN, Call, Patches, Site, find, of_constructor, replaced
 from .table import START, InstrumentTable
 from .torch_hook import TorchHook
-from .wrap import Hook, Hooks, Opened, wrapped
+from .wrap import Hook, Hooks, Opened, regardless, wrapped
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-NO_ARGUMENTS: Mapping[str, Opaque] = {}
 
 
 class _Held:
@@ -43,14 +40,14 @@ class _Held:
         """Whether this is the thread that opens and closes it."""
         return threading.get_ident() == self._thread
 
-    def open(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+    def open(self) -> None:
         """Begin the span, if it is not open; other threads' calls do nothing."""
         if not self.is_open and self.here:
             self.is_open = True
             self.times += 1
             self._span.__enter__()
 
-    def close(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+    def close(self) -> None:
         """End the span, if it is open."""
         if self.is_open and self.here:
             self.is_open = False
@@ -75,6 +72,7 @@ class Instrument:
         self._values = values or {}
         self._pending = list(table.names())
         self._patches = Patches()
+        self._threads = NamedThreads(table.threads)
         self._hook: ImportHook | None = None
         self._frame = _Held(annotate.frame())
         self._warmup = _number(value_of(table.warmup, self._values))
@@ -92,6 +90,7 @@ class Instrument:
         wanted = {name[:at] for name in self._pending for at, letter in enumerate(name) if letter == "."}
         self._hook = ImportHook(wanted, self._imported)
         self._hook.install()
+        self._threads.install()
         self._imported("")
         for gap, opened in self._gaps:
             if gap.after == START:
@@ -103,6 +102,7 @@ class Instrument:
             return
         self._hook.uninstall()
         self._hook = None
+        self._threads.uninstall()
         self._end_frame()
         for _, opened in self._gaps:
             opened.close()
@@ -169,29 +169,29 @@ class Instrument:
 
     def _hooks(self, name: str, call: Call, keeps_result: bool) -> Hooks:
         table, hooks = self.table, Hooks()
-        until = [opened.close for gap, opened in self._gaps if gap.until == name]
+        until = [regardless(opened.close) for gap, opened in self._gaps if gap.until == name]
         marks = [(self._mark(segment), late) for segment, at, late in table.segments if at == name]
         hooks.before += [*until, *(mark for mark, late in marks if not late)]
         hooks.closing += until
         if name in (table.frame, table.frame_begins):
-            hooks.before.append(self._begin_frame)
+            hooks.before.append(regardless(self._begin_frame))
         if name == table.frame:
-            hooks.after.append(self._end_frame)
+            hooks.after.append(regardless(self._end_frame))
         if name == table.frame_ends:
-            hooks.closing.append(self._end_frame)
+            hooks.closing.append(regardless(self._end_frame))
         hooks.after += [mark for mark, late in marks if late]
         if keeps_result:  # what follows a call that was not made, or whose result is dropped, is another thing
-            hooks.opening += [opened.open for gap, opened in self._gaps if gap.after == name]
+            hooks.opening += [regardless(opened.open) for gap, opened in self._gaps if gap.after == name]
         for seen in table.observe:
             if seen.at == name:
                 (hooks.before if seen.when == "call" else hooks.after).append(observer(seen, call, self._seen))
         if table.episodes is not None and name == table.episodes.at:
             hooks.opening.append(step_observer(table.episodes, call, self.episodes, self._seen))
         if table.episodes is not None and name == table.episodes.resets:
-            hooks.before.append(lambda args, kwargs: self.episodes.reset())
+            hooks.before.append(regardless(self.episodes.reset))
         return hooks
 
-    def _begin_frame(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+    def _begin_frame(self) -> None:
         self._end_frame()
         if not self.table.has_segment("loop") and self.iterations in (0, self._warmup):
             annotate.segment("warmup" if self.iterations < self._warmup else "loop")
@@ -199,7 +199,7 @@ class Instrument:
             self.frame_hook.frame(self.iterations - self._warmup)
         self._frame.open()
 
-    def _end_frame(self, args: Sequence[Opaque] = (), kwargs: Mapping[str, Opaque] = NO_ARGUMENTS) -> None:
+    def _end_frame(self) -> None:
         for gap, opened in self._gaps:
             if not gap.until:
                 opened.close()
@@ -209,14 +209,14 @@ class Instrument:
         """Begins a segment, once."""
         begun = False
 
-        def mark(args: Sequence[Opaque], kwargs: Mapping[str, Opaque]) -> None:
+        def mark() -> None:
             nonlocal begun
             if not begun:
                 begun = True
                 self._end_frame()
                 annotate.segment(segment)
 
-        return mark
+        return regardless(mark)
 
 
 def _number(value: JsonValue) -> int:

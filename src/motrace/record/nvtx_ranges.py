@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..vocabulary import NVTX_DOMAIN, SYNC_MARK
-from .opaque import Opaque
+from .opaque import NvtxAttributes
 from .spans import OnSpan, logs
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def facts() -> dict[str, bool]:
 class NvtxLibraryDomain(Protocol):
     """A domain of the package ``nvtx``."""
 
-    def get_event_attributes(self, message: str, payload: int | None = None) -> Opaque:
+    def get_event_attributes(self, message: str, payload: int | None = None) -> NvtxAttributes | None:
         """What a range or a mark bears; ``message`` is registered."""
 
-    def push_range(self, attributes: Opaque) -> None:
+    def push_range(self, attributes: NvtxAttributes | None) -> None:
         """Begin a range of this thread."""
 
     def pop_range(self) -> None:
         """End the innermost one."""
 
-    def mark(self, attributes: Opaque) -> None:
+    def mark(self, attributes: NvtxAttributes | None) -> None:
         """An event without duration."""
 
 
@@ -107,7 +107,7 @@ class NvtxDomain:
         self.pop = self._domain.pop_range
         self._next_sync = 0
 
-    def attributes(self, name: str) -> Opaque:
+    def attributes(self, name: str) -> NvtxAttributes | None:
         """Event attributes whose message is the registered string ``name``."""
         return self._domain.get_event_attributes(message=name)
 

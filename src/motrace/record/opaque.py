@@ -9,6 +9,19 @@ class Opaque(Protocol):
     """A value of the measured program: an argument, a result, an attribute. Nothing is known of it."""
 
 
+class NvtxAttributes(Protocol):
+    """What a range or a mark of the package ``nvtx`` bears; a domain that records nothing gives none."""
+
+    payload: int | None
+
+
+class Buffer(Protocol):
+    """An array in the host's memory, as a program gives it."""
+
+    def tobytes(self) -> bytes:
+        """The values as they lie in memory."""
+
+
 class HostArray(Protocol):
     """An array in the host's memory, as the recorder uses it: NumPy's."""
 
@@ -32,6 +45,22 @@ class HostArray(Protocol):
 
     def __setitem__(self, index: int, value: float) -> None:
         """Set one of them."""
+
+
+class DeviceArray(Protocol):
+    """A tensor of torch, on any device."""
+
+    def detach(self) -> DeviceArray:
+        """Without its gradient."""
+
+    def cpu(self) -> DeviceArray:
+        """In the host's memory."""
+
+    def numpy(self) -> HostArray:
+        """As NumPy's."""
+
+
+SomeArray = Buffer | DeviceArray
 
 
 def host(value: Opaque) -> Opaque:

@@ -1,14 +1,16 @@
 """CPU clocks of everyone but the loop thread: the other threads of the process, and its children.
 
-The busy ones are read each time (a *partial* snapshot), all of them every 20 ms (a *full* one, in
-which an unlisted thread has not moved). New threads show as CPU time of the process that no known
-thread explains, and in the count of threads, which is cheap to ask for; new children in the
-kernel's list of them, or when they are reaped.
+The busy ones are read each time, and so are those that worked in the last second as long as that stays
+cheap (a *partial* snapshot); all of them every 20 ms (a *full* one, in which an unlisted thread has not
+moved). A worker that a long frame needs for a moment is so read right before and after that moment. New
+threads show in the count of threads, which is cheap to ask for each time, and as CPU time of the process
+that no known thread explains; new children in the kernel's list of them, or when they are reaped.
 
 A thread's clock is exact at any moment. The clock of a *process* is not: a thread that is running
 right now counts only up to its last timer tick, which is why threads are read one by one, and why
-a child's clock may lag by one tick. (Reading a thread's clock brings its share of the process's
-up to date, so right after its threads the own process's clock is exact too.)
+a child's clock may lag by one tick, unless none of its threads runs (``ChildThreads``). Reading a
+thread's clock brings its share of the process's up to date, so right after its threads the own
+process's clock is exact too.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ import threading
 from array import array
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, process_time_ns
 
-from .cpulog import COUNT_SHIFT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
+from .allowance import Allowance
+from .child_threads import ChildThreads
+from .cpulog import COUNT_SHIFT, EXACT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
 from .procfile import ProcFile, ThreadCount
 from .startlib import start_libraries
 from .tracked_member import TrackedMember
@@ -29,9 +33,9 @@ ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what wa
 
 FULL_EVERY_NS = 20_000_000
 CHILDREN_EVERY_NS = 5_000_000
-FULL_EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
+EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
 BUSY_SHIFT = 6  # a thread is busy that used more than 1/64 of a core since the last full reading
-WATCHED_READINGS = 300
+LATELY_NS = 1_000_000_000
 SCAN_EVERY_NS = 250_000_000
 UNEXPLAINED_NS = 100_000  # CPU time of the process that no known thread explains
 
@@ -47,7 +51,10 @@ class Others:
         self._values: list[int] = []
         self._values_at_full: list[int] = []  # at the last full reading
         self._busy: list[int] = []  # indices of those that worked before the last full reading
+        self._lately: list[int] = []  # of those that worked in the last second, and are not busy
+        self._lately_allowance = Allowance()
         self._children: list[TrackedMember] = []
+        self._child_threads: dict[int, ChildThreads] = {}
         self._known: set[tuple[bool, int]] = set()
         self._slots = 0
         self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
@@ -59,6 +66,7 @@ class Others:
         self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
         self._children_seen = b""
         self._thread_count = ThreadCount.open()
+        self._counted = 0  # threads at the last full reading
         self._ended = self._new(ENDED_THREADS, False, perf_counter_ns())
         self._unseen = self._new(UNSEEN_CHILDREN, True, perf_counter_ns())
         now = perf_counter_ns()
@@ -71,16 +79,11 @@ class Others:
 
     def read(self, now: int) -> None:
         """Read whoever may have worked since the last reading."""
-        if now - self._last_full > self._full_every:
+        if now - self._last_full > self._full_every or self._count() != self._counted:
             self._read_all(now)
             return
-        if self._watch:  # pools are made at first use: in the beginning each new thread is to be seen at once
-            self._watch -= 1
-            if self._threads_changed():
-                self._read_all(now)
-                return
         news = now - self._last_children > CHILDREN_EVERY_NS and self._children_changed(now)
-        if self._busy or self._children or news:
+        if self._busy or self._lately or self._children or news:
             self._read_busy(now)
 
     def close(self) -> None:
@@ -88,22 +91,25 @@ class Others:
         now = perf_counter_ns()
         self._scan(now, describe_all=True)
         self._read_all(now)
-        for file in (self._children_file, self._thread_count):
+        for file in (self._children_file, self._thread_count, *self._child_threads.values()):
             if file is not None:
                 file.close()
 
     def _read_busy(self, now: int) -> None:
         entries: list[int] = []
         values = self._values
+        positions = self._busy
+        if self._lately and self._lately_allowance.take(now, EVERY_PER_THREAD_NS * len(self._lately)):
+            positions = positions + self._lately
         try:
-            for position in self._busy:
+            for position in positions:
                 values[position] = value = clock_gettime_ns(self._clocks[position])
                 entries += (self._threads[position].slot, value)
         except OSError:  # one of them ended: keep what was read, and sort it out
             self._put(PARTIAL, now, entries)
             self._read_all(now)
             return
-        self._read_children(entries)
+        self._read_children(now, entries)
         self._put(PARTIAL, now, entries)
 
     def _put(self, kind: int, now: int, entries: list[int]) -> None:
@@ -112,6 +118,7 @@ class Others:
     def _read_all(self, now: int) -> None:
         """Read everyone; look for newcomers where the process used more than its threads did."""
         entries: list[int] = []
+        self._counted = self._count()
         self._read_threads(now, entries)
         rest, complete = self._unexplained(), True
         if rest > UNEXPLAINED_NS or self._may_be_news(now):
@@ -123,15 +130,21 @@ class Others:
             self._ended.cpu_ns += rest
             entries += (self._ended.slot, self._ended.cpu_ns)
         self._find_children(now, entries)
-        self._read_children(entries)
+        self._read_children(now, entries)
         self._put(FULL if complete else PARTIAL, now, entries)
         self._find_busy(now)
 
     def _find_busy(self, now: int) -> None:
-        """After a full reading: who worked since the one before it, whatever was read in between."""
-        worth = (now - self._last_full) >> BUSY_SHIFT
-        pairs = enumerate(zip(self._values, self._values_at_full))
-        self._busy = [position for position, (value, last) in pairs if value - last > worth]
+        """After a full reading: who worked since the one before it, and lately, whatever was read in between."""
+        worth, lately = (now - self._last_full) >> BUSY_SHIFT, now - LATELY_NS
+        self._busy, self._lately = [], []
+        for position, (member, value, last) in enumerate(zip(self._threads, self._values, self._values_at_full)):
+            if value != last:
+                member.worked_ns = now
+            if value - last > worth:
+                self._busy.append(position)
+            elif member.worked_ns > lately:
+                self._lately.append(position)
         self._values_at_full = self._values.copy()
         self._last_full = now
 
@@ -171,20 +184,21 @@ class Others:
         self._clocks = [member.clock for member, _, _ in alive]
         self._values = [value for _, value, _ in alive]
         self._values_at_full = [at_full for _, _, at_full in alive]
-        self._busy = []
+        self._busy, self._lately = [], []
 
-    def _read_children(self, entries: list[int]) -> None:
+    def _read_children(self, now: int, entries: list[int]) -> None:
         for member in tuple(self._children):
+            exact = EXACT if self._child_threads[member.id].asleep(now) else 0  # asked before the clock is read
             try:
                 member.cpu_ns = clock_gettime_ns(member.clock)
             except OSError:  # reaped: what it used after the last reading is in the children's total
                 member.cpu_ns += self._reaped(member.cpu_ns)
                 self._reaped_ns += member.cpu_ns
                 self._children.remove(member)
-                entries += (member.slot, member.cpu_ns)
+                entries += (member.slot | EXACT, member.cpu_ns)
                 self._gone(member)
             else:
-                entries += (member.slot, member.cpu_ns)
+                entries += (member.slot | exact, member.cpu_ns)
 
     def _reaped(self, already_ns: int = 0) -> int:
         """CPU time of reaped children beyond what was read of them, in ns."""
@@ -193,21 +207,24 @@ class Others:
 
     def _gone(self, member: TrackedMember) -> None:
         self._known.discard((member.is_child, member.id))
+        if member.is_child:
+            self._child_threads.pop(member.id).close()
         self._log.put(GONE, member.slot, perf_counter_ns())
 
     # -- newcomers ----------------------------------------------------------------------------
 
     def _may_be_news(self, now: int) -> bool:
         """Whether the number of threads changed, or a young one is to be looked at again."""
-        if self._threads_changed():
+        if self._thread_count is not None and self._counted != len(self._threads) + 1:
             return True
         if now - self._last_scan < SCAN_EVERY_NS:
             return False
         self._last_scan = now
         return self._thread_count is None or any(now >= member.look_again_ns for member in self._threads)
 
-    def _threads_changed(self) -> bool:
-        return self._thread_count is not None and self._thread_count() != len(self._threads) + 1
+    def _count(self) -> int:
+        """How many threads the process has, 0 where that can't be asked."""
+        return self._thread_count() if self._thread_count is not None else 0
 
     def _scan(self, now: int, describe_all: bool = False) -> bool:
         """Find new threads; False where they can't be listed, since no file descriptor is free.
@@ -215,7 +232,6 @@ class Others:
         What a thread is called is looked up again a few times while it is young.
         """
         self._last_scan = now
-        self._watch = WATCHED_READINGS
         try:
             names = os.listdir("/proc/self/task")
         except OSError as error:
@@ -228,7 +244,7 @@ class Others:
                 self._clocks.append(self._threads[-1].clock)
                 self._values.append(0)
                 self._values_at_full.append(0)
-        self._full_every = max(FULL_EVERY_NS, FULL_EVERY_PER_THREAD_NS * len(self._threads))
+        self._full_every = max(FULL_EVERY_NS, EVERY_PER_THREAD_NS * len(self._threads))
         due = [member for member in (*self._threads, *self._children) if describe_all or now >= member.look_again_ns]
         libraries = start_libraries([member.id for member in due if not member.is_child and not member.library])
         for member in due:
@@ -245,6 +261,7 @@ class Others:
         for word in seen.split():
             if (True, int(word)) not in self._known:
                 self._children.append(self._new(int(word), True, now))
+                self._child_threads[int(word)] = ChildThreads(int(word))
                 self._describe(self._children[-1], now)
         return True
 

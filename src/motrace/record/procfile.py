@@ -46,18 +46,18 @@ class ProcFile:
 
 
 class ThreadCount:
-    """Calling it returns how many threads the process has: the links of /proc/self/task, less two."""
+    """Calling it returns how many threads a process has: the links of its ``task`` folder in /proc, less two."""
 
     _LINKS = (("x86_64", 16, ctypes.c_uint64), ("aarch64", 20, ctypes.c_uint32))  # st_nlink in struct stat
 
-    def __init__(self) -> None:
-        """Raises OSError where this can't be asked: an unknown machine, or a C library without fstat."""
+    def __init__(self, folder: str) -> None:
+        """Raises OSError where this can't be asked: no process, an unknown machine, or a C library without fstat."""
         machine = os.uname().machine
         library = ctypes.PyDLL(None)
         links = [(offset, kind) for name, offset, kind in self._LINKS if name == machine]
         if not links or not hasattr(library, "fstat"):
             raise OSError(f"the number of threads can't be asked for on {machine}")
-        self._fd = os.open("/proc/self/task", os.O_RDONLY | os.O_DIRECTORY)
+        self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._fstat = library.fstat
         self._buffer = ctypes.create_string_buffer(512)
         self._arguments = (ctypes.c_int(self._fd), ctypes.c_void_p(ctypes.addressof(self._buffer)))
@@ -65,16 +65,16 @@ class ThreadCount:
         self._links = kind.from_buffer(self._buffer, offset)
 
     @classmethod
-    def open(cls) -> ThreadCount | None:
+    def open(cls, folder: str = "/proc/self/task") -> ThreadCount | None:
         """The count, or None where it can't be had."""
         try:
-            return cls()
+            return cls(folder)
         except OSError:
             return None
 
     def __call__(self) -> int:
-        self._fstat(*self._arguments)
-        return self._links.value - 2
+        """The count; 0 where the process is gone."""
+        return self._links.value - 2 if self._fstat(*self._arguments) == 0 else 0
 
     def close(self) -> None:
         """Close the folder."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from time import perf_counter_ns  # the same clock as monotonic_ns on Linux: CLOCK_MONOTONIC
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from .opaque import Opaque
+from .opaque import NvtxAttributes
 from .wordlog import HEADER_WORDS, MAGIC_SPANS, WordLog, encoded, unique_path
 from .wrap import wrapped
 
@@ -27,7 +27,7 @@ RECORD_WORDS = 4
 WHAT, START, END, VALUE = range(RECORD_WORDS)
 
 # Kinds, in the upper half of a record's first word; the lower half is the name id.
-KIND_SPAN, KIND_FRAME, KIND_SEGMENT, KIND_CLOCK = (kind << 32 for kind in range(4))
+KIND_SPAN, KIND_FRAME, KIND_SEGMENT, KIND_CLOCK, KIND_ROLE = (kind << 32 for kind in range(5))
 NAME_ID_MASK = (1 << 32) - 1
 DEFINITION = -1  # start_ns of a record that defines a name: end_ns is its length, its bytes follow
 
@@ -161,7 +161,7 @@ class Span:
     def __init__(self, name: str, what: int) -> None:
         self.name = name
         self.what = what
-        self.range: Opaque | None = None  # NVTX attributes, while a profiler is attached
+        self.range: NvtxAttributes | None = None  # NVTX attributes, while a profiler is attached
 
     if TYPE_CHECKING:  # each class below has its own
 

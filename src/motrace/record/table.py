@@ -12,6 +12,7 @@ from typing import cast
 
 from ..errors import UsageError
 from ..run_folder import JsonObject, JsonValue
+from ..thread_roles import STATED_ROLES
 
 START = "start"  # the begin of the program, in the place of a name
 
@@ -22,6 +23,7 @@ _KEYS: Allowed = {
     "phases": (dict,),
     "frame": (str, dict),
     "segments": (dict,),
+    "threads": (dict,),
     "between": (list,),
     "change": (list,),
     "observe": (list,),
@@ -124,6 +126,7 @@ class InstrumentTable:
     changes: tuple[Change, ...]
     observe: tuple[Observe, ...]
     episodes: Episodes | None = None
+    threads: tuple[tuple[str, str], ...] = ()
 
     def has_segment(self, segment: str) -> bool:
         """Whether it says where a segment begins."""
@@ -142,6 +145,7 @@ class InstrumentTable:
 def parse(data: JsonValue, where: str) -> InstrumentTable:
     """The table in ``data`` (as TOML or JSON gives it); ``where`` names it in messages. Raises UsageError."""
     whole = _Row(data, _KEYS, where, "")
+    _top_level_keys_at_the_top(whole, where)
     program = _Row(whole.get("program", {}), _PROGRAM, where, "[program] ")
     frame = whole.get("frame", {})
     turn = _Row({} if isinstance(frame, str) else frame, _FRAME, where, "frame: ")
@@ -159,6 +163,7 @@ def parse(data: JsonValue, where: str) -> InstrumentTable:
         changes=tuple(_change(row, where) for row in whole.rows("change")),
         observe=tuple(_observe(row, where) for row in whole.rows("observe")),
         episodes=_episodes(whole.get("episodes"), where) if whole.has("episodes") else None,
+        threads=tuple(_thread(pattern, role, where) for pattern, role in whole.table("threads").items()),
     )
     for name in table.names():
         if "." not in name or not all(part.isidentifier() for part in name.split(".")):
@@ -209,9 +214,24 @@ class _Row:
         return cast("list[JsonValue]", self._data.get(key, []))
 
 
+def _top_level_keys_at_the_top(whole: _Row, where: str) -> None:
+    for section in ("phases", "segments", "threads"):
+        for key in whole.table(section):
+            if key in _KEYS:
+                raise UsageError(f"{where}: {key} stands below [{section}]: move it above the first line in brackets")
+
+
 def _phase(name: str, given: JsonValue, where: str) -> MeasuredCall:
     row = _Row({"phase": given} if isinstance(given, str) else given, _PHASE, where, f"[phases] {name}: ", ("phase",))
     return MeasuredCall(name, row.text("phase"), row.text("versions"), row.flag("optional", False))
+
+
+def _thread(pattern: str, role: JsonValue, where: str) -> tuple[str, str]:
+    if role not in STATED_ROLES:
+        raise UsageError(
+            f"{where}: [threads] {pattern}: there is no role {role!r}; choose from {', '.join(STATED_ROLES)}"
+        )
+    return pattern, role
 
 
 def _segment(segment: str, given: JsonValue, where: str) -> tuple[str, str, bool]:

@@ -18,7 +18,18 @@ def process_clock(pid: int) -> int:
 class TrackedMember:
     """A thread or a child that is being followed: CPU time used up to the last reading, name, library."""
 
-    __slots__ = ("slot", "id", "clock", "cpu_ns", "name", "library", "is_child", "look_again_ns", "_age_ns")
+    __slots__ = (
+        "slot",
+        "id",
+        "clock",
+        "cpu_ns",
+        "name",
+        "library",
+        "is_child",
+        "worked_ns",
+        "look_again_ns",
+        "_age_ns",
+    )
 
     def __init__(self, slot: int, id: int, is_child: bool) -> None:
         self.slot = slot
@@ -26,6 +37,7 @@ class TrackedMember:
         self.is_child = is_child
         self.clock = process_clock(id) if is_child else thread_clock(id)
         self.cpu_ns = 0
+        self.worked_ns = 0  # when it had last moved
         self.name = b""
         self.library = ""
         self.look_again_ns = 0

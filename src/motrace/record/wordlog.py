@@ -28,6 +28,8 @@ MAGIC, FORMAT, PID, TID, CREATED_NS, CREATED_UTC_NS, DROPPED, FLAGS, NAME = rang
 NAME_BYTES = 64
 # Of CPU clock logs: the kernel's timer tick, how many cores there are, what one boundary costs.
 TICK_NS, CORES, BOUNDARY_COST_NS = 16, 17, 18
+# Of CPU clock logs: from where to where the interpreter's lock lies; 0: not known, -1: there is none.
+GIL_BEGIN, GIL_END = 22, 23
 # The errno of the first record in DROPPED; records of logs that have no file, and the errno of the first of those.
 DROPPED_WHY, HOMELESS, HOMELESS_WHY = 19, 20, 21
 

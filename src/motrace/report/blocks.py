@@ -14,7 +14,7 @@ from .figures import Bars, Columns, Curves, Figure, Strips
 
 Row = TypeVar("Row", contravariant=True)
 Item = TypeVar("Item")
-Value = TypeVar("Value")
+Shown = TypeVar("Shown")
 
 
 class Tone(Enum):
@@ -54,7 +54,7 @@ def words(title: str, of: Callable[[Row], str | None]) -> Column[Row]:
     return Column(title, lambda row: of(row) or "–")
 
 
-def numbers(title: str, of: Callable[[Row], Value], show: Callable[[Value], str]) -> Column[Row]:
+def numbers(title: str, of: Callable[[Row], Shown], show: Callable[[Shown], str]) -> Column[Row]:
     """A column of numbers in one format."""
     return Column(title, lambda row: show(of(row)), True)
 

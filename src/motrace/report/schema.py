@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ from ..errors import MotraceError
 from ..findings.model import SCHEMA_VERSION, Report
 from ..findings.sweep_model import Sweep
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SIGNED = {"offset_ns", "residual_ns", "gap_mean_ns"}
+"""Times that may be below 0."""
 Known = TypeVar("Known", Report, Sweep)
 Record = TypeVar("Record", Report, Sweep, RunManifest)
 
@@ -51,5 +55,16 @@ def decode(text: str | bytes, name: str, kind: type[Known]) -> Known:
 
 
 def json_schema() -> str:
-    """The JSON Schema of report.json, as docs/report.schema.json holds it."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Report)), indent=1).decode() + "\n"
+    """The JSON Schema of report.json, as docs/report.schema.json holds it: of this version, without other keys."""
+    (types,), parts = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
+    for part in parts.values():
+        if "properties" in part:
+            part["additionalProperties"] = False
+            for name, value in part["properties"].items():
+                kinds = value.get("anyOf", [value])
+                is_count = {kind.get("type") for kind in kinds} <= {"integer", "null"}
+                for kind in kinds if (is_count or name.endswith("ns")) and name not in SIGNED else ():
+                    kind |= {"minimum": 0} if kind.get("type") in ("integer", "number") else {}
+    parts["Report"]["properties"]["schema_version"] = {"type": "string", "pattern": rf"^{re.escape(SCHEMA_VERSION)}$"}
+    head = {"$schema": DIALECT, "$id": f"urn:motrace:report:{SCHEMA_VERSION}", "title": "report.json of motrace"}
+    return msgspec.json.format(msgspec.json.encode({**head, **types, "$defs": parts}), indent=1).decode() + "\n"

@@ -11,7 +11,7 @@ from enum import Enum
 from ..cautions import CautionCode
 from ..dataset.profiles import ProfileTimes
 from ..errors import command
-from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use
+from ..findings.codes import Action, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use, Whole
 from ..vocabulary import ClockMethod, EvidenceKind, IntervalKind
 
 Sentences = Mapping[Enum, str]
@@ -72,6 +72,10 @@ ACTIONS: Sentences = {
     Action.RECORD_WITH_MOTRACE: "record the program with motrace, whose clocks and spans show what the loop did "
     f"({command('run_record')} --instrument WHAT.toml -- python PROGRAM)",
     Action.RECORD_AND_PROFILE_THAT: "record a run with motrace, run the profiler on it, and analyse both together",
+    Action.ADD_NATIVE_AND_IDLE: "sample it with --native, which shows what runs, and --idle, which shows what waits",
+    Action.SAMPLE_NATIVE_AND_IDLE: "sample the program with py-spy record --native --idle, or record it with motrace",
+    Action.ADD_STACKS: "profile it with with_stack=True, or record the program with motrace",
+    Action.READ_HEAVIEST: "look first at what is heaviest there",
     Action.RECORD_WITH_NSYS: "record once under Nsight Systems, which sees the GPU",
     Action.RECORD_ON_IDLE_MACHINE: "record again while nothing else runs, or with --collect threads, which sees "
     "threads that want a core",
@@ -116,7 +120,12 @@ ACTIONS: Sentences = {
 
 DOUBTS: Sentences = {
     Doubt.NO_COMPLETED_RUN: "no run with a loop completed",
-    Doubt.PROFILE_ALONE: "a profile alone has no loop whose time could be attributed",
+    Doubt.PROFILE_ALONE: "the profile shows no thread's time",
+    Doubt.RUNNING_ALONE: "the profile samples running threads: how long the thread waited, and for what, is not in it",
+    Doubt.LINES_ALONE: "only the program's source shows what a line calls, and whether that call waits",
+    Doubt.CALLS_ALONE: "the calls show wall time, in which the thread may have waited for a core, for the interpreter "
+    "lock or inside a call that is not known to wait",
+    Doubt.HINTS_ALONE: "Scalene's split of a line's time is a hint, not evidence",
     Doubt.STARVED: "the machine was so busy that the renderer's threads may have waited for a core, which CPU counters "
     "show as a stall",
     Doubt.NO_EVIDENCE: "no evidence shows what most of the time was spent on",
@@ -263,6 +272,14 @@ CAUTIONS: Sentences = {
     CautionCode.HELD_AT_ZERO: "{mode}, {quantity}: held at 0, since least squares would make a cost negative: {terms}",
 }
 
+WHOLES: Sentences = {
+    Whole.LOOP: "of loop and drain",
+    Whole.SAMPLED: "of the thread's sampled time",
+    Whole.RUNNING: "of the thread's running time that was sampled",
+    Whole.TRACED: "of the thread's time in the trace",
+    Whole.HINTED: "of what was seen in the program's own lines",
+}
+
 SENTENCES: Mapping[type[Enum], Sentences] = {
     Owner: OWNERS,
     SetupCode: SETUP,
@@ -272,6 +289,7 @@ SENTENCES: Mapping[type[Enum], Sentences] = {
     Answer: ANSWERS,
     Reason: REASONS,
     Use: USES,
+    Whole: WHOLES,
     EvidenceKind: EVIDENCE_KINDS,
     IntervalKind: INTERVALS,
     ProfileTimes: PROFILE_TIMES,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Array
 from ..attribution.pieces import Pieces
 from .classify import classify
 from .shares import count_by_kind
-
-Array = np.ndarray[Any, Any]
 
 
 def count_by_phase(

@@ -10,15 +10,14 @@ transferred is cut to it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
 from ..vocabulary import CAUSES, EvidenceKind, bucket_of, interval_kind
 
-Array = np.ndarray[Any, Any]
 BLOCKED = "blocked"
 TRANSFERRED = (EvidenceKind.TRANSFERRED,)
 NOTHING = Estimate.exactly(0)

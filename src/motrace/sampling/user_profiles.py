@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..arrays import Array
 from ..dataset.profiles import HotSpot, LineHint, NamedTime, ProfileClass, SampledThread, StackProfile
 from ..dataset.stack_frames import is_native
 from .classify import classify
 from .shares import shares
 
-Array = np.ndarray[Any, Any]
 MOST = 12
 MOST_LINES = 10
 NO_STACK = "no stack"
@@ -51,7 +50,7 @@ def stack_profile(samples: Samples, native: bool) -> StackProfile:
     np.add.at(count, samples.stack, samples.count)
     leaves, functions = Counter[str](), Counter[str]()
     for frames, ns in zip(samples.stacks, weight.tolist()):
-        leaves[_last_python(frames) if frames else NO_STACK] += ns
+        leaves[last_python(frames) if frames else NO_STACK] += ns
         for name in {_without_line(frame) for frame in frames if not frame.startswith("? (")}:
             functions[name] += ns
     total = int(weight.sum())
@@ -93,7 +92,7 @@ def _threads(samples: Samples, total: int) -> tuple[SampledThread, ...]:
     )  # fmt: skip
 
 
-def _last_python(frames: Sequence[str]) -> str:
+def last_python(frames: Sequence[str]) -> str:
     """The line of Python that a stack is at: native frames below it are what that line called."""
     return next((frame for frame in reversed(frames) if not is_native(frame)), frames[-1])
 

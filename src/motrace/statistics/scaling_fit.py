@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import MotraceError
 from .intervals import mean_interval, t95
-
-Array = np.ndarray[Any, Any]
 
 TERMS = ("fixed", "per_pixel", "per_env", "per_pixel_env")
 ITERATIONS = 50

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from ..errors import MotraceError
 from .intervals import t95
-
-Array = np.ndarray[Any, Any]
 
 WORSE, NOT_WORSE, OPEN = "worse than linear", "not worse than linear", "not certain"
 

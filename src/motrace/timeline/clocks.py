@@ -20,14 +20,12 @@ larger error. UTC alone is worse still.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..dataset.ranges import Ranges
 from ..vocabulary import ClockMethod
-
-Array = np.ndarray[Any, Any]
 
 MARK_DELAY_NS = 10_000  # between the clock's reading and the mark's stamp (0.3 to 1.5 us measured, 10 allowed)
 UTC_ERROR_NS, UTC_DRIFT = 1_000_000, 50e-6  # measured: 12 to 66 us and 12 ppm; another machine may be worse

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import mediapy  # noqa: F401  (imported here so that its time counts as imports, not as encoding)
-import numpy as np
 
+from ..arrays import Array
 from ..record.annotate import segment, span
 from ..record.episodes import TRUNCATED, EpisodeLog
 from ..run_folder import CHECKPOINT_FILE, VIDEO_FILE, JsonObject, sha256_of
@@ -96,16 +95,16 @@ class HumanoidWorkload:
         self.env.reset_all()
         self.episodes.reset()
 
-    def act(self) -> np.ndarray[Any, Any]:
+    def act(self) -> Array:
         """Observe, and ask the policy."""
         return self.policy.act(self.env.observe())
 
-    def step(self, actions: np.ndarray[Any, Any]) -> None:
+    def step(self, actions: Array) -> None:
         """One control step."""
         self.env.step(actions)
         self.episodes.step(self.env.rewards, self.env.terminated, self.env.truncated)
 
-    def capture(self) -> np.ndarray[Any, Any]:
+    def capture(self) -> Array:
         """One picture of all environments."""
         assert self.camera is not None, "capture is not called in mode none"
         return self.camera.capture(self.env.data)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import motrixsim
 import numpy as np
 
+from ..arrays import Array
 from ..record.annotate import span
 
 MODEL_FILE = Path(__file__).with_name("humanoid.xml")
@@ -46,8 +46,6 @@ DANCE_RAD_HZ = {
     "waist_yaw": (0.3, 0.5),
     "knee": (0.06, 1.0),
 }
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from ..arrays import Array
 from ..errors import MotraceError
 
 OBSERVATIONS, ACTIONS, HIDDEN = 160, 29, (512, 256, 128)
@@ -32,7 +32,7 @@ class MlpPolicy:
         self.network.to(self.device)
         return self
 
-    def act(self, observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def act(self, observations: Array) -> Array:
         """Actions (N, 29) float32 for observations (N, 160) float32; waits for the device."""
         with torch.inference_mode():
             actions = self.network(torch.from_numpy(observations).to(self.device))

@@ -18,7 +18,16 @@ from .. import run_folder
 from ..record import boot
 from ..run_folder import JsonObject
 
-ENTERS = ("__init__.py", "errors.py", "output.py", "redaction.py", "run_folder.py", "vocabulary.py", "record")
+ENTERS = (
+    "__init__.py",
+    "errors.py",
+    "output.py",
+    "redaction.py",
+    "run_folder.py",
+    "thread_roles.py",
+    "vocabulary.py",
+    "record",
+)
 
 
 @dataclass(frozen=True)

@@ -30,17 +30,26 @@ WORK = "work"
 PACKAGES = ("unilab", "unisim-core", "motrixsim-core", "torch", "rsl-rl-lib", "numpy", "imageio", "imageio-ffmpeg",
             "mediapy", "mujoco", "hydra-core")  # fmt: skip
 TESTED = "1.5.2"
-_ASK = """
+UNFIT = 70
+"""The exit status of a UniLab that has no such function, or one with other arguments."""
+_ASK = (
+    f"UNFIT = {UNFIT}"
+    + """
 import importlib.util, json, sys
 given = json.loads(sys.argv[1])
-from unilab.cli import build_command
-command = build_command(mode='eval', render_mode='record', **given)
+try:
+    from unilab.cli import build_command
+    command = build_command(mode='eval', render_mode='record', **given)
+except (ImportError, TypeError) as error:
+    print(f'{type(error).__name__}: {error}', file=sys.stderr)
+    sys.exit(UNFIT)
 def is_there(name):
     try: return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError: return False  # what it is in is not there
 layouts = [name for name in sys.argv[2:] if is_there(name)]
 print(json.dumps({'command': command[1:], 'layouts': layouts}))
 """
+)
 
 
 @dataclass(frozen=True)
@@ -249,7 +258,7 @@ def _ask_unilab(python: str, version: str, given: JsonObject, work: Path) -> _An
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MotraceError(f"UniLab {version} does not say what its eval runs: {error}") from error
     last = (done.stderr.strip().splitlines() or [""])[-1]
-    if done.returncode and ("Import" in last or "ModuleNotFound" in last or "TypeError" in last):
+    if done.returncode == UNFIT:
         raise MotraceError(
             f"UniLab {version} has no unilab.cli.build_command as this workload needs it ({last[:160]}): "
             f"use UniLab {TESTED}, or record its script with --instrument"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ...arrays import Array
 from ...dataset.dictionary_columns import constant, encoded
 from .correlation import Pairs
 from .enums import (
@@ -83,7 +83,7 @@ class ApiConverter:
         }
         return context.table("api_calls", columns, len(placed)), launches
 
-    def _waits_on(self, placed: Placed, codes: np.ndarray[Any, Any], words: list[str]) -> pa.Array:
+    def _waits_on(self, placed: Placed, codes: Array, words: list[str]) -> pa.Array:
         """What each call waits on; a timed wait may be for Python's interpreter lock."""
         waits: list[str | None] = [waits_on(self._api.api, word) for word in words]
         if self._api.api == "osrt" and TIMED_WAIT in words and self._context.trace.pythons:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ...dataset.dictionary_columns import coded, encoded
 from .enums import NVTX_CATEGORY, NVTX_DOMAIN, NVTX_KINDS
-from .placement import Column, Context, Keep
+from .placement import Context, Keep, PlacedColumn
 from .source import NULL, Batch, Ints, Query, rows_of
 from .strings import Strings
 from .trace import NsysTrace, pid_of, tid_of
@@ -103,7 +103,7 @@ class NvtxConverter:
             table = table.filter(pc.equal(table.column("domain").cast(pa.string()), self._domain))
         return table if table.num_rows else None
 
-    def _columns(self, batch: Batch, keep: Keep) -> dict[str, Column]:
+    def _columns(self, batch: Batch, keep: Keep) -> dict[str, PlacedColumn]:
         owner = batch["globalTid"][keep]
         other = batch["endGlobalTid"][keep]
         kinds = np.full(len(owner), 0)

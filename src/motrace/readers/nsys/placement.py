@@ -17,7 +17,7 @@ from ..times import DAY_NS
 from .source import NULL, Batch, Ints, Mask
 from .trace import NEVER_ENDS, NsysTrace, pid_of, tid_of
 
-Column: TypeAlias = "str | np.ndarray[Any, np.dtype[np.generic]] | pa.Array | None"
+PlacedColumn: TypeAlias = "str | np.ndarray[Any, np.dtype[np.generic]] | pa.Array | None"
 """What a column of a table is made of: a text for every row, numbers, or an array; None is null."""
 ToRun = Callable[[np.ndarray[Any, np.dtype[np.int64]]], np.ndarray[Any, np.dtype[np.int64]]]
 Keep = slice | Mask
@@ -134,7 +134,7 @@ class Context:
             keep, placed.start_ns[inside], placed.end_ns[inside], placed.pid[inside], placed.tid[inside]
         )  # fmt: skip
 
-    def table(self, name: str, columns: Mapping[str, Column], rows: int) -> pa.Table:
+    def table(self, name: str, columns: Mapping[str, PlacedColumn], rows: int) -> pa.Table:
         """A table of the declared schema; the key and ``source`` are added, texts are constant columns."""
         schema = SCHEMAS[name]
         columns = {**self.key._asdict(), "source": "nsys", **columns}

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ...dataset.dictionary_columns import coded, encoded
 from .correlation import Pairs
 from .enums import OFF_CPU_STATES, THREAD_STATES
-from .placement import Column, Context
+from .placement import Context, PlacedColumn
 from .source import NULL, Batch, Ints, Query, first_rows
 from .trace import pid_of, tid_of
 
@@ -91,7 +91,7 @@ class SchedConverter:
         if not keep.any():
             return None
         owner = np.where(owner == NULL, 0, owner)[keep]
-        columns: dict[str, Column] = {
+        columns: dict[str, PlacedColumn] = {
             "pid": pid_of(owner),
             "tid": tid_of(owner),
             "start_ns": start_ns[keep],

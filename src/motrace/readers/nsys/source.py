@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import Error as AdbcError
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+from ...arrays import Ints as Ints
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 

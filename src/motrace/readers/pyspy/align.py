@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...dataset.ranges import Ranges
-
-Array = np.ndarray[Any, Any]
-Stack = tuple[str, ...]
+from .frames import StackNames
 
 SHIFTS = range(-2, 4)
 ENOUGH = 0.95
@@ -35,7 +33,7 @@ _NOTHING = -2
 _DOUBT = 0.5  # samples that every frame is thought to have elsewhere: rare frames identify nothing
 
 
-def agreement(stacks: Sequence[Stack], stack: Array, label: Array) -> tuple[int, int]:
+def agreement(stacks: Sequence[StackNames], stack: Array, label: Array) -> tuple[int, int]:
     """How many samples have a frame that identifies a span, and in how many it is the right one."""
     if (label > 0).any():  # outside all spans there is no span to identify
         stack, label = stack[label >= 0], label[label >= 0]
@@ -53,7 +51,7 @@ def agreement(stacks: Sequence[Stack], stack: Array, label: Array) -> tuple[int,
     return judged, right
 
 
-def _learn(stacks: Sequence[Stack], stack: Array, label: Array) -> dict[str, tuple[float, int]]:
+def _learn(stacks: Sequence[StackNames], stack: Array, label: Array) -> dict[str, tuple[float, int]]:
     """The frames that identify a span: how surely, and which."""
     counts: dict[str, dict[int, int]] = {}
     elsewhere = 1 - np.bincount(label) / max(1, len(label))  # by span, of a sample of which nothing is known
@@ -71,7 +69,7 @@ def _learn(stacks: Sequence[Stack], stack: Array, label: Array) -> dict[str, tup
     return identifying
 
 
-def _guess(frames: Stack, identifying: dict[str, tuple[float, int]]) -> int:
+def _guess(frames: StackNames, identifying: dict[str, tuple[float, int]]) -> int:
     return max((identifying[frame] for frame in frames if frame in identifying), default=(0.0, _NOTHING))[1]
 
 
@@ -101,7 +99,7 @@ class Shift:
         return self.next_best > 0.9 * self.agrees or not self.judged
 
 
-def find_shift(stacks: Sequence[Stack], stack: Array, stop_ns: Array, spans: Ranges, expected: int = 1) -> Shift:
+def find_shift(stacks: Sequence[StackNames], stack: Array, stop_ns: Array, spans: Ranges, expected: int = 1) -> Shift:
     """The shift at which most stacks identify the span that was open; ``expected`` where several do."""
     scores: dict[int, tuple[int, int]] = {}
     one_kind = 0.0

@@ -12,20 +12,18 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from ...arrays import Array
 from ...cautions import Caution, CautionCode, caution
 from ...dataset.stack_frames import is_native
 from ...errors import MotraceError
 from ...escape import encodable
 from ..times import DAY_NS, LATEST_NS, TimeFault, check, set_aside
-from .frames import ADDRESS, Stack, frame_text, split, tid_of
+from .frames import ADDRESS, StackNames, frame_text, split, tid_of
 from .json_forms import ChromeEvent, ChromePlace, Speedscope
-
-Array = np.ndarray[Any, Any]
 
 COUNTED, ORDERED, TIMED = "counted", "ordered", "timed"
 _PROFILE_NAME = re.compile(r'(?:Process (\d+) )?Thread (0x[0-9a-fA-F]+|\d+) "(.*)"$', re.DOTALL)
@@ -66,7 +64,7 @@ class Profile:
 
     kind: str
     threads: list[ThreadProfile] = field(default_factory=list)
-    stacks: list[Stack] = field(default_factory=list)
+    stacks: list[StackNames] = field(default_factory=list)
     warnings: list[Caution] = field(default_factory=list)
 
     def has_python(self) -> Array:
@@ -87,7 +85,7 @@ class _Builder:
     """Collects the samples of threads; stacks become numbers."""
 
     def __init__(self) -> None:
-        self.numbers: dict[Stack, int] = {}
+        self.numbers: dict[StackNames, int] = {}
         self.rows: dict[tuple[int, int, str], list[tuple[int, float, float, float]]] = {}
         self.faults: Counter[TimeFault] = Counter()
         self.warnings: list[CautionCode] = []
@@ -99,7 +97,7 @@ class _Builder:
         self.faults[TimeFault.NEGATIVE if weight_s < 0 else TimeFault.FAR] += 1
         return False
 
-    def add(self, who: tuple[int, int, str], stack: Stack, count: float, weight_s: float, t_s: float) -> None:
+    def add(self, who: tuple[int, int, str], stack: StackNames, count: float, weight_s: float, t_s: float) -> None:
         """Append ``count`` equal samples of a thread."""
         number = self.numbers.setdefault(stack, len(self.numbers))
         self.rows.setdefault(who, []).append((number, count, weight_s, t_s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-Stack = tuple[str, ...]
+StackNames = tuple[str, ...]
 _PROCESS = re.compile(r'process (\d+):"')
 _THREAD = re.compile(r"thread \((0x[0-9a-fA-F]+|\d+)\)(?:: (.*))?$", re.DOTALL)
 ADDRESS = re.compile(r"^0x[0-9a-f]+(?= |$)")
@@ -29,7 +29,7 @@ def short_file(file: str) -> str:
     return found[1] if found else file.rpartition("/")[2]
 
 
-def split(stack: list[str], pid: int = 0, tid: int = 0, name: str = "") -> tuple[tuple[int, int, str], Stack]:
+def split(stack: list[str], pid: int = 0, tid: int = 0, name: str = "") -> tuple[tuple[int, int, str], StackNames]:
     """Take the frames that name processes and the thread off a stack."""
     rest = 0
     for frame in stack:

@@ -14,13 +14,11 @@ import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...errors import MotraceError
-
-Array = np.ndarray[Any, Any]
 
 _LINE = re.compile(
     r"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z (\w+) +([\w:]+)\] (?:(attached to|detached from) thread (\d+))?"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from ...arrays import Array
 from ...dataset.ranges import Ranges
 from ...dataset.tables import without_key
 from ...errors import MotraceError
@@ -19,8 +19,6 @@ from ..clock_offset import ClockOffset
 from .align import FEWER, find_shift
 from .formats import ORDERED, TIMED, Profile, ThreadProfile, read_any
 from .lock_log import Groups, read_log
-
-Array = np.ndarray[Any, Any]
 
 SOURCE = Tool.PYSPY.value
 FACTS_FILE, LOG_FILE, ZIPPED_LOG_FILE = "py-spy.json", "py-spy.log", "py-spy.log.gz"

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ...cautions import Caution, CautionCode, caution
 from ...errors import MotraceError
 from ...escape import encodable
@@ -22,7 +22,6 @@ from ..times import LATEST_NS, TimeFault, check, set_aside
 from .mend import Mend
 from .stream import EventStream
 
-Array = np.ndarray[Any, Any]
 OPERATIONS = {
     "kernel": "kernel",
     "gpu_memcpy": "memcpy",

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ...arrays import Array
 from ...cautions import Caution, CautionCode, caution
 from ...dataset.dictionary_columns import constant, encoded
 from ...dataset.ranges import Ranges
@@ -32,8 +32,6 @@ from .events import (
     read_events,
 )
 
-Array = np.ndarray[Any, Any]
-
 SOURCE = Tool.TORCH.value
 MARK = re.compile(r"motrace\.sync (\d+)$")
 UTC_ERROR_NS = 1_000_000
@@ -53,7 +51,7 @@ class TorchTrace:
 
     Times are CLOCK_MONOTONIC where ``clock`` says how they were aligned, else UTC (``clock`` None). ``extent_ns`` is
     from its first to its last event, on that clock too; ``pids`` are the programs that it watched. ``operators`` are
-    name, start_ns and end_ns of what PyTorch did on the CPU; they nest.
+    name, tid, start_ns and end_ns of what PyTorch did on the CPU, ``functions`` those of Python; they nest.
     """
 
     tables: dict[str, pa.Table]
@@ -61,6 +59,7 @@ class TorchTrace:
     extent_ns: tuple[int, int]
     pids: frozenset[int]
     operators: pa.Table
+    functions: pa.Table
     warnings: list[Caution] = field(default_factory=list)
 
 
@@ -84,12 +83,12 @@ def read_torch(path: Path, spans: Ranges | None = None, utc_minus_monotonic_ns: 
         "nvtx": _ranges(annotations, events.rows(GPU_ANNOTATION).in_order(), shift),
     }
     warnings = [*events.warnings, *([] if clock else [caution(CautionCode.NOT_ALIGNED, file=path.name)])]
-    operators = _operators(events.rows(*OPERATORS), shift)
-    return TorchTrace(tables, clock, (start + shift, end + shift), events.pids, operators, warnings)
+    operators, functions = (_on_cpu(events.rows(*kinds), shift) for kinds in (OPERATORS, ("python_function",)))
+    return TorchTrace(tables, clock, (start + shift, end + shift), events.pids, operators, functions, warnings)
 
 
-def _operators(rows: EventRows, shift: int) -> pa.Table:
-    return pa.table({"name": encoded(rows["name"], rows.names), **_times(rows, shift)})
+def _on_cpu(rows: EventRows, shift: int) -> pa.Table:
+    return pa.table({"name": encoded(rows["name"], rows.names), "tid": rows["tid"], **_times(rows, shift)})
 
 
 def _by_marks(annotations: EventRows) -> ClockOffset | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
 
-from ...dataset.facts import Environment, Options, ProjectVersion
+from ...dataset.facts import Environment, OptionValues, ProjectVersion
 from ...findings import run_model
 from ...findings.model import Report
 from ...findings.run_model import Pool, RunSummary
@@ -57,7 +57,7 @@ def play_bundle(report: Report) -> PlayBundle | None:
     )
 
 
-def _options(report: Report) -> Options:
+def _options(report: Report) -> OptionValues:
     return {} if report.command is None else report.command.options
 
 

@@ -23,22 +23,22 @@ def verdict(one: Verdict) -> list[Text]:
     ]
     first, second = one.leading, one.runner_up
     if first is None:
-        return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:")]
-    gpus = [Text(gpu(each), Tone.ANSWER) for each in one.gpus]
+        return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:"), *_heaviest(one)]
+    slow = [*_heaviest(one), *(Text(gpu(each), Tone.ANSWER) for each in one.gpus)]
     if one.open:
         return [
             *texts,
             Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "No certain verdict:"),
-            *gpus,
+            *slow,
         ]
     sure = "" if one.certain else "No certain verdict. Most likely "
     meaning = "" if one.meaning is None else f": {say(one.meaning)}"
     composed = f" The composition is transferred from {', '.join(one.composed_from)}." if one.composed_from else ""
     lead, between = (known(first), "") if first.guess else (percent(first.share), f" ({ranges(first)})")
     texts.append(Text(
-        f"of loop and drain{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
+        f"{say(one.whole)}{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
     ))  # fmt: skip
-    texts += gpus
+    texts += slow
     if second is not None:
         margin = "" if first.guess or second.guess else f"; margin {percent(one.margin)}"
         texts.append(Text(f"Runner-up: {BUCKETS[second.bucket]}, {known(second)}{margin}.", Tone.ANSWER))
@@ -57,8 +57,13 @@ def gpu(one: GpuCover) -> str:
         speed = f" ({size(flow.bytes)} at {number(flow.bytes / flow.ns, 1)} GB/s)" if flow.bytes and flow.ns else ""
         said.append(f"{flow.name} {ms(flow.ns)} ms{speed}")
     busy = f"{percent(one.busy_ns / one.extent_ns)} of {ms(one.extent_ns)} ms"
-    most = f"{one.heaviest}, {ms(one.heaviest_ns)} ms in {one.heaviest_operations:,}"
-    return f"GPU {one.device} was busy for {busy}: {', '.join(said)}. Heaviest operation: {most}."
+    return f"GPU {one.device} was busy for {busy}: {', '.join(said)}."
+
+
+def _heaviest(one: Verdict) -> list[Text]:
+    """What is slow there, by name."""
+    names = [f"{each.name} {percent(each.share)}" for each in one.heaviest]
+    return [Text(f"{'; '.join(names)}.", Tone.ANSWER, "Heaviest there:")] if names else []
 
 
 def benchmark(report: Report) -> list[Section]:
@@ -88,7 +93,7 @@ def value(report: Report, row: BenchmarkRow) -> str | None:
             if leading is None or report.verdict.open:
                 return None
             share = known(leading) if leading.guess else percent(leading.share)
-            return f"{BUCKETS[leading.bucket]}, {share} of loop and drain"
+            return f"{BUCKETS[leading.bucket]}, {share} {say(report.verdict.whole)}"
         case BenchmarkItem.OWNER:
             return triage_owner(triage)
         case BenchmarkItem.NEXT_ACTION:
@@ -116,7 +121,8 @@ def note(report: Report, row: BenchmarkRow) -> str:
 
 def warning(one: Caution, tone: Tone = Tone.ITEM) -> Text:
     """A warning, with the runs that it is about."""
-    runs = f"{', '.join(one.runs)}:" if one.runs else ""
+    about = [run for run in one.runs if run != one.values.get("file")]  # the sentence names its file itself
+    runs = f"{', '.join(about)}:" if about else ""
     return Text(say(one.code, one.values), tone, runs)
 
 

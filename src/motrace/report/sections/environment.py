@@ -10,11 +10,11 @@ from ...findings.model import Report
 from ..blocks import Block, Column, Section, Table, Text, Tone, section, table, words
 from ..format import size
 
-Fact = tuple[str, str]
-_FACTS: list[Column[Fact]] = [words("", lambda fact: fact[0]), words("", lambda fact: fact[1])]
+FactRow = tuple[str, str]
+_FACTS: list[Column[FactRow]] = [words("", lambda fact: fact[0]), words("", lambda fact: fact[1])]
 
 
-def facts(rows: list[Fact]) -> Table:
+def facts(rows: list[FactRow]) -> Table:
     """Names and values."""
     return table("", _FACTS, rows)
 
@@ -28,7 +28,7 @@ def command(report: Report) -> list[Section]:
     )
 
 
-def _options(report: Report) -> Iterator[Fact]:
+def _options(report: Report) -> Iterator[FactRow]:
     assert report.command is not None
     for key, value in report.command.options.items():
         if value is not None and value != []:
@@ -65,7 +65,7 @@ def adapter_line(adapter: Adapter | None, unknown: str | None) -> str:
     return f"{adapter.name} ({adapter.device_type}, {driver}, {adapter.backend})"
 
 
-def environment_facts(of: Environment) -> list[Fact]:
+def environment_facts(of: Environment) -> list[FactRow]:
     """The environment as label and value, what is not known with its reason."""
     rows = []
     for key, label in _LABELS.items():
@@ -77,7 +77,7 @@ def environment_facts(of: Environment) -> list[Fact]:
     return rows or [("environment", f"not known: {of.unknown.get('environment', 'not recorded')}")]
 
 
-def _fact(key: str, value: Known) -> str:
+def _fact(key: str, value: KnownFact) -> str:
     match value:
         case ProjectVersion(commit=None):
             return f"{value.version}, commit not known: {value.commit_unknown}"
@@ -108,7 +108,7 @@ def _program(one: ProgramEnvironment) -> Iterator[str]:
         yield from (f"command: {shlex.join(one.command)}", f"Hydra overrides: {' '.join(one.overrides)}")
 
 
-Known = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str, str | None] | list[Gpu]
+KnownFact = str | int | ProjectVersion | MotrixBuild | ProgramEnvironment | dict[str, str | None] | list[Gpu]
 _LABELS = {
     "os": "OS", "kernel": "Kernel", "architecture": "Architecture", "cpu_model": "CPU",
     "cpu_physical_cores": "Physical cores", "cpu_logical_cores": "Usable cores", "memory_bytes": "Memory",

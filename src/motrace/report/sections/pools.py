@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ...dataset.estimate import Estimate
 from ...findings.run_model import Composition, Pool
-from ...findings.values import BucketTime, CauseTime, Distribution, PhaseTime, SegmentPhase
+from ...findings.values import BucketTime, CauseTime, Distribution, PhaseTime, SegmentPhase, Worker
 from ...vocabulary import BUCKETS, CAUSES, FRAMED_SEGMENTS
 from ..blocks import Column, Section, Table, Text, Tone, numbers, section, table, words
 from ..figures import Bar, Bars, Figure
@@ -73,10 +73,26 @@ def _pool(pool: Pool) -> Iterator[Section]:
     note = Text(_label(pool), Tone.NOTE) if _label(pool) else None
     yield from section(f"{mine}-buckets", "Buckets of loop and drain", buckets(pool, pool), note, level=3)
     yield from section(f"{mine}-phases", "Phases of the loop, ms per frame", phases(pool), Text(
-        "A phase includes the indented ones below it. glue is time in a frame but outside every span.", Tone.NOTE,
+        "A phase includes the indented ones below it. glue is time outside every span.", Tone.NOTE,
     ), level=3)  # fmt: skip
     yield from section(f"{mine}-causes", "Causes", causes(pool), level=3)
+    yield from section(f"{mine}-workers", "Workers", workers(pool), Text(
+        "CPU time that other threads and child processes used while the loop thread was in the phase, whether it "
+        "waited or not; an estimate between two readings of their clocks. Several at once add up.", Tone.NOTE,
+    ), level=3)  # fmt: skip
     yield from section(f"{mine}-outside", "Outside the loop, s", outside(pool), level=3)
+
+
+def workers(pool: Pool) -> Table:
+    """Who worked in which phase."""
+    columns: list[Column[Worker]] = [
+        words("phase", lambda one: one.phase),
+        words("worker", lambda one: one.name + (f" ({one.count})" if one.count > len(pool.runs) else "")),
+        words("what", lambda one: "child process" if one.is_child else one.library or "thread"),
+        words("role", lambda one: one.role), numbers("CPU s", lambda one: one.cpu_ns, seconds),
+        numbers("of loop and drain", lambda one: one.cpu_ns / pool.recording_wall_ns, percent),
+    ]  # fmt: skip
+    return table("", columns, pool.workers)
 
 
 def _label(pool: Pool) -> str:

@@ -1,0 +1,1 @@
+"""Known programs with an oracle of their own, and what motrace says of them: ``python -m benchmarks.truth``."""
