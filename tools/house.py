@@ -173,7 +173,7 @@ def _is_loose(hint: ast.expr, aliases: set[str]) -> bool:
         return written in aliases or written.rpartition(".")[2] in LOOSE | BARE
     if isinstance(hint, ast.Tuple | ast.List):
         return any(_is_loose(one, aliases) for one in hint.elts)
-    if isinstance(hint, ast.BinOp):
+    if isinstance(hint, ast.BinOp) and isinstance(hint.op, ast.BitOr):
         return _is_loose(hint.left, aliases) or _is_loose(hint.right, aliases)
     return False
 

@@ -71,9 +71,19 @@ def thread_used(tid: int) -> Used:
 
 
 def other_threads() -> dict[int, Used]:
-    """Of every thread of this process but the caller."""
+    """Of every thread of this process but the caller and a profiler's."""
     own = threading.get_native_id()
-    return _all((int(tid) for tid in os.listdir("/proc/self/task") if int(tid) != own), thread_used)
+    tids = (int(tid) for tid in os.listdir("/proc/self/task") if int(tid) != own)
+    return _all((tid for tid in tids if not _profiles(tid)), thread_used)
+
+
+def _profiles(tid: int) -> bool:
+    """Whether a thread of this process is Nsight Systems' own."""
+    try:
+        with open(f"/proc/self/task/{tid}/comm", "rb") as file:
+            return file.read().startswith((b"[NSys", b"*2CommsProcesso"))
+    except OSError:  # it has ended
+        return False
 
 
 def process_threads(pid: int) -> dict[int, Used]:
@@ -184,7 +194,7 @@ class Oracle:
         self.program, self.frames, self.wanted_ns = program, 0, 0
         self._groups: dict[tuple[str, str], TrueGroup] = {}
         self._schedstat = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
-        self._begin = self.reading()
+        self._begin, self._threads = self.reading(), other_threads()
         self.at_end: Callable[[], None] = lambda: None
 
     def reading(self) -> Reading:
@@ -213,6 +223,7 @@ class Oracle:
 
     def begin(self) -> None:
         """The loop begins."""
+        self._threads = other_threads()
         self._begin = self.reading()
 
     def worked_in_all(self, phase: str, cause: str, used: list[Used], slack_ns: int) -> None:
@@ -225,10 +236,20 @@ class Oracle:
         group.causes = {cause: (least, most), "idle": (group.ns - most, group.ns - least)}
         self.wanted_ns += sum(one.delay_ns for one in used)
 
+    def _beside(self) -> None:
+        """What any thread did while the loop slept or waited for the disk counts as that thread's, if for anything."""
+        busy_ns = sum(used.cpu_ns for used in since(self._threads, other_threads()))
+        for group in self._groups.values():
+            for cause in {"pacing", "io"} & set(group.causes):
+                lo, hi = group.causes[cause]
+                group.causes[cause] = (max(0, lo - busy_ns), hi)
+                group.add("other_threads", 0, min(busy_ns, group.ns))
+
     def end(self, folder: Path, blocked: str = ANY) -> None:
         """The loop ended: write the truth. What no section measured may be anything; ``blocked`` names its waits."""
         end, begin = self.reading(), self._begin
         self.at_end()
+        self._beside()
         wall = end.after_ns - begin.before_ns
         ran, queued = end.cpu_ns - begin.cpu_ns, end.delay_ns - begin.delay_ns
         whole = {"running": ran, "runnable": queued, "blocked": wall - ran - queued}

@@ -87,6 +87,7 @@ class AskedThread(threading.Thread):
 CHILD = """
 import os, sys, time
 from benchmarks.truth.oracle import awake, seen
+said = time.thread_time_ns()
 for line in sys.stdin:
     begin, asker, work = seen(os.getpid(), os.getpid())[0], seen(os.getppid(), os.getppid()), float(line)
     cpu = time.thread_time_ns()
@@ -96,13 +97,14 @@ for line in sys.stdin:
         for _ in range(500):
             pass
     awake_ns, end = awake(asker, seen(os.getppid(), os.getppid())), seen(os.getpid(), os.getpid())[0]
-    print(time.thread_time_ns() - cpu, end.delay_ns - begin.delay_ns, -1 if awake_ns is None else awake_ns, flush=True)
+    before, said = said, time.thread_time_ns()
+    print(said - before, end.delay_ns - begin.delay_ns, -1 if awake_ns is None else awake_ns, flush=True)
 """
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class AskedChild:
-    """A child process that works (or sleeps) when it is asked to, and says itself what it used."""
+    """A child process that works (or sleeps) when asked to, and says itself what it used since its last answer."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

@@ -162,8 +162,13 @@ def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
         assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected
 
 
-def waits_of(words: list[str], hidden: frozenset[str] = frozenset(), phase: str = "glue") -> dict[str, tuple[int, ...]]:
-    """100 ns in which the loop thread is blocked, 20 ns for each word; another thread works in the first 40."""
+def waits_of(
+    words: list[str], hidden: frozenset[str] = frozenset(), phase: str = "glue", called: tuple[str, ...] = ()
+) -> dict[str, tuple[int, ...]]:
+    """100 ns in which the loop thread is blocked, 20 ns for each word; another thread works in the first 40.
+
+    ``called`` is what the calls are for in which it is from the begin on, 20 ns each.
+    """
     edges = np.arange(0, 101, 20)
     one, off = np.ones(5, np.int64), np.zeros(5, bool)
     word = np.array([*words, "futex"], object)
@@ -171,8 +176,8 @@ def waits_of(words: list[str], hidden: frozenset[str] = frozenset(), phase: str 
         "threads", np.append(one, 1), np.append(one, 2), np.append(edges[:-1], 0), np.append(edges[1:], 40),
         np.append(off, True), np.append(~off, False), word,
     )  # fmt: skip
-    nothing = np.empty(0, np.int64)
-    calls = Calls(nothing, nothing, nothing, nothing, np.empty(0, object), *(nothing.astype(bool),) * 2)
+    nothing, of = np.empty(0, np.int64), slice(len(called))
+    calls = Calls(one[of], one[of], edges[:-1][of], edges[1:][of], np.array(called, object), off[of], off[of])
     events = WindowEvents(states, calls, TracedOps(nothing, *(nothing.astype(bool),) * 2, nothing, nothing, nothing))
     evidence = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 100, 0, 0, True, True, hidden))
     pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), [phase])
@@ -193,6 +198,13 @@ def test_what_the_loop_thread_itself_waits_for_is_a_cause() -> None:
     assert {bucket_of(cause, "glue") for cause in expected} == {
         "python_overhead", "own_threads", "pipes", "pacing", "io",
     }  # fmt: skip
+
+
+def test_a_call_that_may_be_for_the_interpreter_lock_widens_what_is_surely_for_it() -> None:
+    """Python waits for it with a condition; one that no switch interval ends may be anyone's."""
+    found = waits_of(["futex"] * 5, called=("condition", "futex", "gil"))
+    assert found["gil"] == (20, 20, 40)
+    assert found["other_threads"] == (40, 20, 40) and found["idle"] == (40, 20, 40)
 
 
 def test_a_wait_that_nothing_shows_is_a_range() -> None:

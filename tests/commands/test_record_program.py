@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from motrace.analysis import load
+from motrace.attribution.pieces import collect_segments
 from motrace.collect import scalene, torchprof
 from motrace.collect.registry import Settings
 from motrace.commands.passes import usable
 from motrace.commands.record import free_name
+from motrace.readers.recording import read_recording
 from motrace.readers.scalene import read_lines
 from motrace.readers.torch.kineto import read_torch
 from motrace.record.torch_hook import FRAMES
@@ -88,6 +90,31 @@ def test_a_program_of_ones_own(run_program: Callable, program: Path, tmp_path: P
     assert list(segments(run)) == ["startup", "loop", "drain", "shutdown"]
     experiment = json.loads((tmp_path / "x/experiment.json").read_text())
     assert experiment["environment"]["program"]["python"].startswith(f"{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+MARKS = """
+import sys, motrace
+with motrace.span("prepare"):
+    pass
+if sys.argv[1] == "segment":
+    motrace.segment("loop")
+for turn in range(3):
+    with motrace.frame() if sys.argv[1] != "span" else motrace.span("step"):
+        pass
+"""
+
+
+@pytest.mark.parametrize(("marks", "own_word"), [("segment", True), ("frame", True), ("span", False)])
+def test_a_program_that_marks_its_own_loop(run_program: Callable, tmp_path: Path, marks: str, own_word: bool) -> None:
+    """Nothing in the file says where the loop begins: the program's own word counts, or its first frame."""
+    (tmp_path / "marks.py").write_text(MARKS)
+    (tmp_path / "what.toml").write_text('[phases]\n"json.loads" = "parse"\n')
+    assert record(run_program, tmp_path, sys.executable, tmp_path / "marks.py", marks).returncode == 0
+    recording = read_recording(tmp_path / "x/01-custom")
+    found = collect_segments(recording)
+    assert [one.name for one in found] == ["startup", "loop", "shutdown"]
+    assert recording.loop.name[0] == "prepare"
+    assert bool(found[1].start_ns >= recording.loop.end_ns[0]) is own_word
 
 
 BUSY = """

@@ -52,6 +52,8 @@ SEEN = [
     ("gil", "f (a.py:7);? (libc.so.6);? (libc.so.6)"),
     ("gil", "f (a.py:7);fsync (libpython3.12.so);pthread_cond_timedwait (libc.so.6);pthread_cond_signal (libc.so.6)"),
     ("gil", f"f (a.py:7);raw_array_assign_array ({NUMPY});? (libc.so.6);? (libc.so.6)"),
+    ("lock", "wait (threading.py:5);PyThread_acquire_lock_timed (libpython3.11.so.1.0);? (libc.so.6);? (libc.so.6)"),
+    ("lock", "get (queues.py:5);_multiprocessing_SemLock_acquire_impl (semaphore.c:9);? (libc.so.6);? (libc.so.6)"),
     ("native:libcrypto", "f (a.py:7);EVP (_hashopenssl.c:4);CRYPTO_lock (libcrypto.so.3);? (libc.so.6);? (libc.so.6)"),
     ("lock", "wait (threading.py:331);lock_PyThread_acquire_lock (libpython3.11.so.1.0);"
      "PyThread_acquire_lock_timed (libpython3.11.so.1.0);pthread_cond_timedwait (libc.so.6)"),

@@ -67,10 +67,20 @@ def test_transferring_keeps_every_phase_and_state(unprofiled: list[CauseTime], p
 def test_the_profiled_shares_are_taken_inside_the_unprofiled_bounds() -> None:
     unprofiled = [cause("wait", "raster", 500, 100, 900), cause("wait", "idle", 500, 100, 900)]
     raster, idle = transfer_causes(unprofiled, [cause("wait", "raster", 80), cause("wait", "idle", 20)], 1000)
-    assert (raster.cause, raster.time.ns, raster.time.lo_ns, raster.time.hi_ns) == ("raster", 800, 800, 800)
+    assert (raster.cause, raster.time.ns, raster.time.lo_ns, raster.time.hi_ns) == ("raster", 800, 770, 830)
     assert (idle.cause, idle.time.ns) == ("idle", 200)
     beyond = [cause("wait", "raster", 95), cause("wait", "idle", 5)]  # what the clocks don't allow
     assert transfer_causes(unprofiled, beyond, 1000)[0].time.ns == 900
+
+
+def test_what_the_own_clocks_do_not_allow_goes_where_they_put_it() -> None:
+    """And not to whichever cause has the widest bounds; the range of each cause then holds what the clocks say."""
+    unprofiled = [cause("wait", "other_threads", 700, 0, 800), cause("wait", "idle", 300, 100, 400)]
+    unprofiled.append(cause("wait", "gil", 0, 0, 800))
+    profiled = [cause("wait", "other_threads", 985), cause("wait", "idle", 5), cause("wait", "gil", 10, 10, 985)]
+    found = {one.cause: one.time for one in transfer_causes(unprofiled, profiled, 1000)}
+    assert found["other_threads"].ns == 800 and found["idle"].ns >= 190 and found["gil"].ns <= 10
+    assert all(found[one.cause].lo_ns <= one.time.ns <= found[one.cause].hi_ns for one in unprofiled)
 
 
 @given(causes(), st.dictionaries(st.sampled_from(("policy", "step", "wait")), st.dictionaries(

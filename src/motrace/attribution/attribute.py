@@ -17,7 +17,7 @@ from ..thread_roles import may_hold_gil
 from ..timeline.intervals import Intervals
 from ..vocabulary import OWN_WAITS, EvidenceKind, phase_info
 from .aggregate import UNSPLIT
-from .cpu_clock_bounds import States, Usage, loop_states, role_busy, usage
+from .cpu_clock_bounds import States, Usage, held_at_most, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocked, states_of
 from .pieces import Pieces
 from .split_by_bounds import GIL, OwnWaits, split_by_clocks, whole_ns
@@ -98,8 +98,7 @@ def attribute(
         evidence = waits_where_it_asks(evidence)
         states, exact = states_of(evidence, pieces), evidence.kinds
     zero = np.zeros(len(pieces), np.int64)
-    ran = least = states.running_ns
-    meanwhile: dict[str, Array] = {}
+    ran, least, meanwhile = states.running_ns, states.running_ns, dict[str, Array]()
     if exact != EXACT and evidence is not None and evidence.working is None:
         (ran, meanwhile), least = outside_calls(evidence, pieces, states), zero
     rest = states.wall_ns - states.runnable_ns - states.blocked_ns
@@ -186,11 +185,12 @@ class _Blocked:
                         during[name] = seen
 
     def _python(self, log: CpuLogFile, roles: dict[int, str]) -> Array:
-        """For how long, at most, other threads of Python ran inside the blocked time of each piece."""
+        """For how long, at most, other threads of Python had the lock inside the blocked time of each piece."""
         most = np.zeros(len(self.pieces))
         for member in log.members:
             if not member.is_child and may_hold_gil(roles[member.slot], member.library):
-                most += usage(member, self.pieces.start_ns, self.pieces.end_ns, log.cores, log.tick_ns).hi_ns
+                ends = self.pieces.start_ns, self.pieces.end_ns
+                most += held_at_most(member, usage(member, *ends, log.cores, log.tick_ns), *ends)
         return np.asarray(np.minimum(most, self.states.blocked_ns))
 
     def _during(self, log: CpuLogFile, roles: dict[int, str], overlap: float) -> dict[str, Usage]:
@@ -265,6 +265,9 @@ class _Blocked:
                 ready = overlap(evidence, self.ready.get("other", Intervals.nothing()), some, states).hi_ns
                 seen = np.maximum(ready + evidence.step_ns, python)
                 python = seen if evidence.sampled else np.minimum(python, ready)
+        elif len(evidence.perhaps_gil):
+            most = self.python_ns[rows] if self.has_clocks else states.blocked_ns
+            python = np.minimum(most, overlap(evidence, evidence.perhaps_gil, some, states).hi_ns)
         shown = {
             cause: overlap(evidence, found, some, states)
             for cause, found in evidence.waits.items()
@@ -293,6 +296,5 @@ def _cpu_inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
 def _both(one: Usage, other: Usage) -> Usage:
     """Bounds that both allow; where they contradict each other, those of ``other``."""
     lo, hi = np.maximum(one.lo_ns, other.lo_ns), np.minimum(one.hi_ns, other.hi_ns)
-    apart = lo > hi
-    lo, hi = np.where(apart, other.lo_ns, lo), np.where(apart, other.hi_ns, hi)
+    lo, hi = np.where(lo > hi, other.lo_ns, lo), np.where(lo > hi, other.hi_ns, hi)
     return Usage(lo, np.clip(one.est_ns, lo, hi), hi, np.maximum(one.total_lo_ns, other.total_lo_ns))

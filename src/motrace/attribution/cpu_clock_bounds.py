@@ -113,6 +113,24 @@ def usage(member: Member, start_ns: Array, end_ns: Array, cores: int, lag_ns: in
     return Usage(lo, np.clip(est, lo, hi), hi, lo)
 
 
+def held_at_most(member: Member, used: Usage, start_ns: Array, end_ns: Array) -> Array:
+    """For how long a thread may have held the interpreter's lock at most, ns: it ran, or waited for a core meanwhile.
+
+    When the loop thread reads the run delays it holds the lock itself, so that no such wait goes on. Infinite where a
+    thread ran and its run delay is not known.
+    """
+    begins, ends, values = member.delays.T
+    after = np.searchsorted(begins, end_ns)
+    most = np.full(len(start_ns), np.inf)
+    for behind in (1, 0):  # the last reading before the interval, or the first one in it and all of the time before
+        before = np.searchsorted(ends, start_ns, side="right") - behind
+        rows = np.flatnonzero((before >= 0) & (before < len(ends)) & (after < len(ends)))
+        early, late = before[rows], after[rows]
+        waited = values[late] - values[early] + np.maximum(0, ends[early] - start_ns[rows])
+        most[rows] = np.minimum(most[rows], np.where(early <= late, waited, np.inf))
+    return np.where(used.hi_ns > 0, used.hi_ns + most, 0.0)
+
+
 def _used_by(times: Array, member: Member, cores: int, lag_ns: int) -> tuple[Array, Array]:
     """Bounds on the CPU time that a member had used by each time; see the module's formulas."""
     # One more reading at each end: nothing had been used ever before, anything may be ever after.

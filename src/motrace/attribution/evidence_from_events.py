@@ -86,6 +86,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         worked=None if events.worked is None else Intervals.union(*events.worked),
         waits=_own_waits(events, who),
         hidden=coverage.hidden,
+        perhaps_gil=_loop_waits(events, who, on=np.array(["condition"])),
         gpu_waits=None if coverage.graphics else _gpu_waits(events),
         states_from=coverage.states_from,
     )
@@ -133,10 +134,12 @@ def _threads(pid: Array, tid: Array) -> list[tuple[int, int, Array]]:
     return [(int(pid[rows[0]]), int(tid[rows[0]]), rows) for rows in np.split(order, edges)]
 
 
-def _loop_waits(events: WindowEvents, who: Who, edge_ns: int = 0) -> Intervals:
-    """The loop thread's waiting calls, without the first and last ``edge_ns`` of each."""
+def _loop_waits(events: WindowEvents, who: Who, edge_ns: int = 0, on: Array | None = None) -> Intervals:
+    """The loop thread's waiting calls (``on``: for one of these), without the first and last ``edge_ns`` of each."""
     calls = events.calls
     mine = (calls.pid == who.loop[0]) & (calls.tid == who.loop[1])
+    if on is not None:
+        mine &= np.isin(calls.waits_on, on)
     return Intervals.union(calls.start_ns[mine] + edge_ns, calls.end_ns[mine] - edge_ns)
 
 

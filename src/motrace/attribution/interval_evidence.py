@@ -52,7 +52,8 @@ class Evidence:
     thread waited in Vulkan for what it had submitted, given where the trace doesn't show what the GPU drew: most likely
     it did then.
     ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
-    these causes that the trace can't show.
+    these causes that the trace can't show. ``perhaps_gil`` is when it was in calls by which Python waits for its lock,
+    and others for a condition of theirs.
     ``error_ns`` is the error of the alignment of these intervals with the pieces. ``states_from`` says
     what shows the threads' states, ``step_ns`` is the interval of its samples (0 for events).
     """
@@ -74,6 +75,7 @@ class Evidence:
     gpu_waits: Intervals | None = None
     waits: dict[str, Intervals] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    perhaps_gil: Intervals = field(default_factory=Intervals.nothing)
     states_from: StatesFrom = StatesFrom.SCHEDULING
 
     def __post_init__(self) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..dataset.tables import RunKey
 from ..errors import MotraceError
-from ..readers.cpu import Member
 from ..readers.recording import RunRecording
-from ..thread_roles import role_by_spans, role_of
+from ..thread_roles import role_by_spans
 from .attribute import Blind, Shares, attribute
 from .evidence_from_events import Who
+from .member_roles import role_by_phases, unseen_apart
 from .pieces import Pieces, Segment, Spans, collect_segments, collect_spans, cut, self_check
 from .windows import Trace, attribute_with_trace, who_is_who
 
@@ -73,10 +73,14 @@ def analyse_run(recording: RunRecording, trace: Trace | None = None) -> RunAnaly
     if not len(pieces):
         raise MotraceError(f"{recording.run_id}: its recording has no duration; remove it, or record again")
     self_check(pieces, segments)
+    if recording.cpu_log is not None:
+        recording = replace(recording, cpu_log=unseen_apart(recording.cpu_log, pieces))
     cpu_log = recording.cpu_log
-    members = cpu_log.members if cpu_log is not None else []
-    own = _own_roles(recording, spans)
-    roles = {member.slot: own.get((member.is_child, member.id)) or _role(member, pieces) for member in members}
+    roles: dict[int, str] = {}
+    if cpu_log is not None:
+        own = _own_roles(recording, spans)
+        for one in cpu_log.members:
+            roles[one.slot] = own.get((one.is_child, one.id)) or role_by_phases(one, cpu_log, pieces)
     analysis = RunAnalysis(recording, spans, segments, pieces, roles, [], trace)
     blind = blind_spots(recording, roles, trace)
     if trace is None:
@@ -102,12 +106,6 @@ def _own_roles(recording: RunRecording, spans: Spans) -> dict[tuple[bool, int], 
     roles = {who: role for who, phases in times.items() if (role := role_by_spans(phases)) is not None}
     stated = recording.stated_roles.items()
     return roles | {(False, tid): role for (pid, tid), role in stated if (pid, tid) != loop and pid == loop[0]}
-
-
-def _role(member: Member, pieces: Pieces) -> str:
-    index = int(np.searchsorted(pieces.start_ns, member.first_seen_ns - 1, side="right")) - 1
-    origin = pieces.phase[index] if 0 <= index < len(pieces) else None
-    return role_of(member.name, member.library, origin, member.is_child)
 
 
 def blind_spots(recording: RunRecording, roles: Mapping[int, str], trace: Trace | None = None) -> Blind:

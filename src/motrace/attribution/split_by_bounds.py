@@ -90,8 +90,8 @@ class OwnWaits:
     """What the loop thread itself may have waited for, in pieces of phases that do or don't own their waits.
 
     ``seen``: causes with bounds on that time, where something shows it. ``hidden``: causes that nothing shows; idle
-    time may be theirs. ``python_ns``: for how long other Python threads ran at most, None where waits for the
-    interpreter lock are seen: one of them may have held it, whoever worked meanwhile.
+    time may be theirs. ``python_ns``: for how long at most it may have waited for the interpreter lock beside what is
+    ``seen`` of that: another Python thread may have held it, whoever worked meanwhile. None where all is seen.
     """
 
     seen: dict[str, Usage]
@@ -111,10 +111,11 @@ class OwnWaits:
         if self.python_ns is None:
             return
         most = np.minimum(self.python_ns, blocked)
+        seen = causes.pop(GIL, Usage.nothing(len(blocked)))
         for name, used in causes.items():
             lo = np.maximum(0.0, used.lo_ns - most)
             causes[name] = Usage(lo, used.est_ns, used.hi_ns, lo)
-        causes[GIL] = Usage(zero, zero, most, zero)
+        causes[GIL] = Usage(seen.lo_ns, seen.est_ns, np.minimum(blocked, seen.hi_ns + most), seen.lo_ns)
 
 
 class _Split:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,7 +73,7 @@ def _show(sums: pa.Table, console: Terminal) -> None:
     for entry in kinds.to_pylist():
         chosen = (pc.field("summary") == entry["summary"]) & (pc.field("kind") == entry["kind"])
         rows = sums.filter(chosen)
-        shown = rows.slice(0, ROWS).drop_columns(["trace", "summary", "kind"])
+        shown = rows.slice(0, ROWS).select([field.name for field in fields(NameSum)])
         title = TITLES.get(entry["summary"], f"GPU, {entry['kind']}")
         title += ", start and end" if entry["kind"] == "start_end" else ""
         blocks.append(table(title, COLUMNS, [NameSum(**row) for row in shown.to_pylist()]))

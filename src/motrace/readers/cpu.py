@@ -13,6 +13,7 @@ from ..record.cpulog import (
     BOUNDARY_WORDS,
     COUNT_SHIFT,
     CPU_VERSIONS,
+    DELAYS,
     EXACT,
     FLAG_CHILD,
     FLAG_NO_RUN_DELAY,
@@ -44,7 +45,7 @@ from ..record.wordlog import (
 from .spans import lost_records, read_words
 
 _LENGTHS = {BOUNDARY: BOUNDARY_WORDS, MEMBER: MEMBER_WORDS, GONE: GONE_WORDS}
-_KINDS = (BOUNDARY, PARTIAL, FULL, MEMBER, GONE)
+_KINDS = (BOUNDARY, PARTIAL, FULL, MEMBER, GONE, DELAYS)
 _LATEST = 1 << 60  # ns; 36 years after boot
 
 
@@ -53,7 +54,8 @@ class Member:
     """A thread of the process, or a child, and the readings of its CPU clock.
 
     ``begin_ns``, ``end_ns``, ``cpu_ns`` are parallel: the clock was ``cpu_ns`` at some moment
-    between the two times; ``exact`` says that it did not lag then, which a thread's never does.
+    between the two times; ``exact`` says that it did not lag then, which a thread's never does. ``delays`` is (n, 3):
+    readings of a thread's run delay, when each began and ended, and its value; a wait that goes on is not in it yet.
     """
 
     slot: int
@@ -67,12 +69,14 @@ class Member:
     end_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
     cpu_ns: Array = field(default_factory=lambda: np.empty(0, np.int64))
     exact: Array = field(default_factory=lambda: np.empty(0, bool))
+    delays: Array = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
     def since(self, origin_ns: int) -> Member:
         """The same, its times counted from ``origin_ns``."""
         gone = self.gone_ns - origin_ns if self.gone_ns is not None else None
         begin, end, seen = self.begin_ns - origin_ns, self.end_ns - origin_ns, self.first_seen_ns - origin_ns
-        return replace(self, first_seen_ns=seen, gone_ns=gone, begin_ns=begin, end_ns=end)
+        delays = self.delays - [origin_ns, origin_ns, 0]
+        return replace(self, first_seen_ns=seen, gone_ns=gone, begin_ns=begin, end_ns=end, delays=delays)
 
 
 @dataclass
@@ -210,12 +214,14 @@ def _parse(words: Array) -> _Parsed:
     for record in members_at.tolist():
         defined.setdefault(int(words[at[record] + 1]), record)
     snapshots_at = np.flatnonzero((kind == PARTIAL) | (kind == FULL))
-    readings = _Readings.of(words, at[snapshots_at], snapshots_at, count[snapshots_at])
+    delays_at = np.flatnonzero(kind == DELAYS)
+    readings, delays = (_Readings.of(words, at[rows], rows, count[rows]) for rows in (snapshots_at, delays_at))
     before = np.concatenate((np.zeros((1, 3), np.int64), boundaries[:-1]))
     wrong = [
         boundaries_at[((boundaries < before[: len(boundaries)]).any(axis=1)) | (boundaries[:, 0] > _LATEST)],
         [record for record in gone_at.tolist() if defined.get(int(words[at[record] + 1]), record) >= record],
         readings.wrong(defined),
+        delays.wrong(defined),
     ]
     stop = int(min((rows[0] if len(rows) == 1 else np.min(rows) for rows in wrong if len(rows)), default=len(at)))
     members: dict[int, Member] = {}
@@ -231,6 +237,9 @@ def _parse(words: Array) -> _Parsed:
         mine = np.flatnonzero((readings.slot == slot) & good[readings.owner])
         points = np.column_stack((times[readings.owner[mine]], readings.cpu[mine], readings.exact[mine]))
         _fill(member, points, times[good & (kind[snapshots_at] == FULL)])
+        mine = np.flatnonzero((delays.slot == slot) & (delays_at < stop)[delays.owner])
+        owner = delays.owner[mine]
+        member.delays = np.column_stack((delays.begin[owner], delays.end[owner], delays.cpu[mine]))
     return _Parsed(boundaries[boundaries_at < stop], times[good], members, damaged or stop < len(at))
 
 

@@ -143,7 +143,6 @@ def _thread_spans(files: RunFiles, log: SpanLogFile, origin_ns: int) -> ThreadSp
     records = log.of_kind(KIND_SPAN, KIND_FRAME)
     distinct, which = np.unique(records[:, WHAT], return_inverse=True)
     names = np.array([files.name_of(log.pid, what) for what in distinct.tolist()], object)
-    marks = log.of_kind(KIND_SEGMENT)
     return ThreadSpans(
         pid=log.pid,
         tid=log.tid,
@@ -154,5 +153,20 @@ def _thread_spans(files: RunFiles, log: SpanLogFile, origin_ns: int) -> ThreadSp
         start_ns=records[:, START] - origin_ns,
         end_ns=records[:, END] - origin_ns,
         closed=records[:, END] != 0,
-        marks=tuple((int(row[START]) - origin_ns, files.name_of(log.pid, int(row[WHAT]))) for row in marks),
+        marks=_marks(files, log, origin_ns),
     )
+
+
+def _marks(files: RunFiles, log: SpanLogFile, origin_ns: int) -> tuple[tuple[int, str], ...]:
+    """Where segments begin. A loop that was presumed gives way to what the program says, or to its first frame."""
+    marks = [
+        (int(row[START]) - origin_ns, files.name_of(log.pid, int(row[WHAT])), bool(row[VALUE]))
+        for row in log.of_kind(KIND_SEGMENT)
+    ]
+    own = tuple((ns, name) for ns, name, presumed in marks if not presumed)
+    frames = log.of_kind(KIND_FRAME)
+    if len(own) == len(marks) or any(name in ("warmup", "loop") for _, name in own):
+        return own
+    if len(frames):
+        return tuple(sorted([(int(frames[:, START].min()) - origin_ns, "loop"), *own], key=lambda mark: mark[0]))
+    return tuple((ns, name) for ns, name, _ in marks)

@@ -147,7 +147,7 @@ def read(path: Path) -> ThreadSamples:
         raise MotraceError(f"{path.name} can't be read: {error.strerror or error}") from error
     except (ValueError, KeyError, IndexError, zlib.error, pa.ArrowException) as error:
         text = " ".join(str(error).split())[:200]
-        raise MotraceError(f"{path.name} is not a file of thread states of motrace: {text}") from error
+        raise MotraceError(f"{path.name} is not a thread-state file of motrace: {text}") from error
 
 
 def write(samples: ThreadSamples, path: Path) -> None:

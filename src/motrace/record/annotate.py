@@ -97,12 +97,12 @@ def frame() -> Span:
     return _frame
 
 
-def segment(name: str) -> None:
-    """Begin a segment of the run (``vocabulary.SEGMENTS``); it lasts until the next one begins."""
+def segment(name: str, presumed: bool = False) -> None:
+    """Begin a segment (``vocabulary.SEGMENTS``), until the next one. A program's own outrank ``presumed`` ones."""
     if _recording is None:
         return
     log = logs.own()
-    log.point(KIND_SEGMENT | _mark(name), log.begin_ns(), 0)
+    log.point(KIND_SEGMENT | _mark(name), log.begin_ns(), int(presumed))
 
 
 def _mark(name: str) -> int:

@@ -59,7 +59,7 @@ class Boot:
         self.instrument.install()
         table = self.instrument.table
         if not (table.frame or table.frame_begins or table.segments):
-            annotate.segment("loop")  # nothing says where its loop begins: all of it counts
+            annotate.segment("loop", presumed=True)  # all of it counts, unless it says itself where its loop begins
         try:
             mainprogram.run(words, self.instrument)
         except SystemExit as exit_:

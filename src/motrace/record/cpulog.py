@@ -5,8 +5,10 @@ Records are int64 words; the first word, written last, is kind + (number of entr
     BOUNDARY       t_ns, cpu_ns, run_delay_ns              clocks of the loop thread where a span begins or ends
     PARTIAL, FULL  begin_ns, end_ns, (slot, cpu_ns)...     a reading of others; FULL: who is not listed has not moved
                    slot may be EXACT + slot: a child whose threads were all asleep, so that its clock did not lag
-    MEMBER         slot, id, flags, first_seen_ns, name (2 words), library (4 words)
+    MEMBER         slot, id, flags, first_seen_ns, name (2 words), library (4 words; of a child, what runs in it)
     GONE           slot, t_ns
+    DELAYS         begin_ns, end_ns, (slot, run_delay_ns)...  how long threads have waited for a core (a wait that
+                   goes on is not counted yet)
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from time import clock_getres
 
 from .wordlog import CORES, FORMAT, MAGIC_CPU, TICK_NS, WordLog, unique_path
 
-BOUNDARY, PARTIAL, FULL, MEMBER, GONE = 1, 2, 3, 4, 5
+BOUNDARY, PARTIAL, FULL, MEMBER, GONE, DELAYS = 1, 2, 3, 4, 5, 6
 BOUNDARY_WORDS, SNAPSHOT_WORDS, MEMBER_WORDS, GONE_WORDS = 4, 3, 11, 3
 NAME_BYTES, LIBRARY_BYTES = 16, 32
 COUNT_SHIFT = 8
@@ -27,8 +29,8 @@ EXACT, SLOT_MASK = 1 << 32, (1 << 32) - 1
 FLAG_CHILD = 1  # of a member: a child process, not a thread
 FLAG_NO_RUN_DELAY = 1  # of the header: this kernel has no schedstat
 
-CPU_VERSIONS = (1, 2)
-"""Formats of this log, the last of which is written: 2 may have EXACT."""
+CPU_VERSIONS = (1, 2, 3)
+"""Formats of this log, the last of which is written: 2 may have EXACT, 3 DELAYS."""
 
 _CLOCK_MONOTONIC_COARSE = 6  # its resolution is the timer tick
 

@@ -16,23 +16,19 @@ process's clock is exact too.
 from __future__ import annotations
 
 import os
-import resource
 import threading
-from array import array
 from time import CLOCK_THREAD_CPUTIME_ID, clock_gettime_ns, perf_counter_ns, process_time_ns
 
 from .allowance import Allowance
-from .child_threads import ChildThreads
-from .cpulog import COUNT_SHIFT, EXACT, FLAG_CHILD, FULL, GONE, LIBRARY_BYTES, MEMBER, NAME_BYTES, PARTIAL, CpuLog
-from .procfile import ProcFile, ThreadCount
+from .children import Children
+from .cpulog import COUNT_SHIFT, FULL, PARTIAL, CpuLog
+from .procfile import ThreadCount
+from .roster import ENDED_THREADS, Roster
+from .run_delays import RunDelays
 from .startlib import start_libraries
 from .tracked_member import TrackedMember
-from .wordlog import encoded
-
-ENDED_THREADS, UNSEEN_CHILDREN = -1, -2  # ids of members that stand for what was never seen alive
 
 FULL_EVERY_NS = 20_000_000
-CHILDREN_EVERY_NS = 5_000_000
 EVERY_PER_THREAD_NS = 150_000  # a reading costs 0.3 us a thread: at most 0.2 % of the time
 BUSY_SHIFT = 6  # a thread is busy that used more than 1/64 of a core since the last full reading
 LATELY_NS = 1_000_000_000
@@ -53,22 +49,15 @@ class Others:
         self._busy: list[int] = []  # indices of those that worked before the last full reading
         self._lately: list[int] = []  # of those that worked in the last second, and are not busy
         self._lately_allowance = Allowance()
-        self._children: list[TrackedMember] = []
-        self._child_threads: dict[int, ChildThreads] = {}
-        self._known: set[tuple[bool, int]] = set()
-        self._slots = 0
-        self._ended_ns = 0  # CPU time of threads that ended, and of children that were reaped
-        self._reaped_ns = 0
-        self._reaped_ns = self._reaped()  # before recording began: belongs to no span
-        self._last_scan = self._last_full = self._last_children = 0
+        self._roster = roster = Roster(log)
+        self._delays = RunDelays(log)
+        self._ended_ns = 0  # CPU time of threads that ended
+        self._last_scan = self._last_full = 0
         self._full_every = FULL_EVERY_NS
-        # Without CONFIG_PROC_CHILDREN a child shows only when it is reaped.
-        self._children_file = ProcFile.open(f"/proc/self/task/{tid}/children")
-        self._children_seen = b""
         self._thread_count = ThreadCount.open()
         self._counted = 0  # threads at the last full reading
-        self._ended = self._new(ENDED_THREADS, False, perf_counter_ns())
-        self._unseen = self._new(UNSEEN_CHILDREN, True, perf_counter_ns())
+        self._ended = roster.add(ENDED_THREADS, False, perf_counter_ns())
+        self._children = Children(roster, tid)
         now = perf_counter_ns()
         self._scan(now)
         self._read_threads(now, [])
@@ -82,8 +71,7 @@ class Others:
         if now - self._last_full > self._full_every or self._count() != self._counted:
             self._read_all(now)
             return
-        news = now - self._last_children > CHILDREN_EVERY_NS and self._children_changed(now)
-        if self._busy or self._lately or self._children or news:
+        if self._busy or self._lately or self._children.to_read(now):
             self._read_busy(now)
 
     def close(self) -> None:
@@ -91,9 +79,10 @@ class Others:
         now = perf_counter_ns()
         self._scan(now, describe_all=True)
         self._read_all(now)
-        for file in (self._children_file, self._thread_count, *self._child_threads.values()):
-            if file is not None:
-                file.close()
+        self._children.close()
+        self._delays.close()
+        if self._thread_count is not None:
+            self._thread_count.close()
 
     def _read_busy(self, now: int) -> None:
         entries: list[int] = []
@@ -109,8 +98,9 @@ class Others:
             self._put(PARTIAL, now, entries)
             self._read_all(now)
             return
-        self._read_children(now, entries)
+        self._children.read(now, entries)
         self._put(PARTIAL, now, entries)
+        self._delays.read(now, [self._threads[position] for position in positions])
 
     def _put(self, kind: int, now: int, entries: list[int]) -> None:
         self._log.put(kind | len(entries) // 2 << COUNT_SHIFT, now, perf_counter_ns(), *entries)
@@ -129,10 +119,10 @@ class Others:
             self._ended_ns += rest
             self._ended.cpu_ns += rest
             entries += (self._ended.slot, self._ended.cpu_ns)
-        self._find_children(now, entries)
-        self._read_children(now, entries)
+        self._children.find(now, entries)
         self._put(FULL if complete else PARTIAL, now, entries)
         self._find_busy(now)
+        self._delays.read(now, [self._threads[position] for position in (*self._busy, *self._lately)])
 
     def _find_busy(self, now: int) -> None:
         """After a full reading: who worked since the one before it, and lately, whatever was read in between."""
@@ -179,37 +169,13 @@ class Others:
                 alive.append((member, value, at_full))
             except OSError:
                 self._ended_ns += value
-                self._gone(member)
+                self._roster.gone(member)
+                self._delays.forget(member.id)
         self._threads = [member for member, _, _ in alive]
         self._clocks = [member.clock for member, _, _ in alive]
         self._values = [value for _, value, _ in alive]
         self._values_at_full = [at_full for _, _, at_full in alive]
         self._busy, self._lately = [], []
-
-    def _read_children(self, now: int, entries: list[int]) -> None:
-        for member in tuple(self._children):
-            exact = EXACT if self._child_threads[member.id].asleep(now) else 0  # asked before the clock is read
-            try:
-                member.cpu_ns = clock_gettime_ns(member.clock)
-            except OSError:  # reaped: what it used after the last reading is in the children's total
-                member.cpu_ns += self._reaped(member.cpu_ns)
-                self._reaped_ns += member.cpu_ns
-                self._children.remove(member)
-                entries += (member.slot | EXACT, member.cpu_ns)
-                self._gone(member)
-            else:
-                entries += (member.slot | exact, member.cpu_ns)
-
-    def _reaped(self, already_ns: int = 0) -> int:
-        """CPU time of reaped children beyond what was read of them, in ns."""
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return max(0, int((usage.ru_utime + usage.ru_stime) * 1e9) - self._reaped_ns - already_ns)
-
-    def _gone(self, member: TrackedMember) -> None:
-        self._known.discard((member.is_child, member.id))
-        if member.is_child:
-            self._child_threads.pop(member.id).close()
-        self._log.put(GONE, member.slot, perf_counter_ns())
 
     # -- newcomers ----------------------------------------------------------------------------
 
@@ -239,58 +205,16 @@ class Others:
             return False
         for name in names:
             tid = int(name)
-            if tid != self._tid and (False, tid) not in self._known:
-                self._threads.append(self._new(tid, False, now))
+            if tid != self._tid and (False, tid) not in self._roster.known:
+                self._threads.append(self._roster.add(tid, False, now))
                 self._clocks.append(self._threads[-1].clock)
                 self._values.append(0)
                 self._values_at_full.append(0)
         self._full_every = max(FULL_EVERY_NS, EVERY_PER_THREAD_NS * len(self._threads))
-        due = [member for member in (*self._threads, *self._children) if describe_all or now >= member.look_again_ns]
+        due = [
+            member for member in (*self._threads, *self._children.alive) if describe_all or now >= member.look_again_ns
+        ]
         libraries = start_libraries([member.id for member in due if not member.is_child and not member.library])
         for member in due:
-            self._describe(member, now, libraries.get(member.id, member.library))
+            self._roster.describe(member, now, libraries.get(member.id, member.library))
         return True
-
-    def _children_changed(self, now: int) -> bool:
-        """Look for new children in the kernel's list; whether the list changed."""
-        self._last_children = now
-        seen = self._children_file() if self._children_file is not None else b""
-        if seen == self._children_seen:
-            return False
-        self._children_seen = seen
-        for word in seen.split():
-            if (True, int(word)) not in self._known:
-                self._children.append(self._new(int(word), True, now))
-                self._child_threads[int(word)] = ChildThreads(int(word))
-                self._describe(self._children[-1], now)
-        return True
-
-    def _find_children(self, now: int, entries: list[int]) -> None:
-        self._children_changed(now)
-        if not self._children:  # one may have come and gone between two readings
-            extra = self._reaped()
-            if extra:
-                self._reaped_ns += extra
-                self._unseen.cpu_ns += extra
-                entries += (self._unseen.slot, self._unseen.cpu_ns)
-
-    def _new(self, id: int, is_child: bool, now: int) -> TrackedMember:
-        member = TrackedMember(self._slots, id, is_child)
-        self._slots += 1
-        self._known.add((is_child, id))
-        # Before anything refers to it: it may end before its name can be read.
-        self._define(member, now)  # of the boundary at which it was found, whose span made it
-        return member
-
-    def _describe(self, member: TrackedMember, now: int, library: str = "") -> None:
-        """Log what a member is, if that is new."""
-        name = member.read_name()
-        member.looked(now)
-        if name and (name, library) != (member.name, member.library):
-            member.name, member.library = name, library
-            self._define(member, now)
-
-    def _define(self, member: TrackedMember, now: int) -> None:
-        library = encoded(member.library)[:LIBRARY_BYTES]
-        texts = member.name.ljust(NAME_BYTES, b"\0") + library.ljust(LIBRARY_BYTES, b"\0")
-        self._log.put(MEMBER, member.slot, member.id, FLAG_CHILD if member.is_child else 0, now, *array("q", texts))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
+
 FIRST_LOOK_NS = 100_000_000
+_RUN_OTHERS = frozenset(("python", "pypy", "sh", "bash", "dash", "env", "exec"))
+"""Programs whose first argument says what runs."""
 
 
 def thread_clock(tid: int) -> int:
@@ -55,3 +60,28 @@ class TrackedMember:
                 return file.read(16).rstrip(b"\n")
         except OSError:  # it ended between being listed and being read
             return b""
+
+    def read_command(self) -> str:
+        """What runs in a child (``command_of``); empty where that can't be read."""
+        try:
+            with open(f"/proc/{self.id}/cmdline", "rb") as file:
+                return command_of(file.read(4096).decode(errors="replace").split("\0"))
+        except OSError:
+            return ""
+
+
+def command_of(words: list[str]) -> str:
+    """The program of a command, without paths and arguments; of an interpreter or a shell, also what that runs."""
+    program = os.path.basename(words[0]) if words else ""
+    if program.rstrip("0123456789.") not in _RUN_OTHERS:
+        return program
+    code = next((after for word, after in pairwise(words) if word in ("-c", "-m")), None)
+    if code is None:
+        code = next((word for word in words[1:] if not word.startswith("-")), "")
+    if program.startswith("python"):
+        first = (
+            "multiprocessing" if "multiprocessing" in code else code if code.isprintable() and " " not in code else ""
+        )
+    else:
+        first = code.split()[0] if code.split() else ""
+    return f"{program} {os.path.basename(first)}".rstrip()

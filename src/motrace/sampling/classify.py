@@ -52,6 +52,8 @@ _LOCKS = (
     *("PyThread_acquire_lock*", "*lock_PyThread_acquire*", "acquire_timed", "rlock_acquire*", "_PyMutex_Lock*"),
     *("PyMutex_Lock*", "_PySemaphore_*", "_PyParkingLot_*"),
 )
+# Their callers are in the C library for a lock of their own: by name, as its inner functions have none.
+_OTHER_LOCKS = (*_LOCKS, *("*[Ss]em[Ll]ock*", "*[Ss]emaphore*", "*[Mm]utex*", "*[Cc]ond[Vv]ar*", "*[Cc]ondition*"))
 _SLEEPS = ("clock_nanosleep", "nanosleep", "usleep", "sleep")
 # What moves memory, by the verb in the function's own name (without templates and arguments).
 _COPIES = re.compile(r"mem[pc]?c?py|memmove|bcopy|(?<![a-z])copy(?!sign|right)|Copy(?!Sign|right)|tobytes|bytes_concat")
@@ -153,8 +155,8 @@ def _classify(frames: tuple[str, ...]) -> str:
     if len(native) < len(frames) and fnmatchcase(frames[-len(native) - 1], _OWN_FRAMES):
         return RECORDER
     named = next((index for index, (function, _) in enumerate(native) if function != "?"), len(native))
-    if _hands_over(native):
-        return GIL
+    if _in_mutex(native):
+        return LOCK if any(_any(_OTHER_LOCKS, function) for function, _ in native) else GIL
     for rule in RULES:
         if _fits(rule, native, named):
             return rule.name
@@ -166,11 +168,12 @@ def _classify(frames: tuple[str, ...]) -> str:
     return INTERPRETER
 
 
-def _hands_over(native: list[Frame]) -> bool:
-    """Whether the thread takes or gives up the GIL: it is inside the C library's mutex, for the interpreter.
+def _in_mutex(native: list[Frame]) -> bool:
+    """Whether the thread is inside the C library for a lock, for the interpreter or an extension module.
 
     What the C library exports has a name even where it was stripped. Its inner functions have none, and two of
-    them below Python or an extension module are the slow way through the mutex that guards the GIL.
+    them are the slow way through a mutex or a semaphore. It is the GIL's, which a thread takes or gives up there,
+    unless a function that takes another lock called it.
     """
     nameless = next((index for index, frame in enumerate(native) if frame[0] != "?" or not _in(frame[1], _LIBC)), None)
     if nameless is None:

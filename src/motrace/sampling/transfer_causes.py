@@ -3,8 +3,9 @@
 A profiled run is disturbed, so it gives no times. But who worked while the loop thread was blocked in a phase is much
 the same, and better seen. So for each phase the blocked time of the unprofiled runs, which their own clocks give
 exactly, is shared among causes as in the profiled runs: a cause that had f of the blocked time there, between f_lo and
-f_hi, gets f of the unprofiled one. Where the unprofiled runs' own CPU clocks give a bound, it holds: what was
-transferred is cut to it.
+f_hi, gets f of the unprofiled one; SYSTEMATIC more or less, as one run is not the other. Where the unprofiled runs' own
+CPU clocks give a bound, it holds: what was transferred is cut to it. What is cut off goes where these runs' own
+evidence puts it, and widens every range of the phase: by so much at least the runs differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..arrays import Array
 from ..dataset.estimate import Estimate
 from ..dataset.times import CauseTime, by_size
 from ..vocabulary import CAUSES, EvidenceKind, bucket_of, interval_kind
+from .shares import SYSTEMATIC
 
 BLOCKED = "blocked"
 TRANSFERRED = (EvidenceKind.TRANSFERRED,)
@@ -63,10 +65,12 @@ def _share_out(own: dict[str, Estimate], seen: dict[str, Estimate]) -> dict[str,
     names = sorted({*own, *seen})
     shares = _columns(seen, names) / whole * blocked
     bounds = _columns(own, names).astype(float)
-    lo, hi = np.maximum(shares[:, 1], bounds[:, 1]), np.minimum(shares[:, 2], bounds[:, 2])
+    cut = np.abs(np.clip(shares[:, 0], bounds[:, 1], bounds[:, 2]) - shares[:, 0]).sum()
+    margin = SYSTEMATIC * blocked + cut
+    lo, hi = np.maximum(shares[:, 1] - margin, bounds[:, 1]), np.minimum(shares[:, 2] + margin, bounds[:, 2])
     apart = lo > hi
     lo, hi = np.where(apart, bounds[:, 1], lo), np.where(apart, bounds[:, 2], hi)
-    ns = _sum_to(np.clip(shares[:, 0], lo, hi), lo, hi, blocked)
+    ns = _sum_to(_towards(bounds[:, 0], np.clip(shares[:, 0], lo, hi), lo, hi, blocked), lo, hi, blocked)
     return {
         name: Estimate(int(ns[row]), min(int(lo[row]), int(ns[row])), max(int(hi[row]), int(ns[row])))
         for row, name in enumerate(names)
@@ -85,6 +89,14 @@ def cause_time(phase: str, cause: str, evidence: tuple[EvidenceKind, ...], time:
     return CauseTime(
         phase, CAUSES[cause].state, cause, bucket_of(cause, phase), evidence, time, share, interval_kind(evidence)
     )
+
+
+def _towards(wanted: Array, values: Array, lo: Array, hi: Array, total: int) -> Array:
+    """``values`` moved towards ``wanted``, inside the bounds, until they add up to ``total`` or are there."""
+    missing = total - values.sum()
+    ways = np.clip(np.clip(wanted, lo, hi) - values, min(0.0, missing), max(0.0, missing))
+    moved: Array = values + ways * min(1.0, abs(missing) / max(1.0, abs(ways.sum())))
+    return moved
 
 
 def _sum_to(values: Array, lo: Array, hi: Array, total: int) -> Array:
