@@ -26,6 +26,8 @@ BUCKETS: dict[str, str] = {
     "renderer_gpu": "Renderer GPU",
     "renderer_cpu": "Renderer CPU",
     "renderer_stall": "Renderer stall",
+    "gpu_compute": "GPU compute",
+    "gpu_copies": "GPU copies",
     "python_overhead": "Python overhead",
     "encoder": "Encoder",
     "simulation": "Simulation",
@@ -179,7 +181,7 @@ _PHASES = (
     Phase("encode.finish", "encode", "python_overhead", "encoder", "encoder"),
     Phase("glue", None, "python_overhead", "system", "encoder"),
     # All of a trace without phases, by whose calls its loop thread makes.
-    Phase("program on cuda", None, "python_overhead", "system", "policy"),
+    Phase("program on cuda", None, "python_overhead", "system", "encoder"),
     Phase("program on vulkan", None, "python_overhead", "system", "renderer"),
     # Outside the loop: start-up and shutdown, which users feel too.
     Phase("imports", None, "python_overhead", "system", "other"),
@@ -226,7 +228,8 @@ _CAUSES = (
     Cause("encoder", "blocked", "encoder", "the video encoder's process worked"),
     Cause("sim_pool", "blocked", "simulation", "the simulation's thread pool worked"),
     Cause("policy_pool", "blocked", "policy", "the policy's thread pool worked"),
-    Cause("cuda", "blocked", "policy", "waiting for CUDA work"),
+    Cause("cuda", "blocked", "gpu_compute", "a kernel ran on the GPU"),
+    Cause("gpu_copies", "blocked", "gpu_copies", "the GPU copied or filled memory, and no kernel ran"),
     Cause("gil", "blocked", "python_overhead", "waiting for the interpreter lock"),
     Cause("other_threads", "blocked", "own_threads", "other threads of the process worked"),
     Cause("other_processes", "blocked", "child_processes", "a child process other than the encoder worked"),
@@ -244,9 +247,9 @@ def bucket_of(cause: str, phase: str) -> str:
     bucket = CAUSES[cause].bucket
     if bucket == "running":
         return phase_info(phase).running
-    if bucket == "waiting":
-        return phase_info(phase).waiting
-    return bucket
+    waiting = phase_info(phase).waiting
+    policys = waiting == "policy" and bucket in ("gpu_compute", "gpu_copies")
+    return waiting if bucket == "waiting" or policys else bucket
 
 
 ROLE_GROUPS: dict[str, tuple[str, ...]] = {
@@ -281,8 +284,12 @@ OWN_WAITS = frozenset(WAIT_CAUSES.values())
 FUTEX_CALLS = {"x86_64": ("202", "449"), "aarch64": ("98", "449")}
 """System calls by which threads wait on a futex, by machine, as /proc writes their numbers."""
 
-GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device"))
-"""What a thread waits on inside a Vulkan call until the GPU has done what was submitted to it."""
+GPU_WAITS = frozenset(("fence", "semaphore", "queue", "device", "stream", "event", "memcpy"))
+"""What a thread waits on inside a call of a GPU's API until the GPU has done what was submitted to it."""
+GPU_APIS = ("cuda", "vulkan")
+"""APIs by which threads submit work to a GPU and wait for it; ``cuda`` stands for HIP and other vendors' too."""
+OFTEN_PIPES = frozenset(("io", "poll"))
+"""What a call waits on whose name does not say of what: most likely the far end of a pipe or a socket."""
 
 NVTX_DOMAIN, RUN_MARK, SYNC_MARK = "motrace", "motrace.run ", "motrace.sync"
 """What the recorder writes to NVTX: its domain, the run-id mark's and the sync mark's text."""

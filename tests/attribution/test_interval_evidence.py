@@ -152,10 +152,11 @@ def test_vulkan_waits_tell_of_an_unseen_gpu() -> None:
     zero = np.zeros(4, np.int64)
     calls = Calls(
         zero, zero + 5, np.array([0, 100, 200, 300]), np.array([10, 110, 210, 310]),
-        np.array(["fence", "semaphore", "device", "image"], object), np.array([True, False, False, True]),
+        np.array(["fence", "semaphore", "device", "image"], object), zero.astype(bool),
+        np.array([True, False, False, True]),
     )  # fmt: skip
     nothing = np.empty(0, np.int64)
-    events = WindowEvents(None, calls, TracedOps(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    events = WindowEvents(None, calls, TracedOps(nothing, *(nothing.astype(bool),) * 2, nothing, nothing, nothing))
     for sees_graphics, expected in ((False, [(0, 10)]), (True, None)):
         found = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 1000, 0, 0, sees_graphics, False)).gpu_waits
         assert (None if found is None else list(zip(found.start_ns.tolist(), found.end_ns.tolist()))) == expected
@@ -176,8 +177,8 @@ def waits_of(
         np.append(off, True), np.append(~off, False), word,
     )  # fmt: skip
     nothing, of = np.empty(0, np.int64), slice(len(called))
-    calls = Calls(one[of], one[of], edges[:-1][of], edges[1:][of], np.array(called, object), off[of])
-    events = WindowEvents(states, calls, TracedOps(nothing, nothing.astype(bool), nothing, nothing, nothing))
+    calls = Calls(one[of], one[of], edges[:-1][of], edges[1:][of], np.array(called, object), off[of], off[of])
+    events = WindowEvents(states, calls, TracedOps(nothing, *(nothing.astype(bool),) * 2, nothing, nothing, nothing))
     evidence = evidence_from(events, Who((1, 1), {}, {}), Coverage(0, 100, 0, 0, True, True, hidden))
     pieces = Pieces(*(np.array([value]) for value in (0, 100, 0, 0, 0)), [phase])
     shares = attribute(pieces, None, {}, None, SEES_ALL, evidence)

@@ -204,7 +204,7 @@ def test_a_program_of_ones_own_has_its_rows(report: Report) -> None:
         ("python_overhead", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
         ("encoder", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
         ("simulation", Answer.OUTSIDE_RENDERER, Owner.APPLICATION),
-        ("system", Answer.MACHINE_SETUP, Owner.NONE),
+        ("system", Answer.MACHINE_SETUP, Owner.SETUP),
         ("unexplained", Answer.UNDECIDED, None),
     ],
 )
@@ -222,7 +222,7 @@ def test_a_software_adapter_says_nothing_of_the_renderer(report: Report) -> None
     software = report.runs[0].adapter
     assert software is not None
     found = with_buckets(report, software, renderer_gpu=(0.8, 0.7, 0.9)).triage
-    assert (found.answer, found.owner, found.reason) == (Answer.MACHINE_SETUP, Owner.NONE, Reason.DREW_ON_CPU)
+    assert (found.answer, found.owner, found.reason) == (Answer.MACHINE_SETUP, Owner.SETUP, Reason.DREW_ON_CPU)
     assert found.values["adapter"] == software.name
     environment = replace(report.environment, gpus=[Gpu("NVIDIA H100")])
     advice = with_buckets(report, software, environment, renderer_gpu=(0.8, 0.7, 0.9)).triage.advice
@@ -234,7 +234,7 @@ def test_on_a_software_adapter_all_owners_agree(report: Report, bucket: str) -> 
     """The headline, the answer and the row never name the renderer or the application for a rasterizer on the CPU."""
     changed = with_buckets(report, report.runs[0].adapter, **{bucket: (0.8, 0.7, 0.9)})
     found, verdict = changed.triage, changed.verdict
-    assert (found.answer, found.owner, verdict.owner) == (Answer.MACHINE_SETUP, Owner.NONE, Owner.SETUP)
+    assert (found.answer, found.owner, verdict.owner) == (Answer.MACHINE_SETUP, Owner.SETUP, Owner.SETUP)
     assert found.advice == verdict.advice and verdict.advice is not None and verdict.advice.action is Action.USE_GPU
 
 

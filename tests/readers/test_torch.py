@@ -156,13 +156,22 @@ def test_rocm_is_read_as_cuda(tmp_path: Path) -> None:
 
 
 def test_what_is_not_read_is_counted(tmp_path: Path) -> None:
-    strays = [event(cat, "x", UTC_US, 5) for cat in ("xpu_runtime", "mtia_ccp_events", "hpu_op", "hpu_op", "new")]
+    strays = [event(cat, "x", UTC_US, 5) for cat in ("cuda_sync", "mtia_insight", "overhead", "overhead", "new")]
     trace = read_torch(written(tmp_path, text([*frames(), *strays, {"ph": "B", "name": "y", "ts": 1}])))
     caution = warned(trace)[CautionCode.CATEGORIES_UNREAD]
     assert caution.values["count"] == 6
     assert caution.values["names"] == (
-        "hpu_op (2)", "xpu_runtime (1)", "mtia_ccp_events (1)", "new (1)", "no category (1)",
+        "overhead (2)", "cuda_sync (1)", "mtia_insight (1)", "new (1)", "no category (1)",
     )  # fmt: skip
+
+
+def test_other_vendors_devices_are_read(tmp_path: Path) -> None:
+    strays = [event("xpu_runtime", "urQueueFinish", UTC_US, 5), event("mtia_ccp_events", "DMA HtoD", UTC_US, 5),
+              event("hpu_op", "memcpy_d2h", UTC_US, 5), event("hpu_op", "gemm", UTC_US, 5)]  # fmt: skip
+    tables = read_torch(written(tmp_path, text(strays))).tables
+    assert tables["api_calls"].column("waits_on").to_pylist() == ["queue"]
+    operations = zip(*(tables["gpu_ops"].column(name).to_pylist() for name in ("kind", "name")))
+    assert sorted(operations) == [("kernel", "gemm"), ("memcpy", "Device-to-Host"), ("memcpy", "Host-to-Device")]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

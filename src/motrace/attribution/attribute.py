@@ -1,9 +1,8 @@
 """Every nanosecond of the loop thread, to exactly one cause, with bounds (docs/attribution.md).
 
-States are exact. Blocked time B of a piece of wall time W is split by what the others' clocks
-allow: a role that worked between u_lo and u_hi inside the piece worked at least
-max(0, u_lo + B - W) and at most min(B, u_hi) of the blocked time. Where several roles worked at
-once the phase's own role comes first (``Phase.waits_for``), so causes are exclusive.
+States are exact. Blocked time B of a piece of wall time W is split by what the others' clocks allow: a role that
+worked between u_lo and u_hi inside the piece worked at least max(0, u_lo + B - W) and at most min(B, u_hi) of the
+blocked time. Where several worked the phase's own role comes first (``Phase.waits_for``), so causes are exclusive.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from .aggregate import UNSPLIT
 from .cpu_clock_bounds import States, Usage, held_at_most, loop_states, role_busy, usage
 from .interval_evidence import Evidence, narrow, on_cores, overlap, split_blocked, states_of
 from .pieces import Pieces
-from .split_by_bounds import CUDA, GIL, GRAPHICS, OwnWaits, split_by_clocks, whole_ns
+from .split_by_bounds import GIL, OwnWaits, split_by_clocks, whole_ns
+from .trace_alone import outside_calls, split_alone, waits_where_it_asks
 
 EXACT, NO_EVIDENCE = (EvidenceKind.THREAD_CLOCK,), (EvidenceKind.NONE,)
 OVERLAPS = POINT, TURNS, MOST = 0.15, 0.0, 0.3
@@ -30,11 +30,10 @@ renderers showed against the scheduler's events of the same run (docs/attributio
 MODELLED = "renderer"
 """The group of phases for which that was measured."""
 
-
 CauseTimes = dict[str, tuple[Array, ...]]
 """By cause, what ``Shares.times`` holds."""
 ShareKey = tuple[str, str, tuple[EvidenceKind, ...]]
-"""State, cause and evidence."""
+"""State, cause, evidence."""
 
 
 @dataclass
@@ -91,22 +90,23 @@ def attribute(
 ) -> list[Shares]:
     """Split every piece among its causes; the shares of a piece add up to its wall time exactly.
 
-    ``roles`` maps slots of the CPU log's members to roles. ``evidence`` is what intervals say, where
-    a profiler or a sampler recorded some.
+    ``roles`` maps slots of the CPU log's members to roles. ``evidence`` is what intervals say, where there are some.
     """
     states = loop_states(log, pieces.start_ns, pieces.end_ns, born_ns)
     exact: tuple[EvidenceKind, ...] = EXACT
     if evidence is not None and not states.known.any():
+        evidence = waits_where_it_asks(evidence)
         states, exact = states_of(evidence, pieces), evidence.kinds
     zero = np.zeros(len(pieces), np.int64)
-    unknown = np.where(states.known, zero, states.wall_ns)
-    least = states.running_ns
+    ran, least, meanwhile = states.running_ns, states.running_ns, dict[str, Array]()
     if exact != EXACT and evidence is not None and evidence.working is None:
-        least, unknown = zero, np.where(states.known, states.running_ns, unknown)  # outside waiting calls: not known
+        (ran, meanwhile), least = outside_calls(evidence, pieces, states), zero
+    rest = states.wall_ns - states.runnable_ns - states.blocked_ns
     shares = [
-        Shares("running", UNSPLIT, exact, states.running_ns, least, states.running_ns),
+        Shares("running", UNSPLIT, exact, ran, least, states.running_ns),
         Shares("runnable", "run_queue", exact, states.runnable_ns, states.runnable_ns, states.runnable_ns),
-        Shares("unknown", "unexplained", NO_EVIDENCE, np.where(states.known, zero, unknown), zero, unknown),
+        Shares("unknown", "unexplained", NO_EVIDENCE, rest - ran - sum(meanwhile.values()), zero, rest - least),
+        *(Shares("unknown", cause, exact, ns, zero, ns) for cause, ns in meanwhile.items()),
     ]
     waits_for = [(phase_info(phase).waits_for, phase_info(phase).owns_waits) for phase in pieces.phase]
     kinds = sorted(set(waits_for))
@@ -178,8 +178,8 @@ class _Blocked:
         if evidence is not None and evidence.gpu_waits is not None:
             self.likely_ns = overlap(evidence, evidence.gpu_waits, pieces, states).est_ns
         if evidence is not None:
-            for name, found in ((GRAPHICS, evidence.graphics), (CUDA, evidence.cuda)):
-                if found is not None and len(found):
+            for name, found in evidence.gpu_work.items():
+                if len(found):
                     seen = overlap(evidence, found, pieces, states)
                     for during in self.during.values():
                         during[name] = seen
@@ -216,13 +216,15 @@ class _Blocked:
         blind, likely = self.blind.in_group(group), self.likely_ns[rows]
         unseen = evidence is not None and not self.has_clocks
         waits = self._own_waits(rows, owns_waits, evidence)
+        if evidence is not None and unseen and not blind and evidence.working is None:
+            return evidence.kinds, split_alone(evidence, self.pieces, self.states, owns_waits, rows)
 
         def by_clocks(overlap: float) -> dict[str, tuple[Array, ...]]:
             mine = {role: used.rows(rows) for role, used in self.during[overlap].items()}
             return split_by_clocks(blocked, mine, group, blind, self.cores, overlap, waits, unseen, likely)
 
         if evidence is None or evidence.working is None or blind:
-            kinds = () if evidence is None else evidence.kinds
+            kinds = evidence.kinds if evidence is not None else ()
             if blind and group == "renderer" and likely.any():
                 kinds += (EvidenceKind.GPU_WAITS,)
             if unseen or blind or group != MODELLED:
@@ -294,6 +296,5 @@ def _cpu_inside(used: Usage, blocked: Array, wall: Array, cores: int) -> Usage:
 def _both(one: Usage, other: Usage) -> Usage:
     """Bounds that both allow; where they contradict each other, those of ``other``."""
     lo, hi = np.maximum(one.lo_ns, other.lo_ns), np.minimum(one.hi_ns, other.hi_ns)
-    apart = lo > hi
-    lo, hi = np.where(apart, other.lo_ns, lo), np.where(apart, other.hi_ns, hi)
+    lo, hi = np.where(lo > hi, other.lo_ns, lo), np.where(lo > hi, other.hi_ns, hi)
     return Usage(lo, np.clip(one.est_ns, lo, hi), hi, np.maximum(one.total_lo_ns, other.total_lo_ns))

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..dataset.event_store import WindowEvents
 from ..timeline.intervals import Intervals, any_of
-from ..vocabulary import GPU_WAITS, IDLE_WAITS, WAIT_CAUSES, EvidenceKind
+from ..vocabulary import GPU_WAITS, IDLE_WAITS, OFTEN_PIPES, WAIT_CAUSES, EvidenceKind
 from .gpu import GpuOps
 from .interval_evidence import Evidence, StatesFrom
 
@@ -66,6 +66,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         off_core, surely_off = waits, _loop_waits(events, who, CALL_EDGE_NS)
         kinds.append(EvidenceKind.WAITING_CALLS)
     gpu = GpuOps(events.ops.device, events.ops.start_ns, events.ops.end_ns, events.ops.launch_ns)
+    kernels = ~(events.ops.graphics | events.ops.copies)
     if len(gpu):
         kinds.append(EvidenceKind.GPU_WORK)
     return Evidence(
@@ -78,7 +79,11 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         working=working,
         waiting={} if working is not None else _waiting(events, who),
         graphics=any_of(gpu.rows(events.ops.graphics).busy().values()) if coverage.graphics else None,
-        cuda=any_of(gpu.rows(~events.ops.graphics).busy().values()) if coverage.cuda else None,
+        cuda=any_of(gpu.rows(kernels).busy().values()) if coverage.cuda else None,
+        copies=any_of(gpu.rows(events.ops.copies).busy().values()) if coverage.cuda else None,
+        gpu_calls=_waits_of(events, who, events.calls.gpu & np.isin(events.calls.waits_on, list(GPU_WAITS))),
+        often_pipes=_waits_of(events, who, ~events.calls.gpu & np.isin(events.calls.waits_on, list(OFTEN_PIPES))),
+        worked=None if events.worked is None else Intervals.union(*events.worked),
         waits=_own_waits(events, who),
         hidden=coverage.hidden,
         perhaps_gil=_loop_waits(events, who, on=np.array(["condition"])),
@@ -136,6 +141,13 @@ def _loop_waits(events: WindowEvents, who: Who, edge_ns: int = 0, on: Array | No
     if on is not None:
         mine &= np.isin(calls.waits_on, on)
     return Intervals.union(calls.start_ns[mine] + edge_ns, calls.end_ns[mine] - edge_ns)
+
+
+def _waits_of(events: WindowEvents, who: Who, chosen: Array) -> Intervals:
+    """When the loop thread was inside those calls."""
+    calls = events.calls
+    mine = chosen & (calls.pid == who.loop[0]) & (calls.tid == who.loop[1])
+    return Intervals.union(calls.start_ns[mine], calls.end_ns[mine])
 
 
 def _waiting(events: WindowEvents, who: Who) -> dict[int, Intervals]:

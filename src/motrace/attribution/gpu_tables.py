@@ -109,7 +109,11 @@ def _gpu_frames(trace: Trace, who: Who, analysis: RunAnalysis, frames: pa.Table)
         last = min(int(rows[-1]) + 1, len(start) - 1)  # one more, for the gap to it
         evidence = trace.evidence(who, int(start[rows[0]]), int(end[last]))
         working = evidence.working or {}
-        gpu = any_of(found for found in (evidence.graphics, evidence.cuda, working.get("raster")) if found is not None)
+        gpu = any_of(
+            found
+            for found in (evidence.graphics, evidence.cuda, evidence.copies, working.get("raster"))
+            if found is not None
+        )
         others = [found for role, found in working.items() if role != "raster"]
         if evidence.off_core is not None:
             others.append(evidence.off_core.gaps(int(start[rows[0]]), int(end[last])))

@@ -19,7 +19,7 @@ from ..timeline.intervals import Intervals, any_of
 from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS, EvidenceKind
 from .cpu_clock_bounds import States, Usage
 from .pieces import Pieces
-from .split_by_bounds import RENDERER_ROLES
+from .split_by_bounds import COMPUTES, COPIES, CUDA, GRAPHICS, RENDERER_ROLES
 
 Bounds = tuple[Array, Array, Array]
 
@@ -45,9 +45,12 @@ class Evidence:
     did not run, None for all of it: it works a little inside the ends of its waiting calls, and may
     have been blocked as long elsewhere, in calls too short to be recorded. ``working`` maps roles to when at least one
     thread of theirs was on a core; it is None unless every worker was seen. ``waiting`` maps CPU
-    log slots to when that thread was inside a waiting call. ``graphics`` and ``cuda`` are what the
-    GPUs did, None where the trace doesn't show it. ``gpu_waits`` is when a thread waited in Vulkan for what
-    it had submitted, given where the trace doesn't show what the GPU drew: most likely it did then.
+    log slots to when that thread was inside a waiting call. ``graphics``, ``cuda`` (kernels) and ``copies`` are
+    what the GPUs did, None where the trace doesn't show it. ``gpu_calls`` is when the loop thread waited for the GPU
+    inside a call of its API, ``often_pipes`` when it did for something that the call does not name. ``worked`` is when
+    it was inside calls that don't wait; None where all time outside waiting calls is its own. ``gpu_waits`` is when a
+    thread waited in Vulkan for what it had submitted, given where the trace doesn't show what the GPU drew: most likely
+    it did then.
     ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
     these causes that the trace can't show. ``perhaps_gil`` is when it was in calls by which Python waits for its lock,
     and others for a condition of theirs.
@@ -65,6 +68,10 @@ class Evidence:
     waiting: dict[int, Intervals] = field(default_factory=dict)
     graphics: Intervals | None = None
     cuda: Intervals | None = None
+    copies: Intervals | None = None
+    gpu_calls: Intervals = field(default_factory=Intervals.nothing)
+    often_pipes: Intervals = field(default_factory=Intervals.nothing)
+    worked: Intervals | None = None
     gpu_waits: Intervals | None = None
     waits: dict[str, Intervals] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
@@ -78,6 +85,13 @@ class Evidence:
     def sampled(self) -> bool:
         """Whether samples show the threads' states."""
         return self.states_from is StatesFrom.SAMPLES
+
+    @property
+    def gpu_work(self) -> dict[str, Intervals]:
+        """What the GPUs did, by the names of ``split_by_clocks``; copies without those that a kernel hides."""
+        cuda, copies = (found or Intervals.nothing() for found in (self.cuda, self.copies))
+        return {GRAPHICS: self.graphics or Intervals.nothing(), CUDA: cuda, COPIES: copies - cuda,
+                COMPUTES: cuda | copies}  # fmt: skip
 
     @property
     def away(self) -> Intervals | None:
@@ -117,9 +131,9 @@ def states_of(evidence: Evidence, pieces: Pieces) -> States:
     """States of the loop thread from intervals alone, for a run whose CPU clocks were not recorded."""
     wall = pieces.end_ns - pieces.start_ns
     zero = np.zeros(len(wall), np.int64)
-    if evidence.off_core is None:
+    if evidence.off_core is None and evidence.worked is None:
         return States(wall, zero, zero, zero, np.zeros(len(wall), bool))
-    off = evidence.off_core.within(pieces.start_ns, pieces.end_ns)
+    off = (evidence.off_core or Intervals.nothing()).within(pieces.start_ns, pieces.end_ns)
     waiting = zero if evidence.runnable is None else evidence.runnable.within(pieces.start_ns, pieces.end_ns)
     return States(wall, wall - off, waiting, off - waiting, np.ones(len(wall), bool))
 
@@ -136,6 +150,8 @@ def exclusive_sets(
     working = {role: found.clip(start_ns, end_ns) for role, found in (evidence.working or {}).items()}
     graphics = (evidence.graphics or Intervals.nothing()).clip(start_ns, end_ns)
     cuda = (evidence.cuda or Intervals.nothing()).clip(start_ns, end_ns)
+    copies = (evidence.copies or Intervals.nothing()).clip(start_ns, end_ns)
+    asked = Intervals.nothing() if group in ("policy", "renderer") else evidence.gpu_calls.clip(start_ns, end_ns)
     left = Intervals.nothing().gaps(start_ns, end_ns)
     sets: dict[str, Intervals] = {}
 
@@ -146,6 +162,11 @@ def exclusive_sets(
 
     waits = {cause: found.clip(start_ns, end_ns) for cause, found in evidence.waits.items()}
     take("gil", waits.pop("gil", Intervals.nothing()))
+    take("cuda", cuda & asked)
+    take("gpu_copies", copies & asked)
+    take("gpu_only", graphics & asked)
+    asked = asked & left
+    left = left - asked  # no other worker's time: the thread says what it waits for
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):
         if name == "renderer":
             raster = working.get("raster", Intervals.nothing())
@@ -161,8 +182,10 @@ def exclusive_sets(
                 take(ROLE_CAUSES[role], working[role])
         if name == "policy":
             take("cuda", cuda)
+            take("gpu_copies", copies)
     for cause, found in sorted(waits.items() if not owns_waits else ()):
         take(cause, found)
+    sets["unexplained"] = asked
     sets["idle"] = left
     return {cause: found for cause, found in sets.items() if len(found) or cause == "idle"}
 

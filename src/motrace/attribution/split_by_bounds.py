@@ -15,7 +15,7 @@ from ..vocabulary import ROLE_CAUSES, ROLE_GROUPS
 from .cpu_clock_bounds import Usage, union_fraction
 
 RENDERER_ROLES = ("renderer", "task_pool")
-GRAPHICS, CUDA = "graphics", "cuda"
+GRAPHICS, CUDA, COPIES, COMPUTES = "graphics", "cuda", "gpu_copies", "computes"
 """Names under which a GPU's work stands beside the roles' work."""
 GIL = "gil"
 
@@ -33,10 +33,10 @@ def split_by_clocks(
 ) -> dict[str, tuple[Array, ...]]:
     """Exclusive causes of blocked time, (ns, lo_ns, hi_ns) each, for pieces that wait for ``group``.
 
-    ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics`` and ``cuda``
-    among them where a trace showed the GPU. ``overlap`` is how far workers overlap (``union_fraction``): it moves the
-    estimate, not the bounds. ``blind``: someone unseen may have worked for ``group``.
-    ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
+    ``busy`` maps roles to bounds on their work inside the blocked time, ``graphics``, ``cuda`` (kernels),
+    ``gpu_copies`` and ``computes`` (both) among them where a trace showed the GPU. ``overlap`` is how far workers
+    overlap (``union_fraction``): it moves the estimate, not the bounds. ``blind``: someone unseen may have worked for
+    ``group``. ``unseen``: nothing is known of any thread, so any may have worked at any time. ``likely_ns``: for how
     long an unseen GPU most likely drew; it moves the estimate, not the bounds.
     """
     blocked = blocked_ns.astype(float)
@@ -60,7 +60,10 @@ def split_by_clocks(
             if role in busy:
                 split.take(ROLE_CAUSES[role], busy[role])
         if name == "policy" and (CUDA in busy or (blind and name == group)):
-            split.take("cuda", busy.get(CUDA, anything))
+            whole = COMPUTES if name == group else CUDA  # to the policy both are its own
+            split.take("cuda", busy.get(whole, anything))
+            if whole == CUDA and COPIES in busy:
+                split.take("gpu_copies", busy[COPIES])
     for cause in sorted(waits.seen.keys() - {GIL}):
         split.take(cause, waits.seen[cause])
     split.rest(blind or unseen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -77,6 +78,11 @@ class Trace:
             self.states_from,
         )
 
+    @cached_property
+    def has_os_calls(self) -> bool:
+        """Whether it shows waits in the OS, so that a thread outside of them ran."""
+        return "osrt" in self.store.words("api_calls", "api")
+
     @property
     def has_intervals(self) -> bool:
         """Whether it shows when any thread worked or waited."""
@@ -85,7 +91,9 @@ class Trace:
     def evidence(self, who: Who, start_ns: int, end_ns: int) -> Evidence:
         """What its events say of [start_ns, end_ns)."""
         error = self.error_ns
-        events = load_window(self.store, (start_ns - error, end_ns + error), self.state_source, self.pids)
+        worked_by = who.loop if self.state_source is None and not self.has_os_calls else None
+        window = start_ns - error, end_ns + error
+        events = load_window(self.store, window, self.state_source, self.pids, worked_by)
         return evidence_from(events, who, self.coverage())
 
     def windows(self, start_ns: Array, end_ns: Array) -> Iterator[Array]:

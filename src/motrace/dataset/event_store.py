@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..arrays import Array
-from ..vocabulary import Tool
+from ..vocabulary import GPU_APIS, Tool
 from .tables import EVENT_TABLES
 
 NO_LAUNCH = int(np.iinfo(np.int64).min)
@@ -91,10 +91,10 @@ def codes(table: pa.Table, name: str) -> tuple[Array, list[str | None]]:
     return np.asarray(pc.fill_null(column.indices, len(words) - 1).to_numpy(zero_copy_only=False), np.int64), words
 
 
-def _says(table: pa.Table, name: str, word: str) -> Array:
-    """In which rows a column of words says this one."""
+def _says(table: pa.Table, name: str, *chosen: str) -> Array:
+    """In which rows a column of words says one of these."""
     found, words = codes(table, name)
-    return np.isin(found, [index for index, one in enumerate(words) if one == word])
+    return np.isin(found, [index for index, one in enumerate(words) if one in chosen])
 
 
 def _who_and_when(table: pa.Table) -> tuple[Array, Array, Array, Array]:
@@ -118,22 +118,27 @@ class TracedStates:
 
 @dataclass(frozen=True)
 class Calls:
-    """Rows of ``api_calls`` that wait, in a window; ``waits_on`` is an array of words, ``vulkan`` tells their API."""
+    """Rows of ``api_calls`` that wait, in a window; ``waits_on`` is an array of words, ``gpu`` which are a GPU's API's.
+
+    ``vulkan`` are those of Vulkan among them.
+    """
 
     pid: Array
     tid: Array
     start_ns: Array
     end_ns: Array
     waits_on: Array
+    gpu: Array
     vulkan: Array
 
 
 @dataclass(frozen=True)
 class TracedOps:
-    """Rows of ``gpu_ops`` in a window; ``graphics`` is False for CUDA work."""
+    """Rows of ``gpu_ops`` in a window; ``graphics`` is False for kernels and ``copies``."""
 
     device: Array
     graphics: Array
+    copies: Array
     start_ns: Array
     end_ns: Array
     launch_ns: Array
@@ -141,11 +146,15 @@ class TracedOps:
 
 @dataclass(frozen=True)
 class WindowEvents:
-    """Everything in a window that tells who worked and who waited; run times, int64 ns."""
+    """Everything in a window that tells who worked and who waited; run times, int64 ns.
+
+    ``worked`` are begins and ends of one thread's calls that don't wait, where that was asked for.
+    """
 
     states: TracedStates | None
     calls: Calls
     ops: TracedOps
+    worked: tuple[Array, Array] | None = None
 
 
 def state_source(store: EventStore) -> str | None:
@@ -156,11 +165,11 @@ def state_source(store: EventStore) -> str | None:
 
 def kinds_of(store: EventStore, pids: Collection[int] | None = None) -> frozenset[str]:
     """The kinds of GPU work that processes submitted; None for all."""
-    kind, words = codes(store.load("gpu_ops", ("kind",), where=_submitted_by(pids)), "kind")
+    kind, words = codes(store.load("gpu_ops", ("kind",), where=submitted_by(pids)), "kind")
     return frozenset(str(words[code]) for code in np.unique(kind))
 
 
-def _submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
+def submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
     """GPU work of some processes; work of which the process is not known may be theirs."""
     if pids is None:
         return None
@@ -169,9 +178,16 @@ def _submitted_by(pids: Collection[int] | None) -> pc.Expression | None:
 
 
 def load_window(
-    store: EventStore, window_ns: tuple[int, int], source: str | None, pids: Collection[int] | None = None
+    store: EventStore,
+    window_ns: tuple[int, int],
+    source: str | None,
+    pids: Collection[int] | None = None,
+    worked_by: tuple[int, int] | None = None,
 ) -> WindowEvents:
-    """The events that overlap a window of run times, ns; of the GPU's work what ``pids`` (None: all) submitted."""
+    """The events that overlap a window of run times, ns; of the GPU's work what ``pids`` (None: all) submitted.
+
+    ``worked_by`` is the thread (pid, tid) whose calls that don't wait are asked for.
+    """
     states = None
     if source is not None:
         rows = store.load(
@@ -188,8 +204,13 @@ def load_window(
     rows = store.load("api_calls", columns, window_ns, pc.is_valid(pc.field("waits_on")))
     waits, words = codes(rows, "waits_on")
     waits_on = np.array([str(word) for word in words], object)[waits]
-    calls = Calls(*_who_and_when(rows), waits_on, _says(rows, "api", "vulkan"))
-    return WindowEvents(states, calls, load_ops(store, pids, window_ns))
+    calls = Calls(*_who_and_when(rows), waits_on, _says(rows, "api", *GPU_APIS), _says(rows, "api", "vulkan"))
+    worked = None
+    if worked_by is not None:
+        mine = (pc.field("pid") == worked_by[0]) & (pc.field("tid") == worked_by[1])
+        rows = store.load("api_calls", ("start_ns", "end_ns"), window_ns, mine & pc.is_null(pc.field("waits_on")))
+        worked = integers(rows, "start_ns"), integers(rows, "end_ns")
+    return WindowEvents(states, calls, load_ops(store, pids, window_ns), worked)
 
 
 def load_ops(
@@ -200,10 +221,11 @@ def load_ops(
     Another process's work, a rank's or a stranger's on the same GPU, explains no wait of these processes.
     """
     columns = ("device", "kind", "start_ns", "end_ns", "launch_ns")
-    rows = store.load("gpu_ops", columns, window_ns, _submitted_by(pids))
+    rows = store.load("gpu_ops", columns, window_ns, submitted_by(pids))
     return TracedOps(
         integers(rows, "device"),
         _says(rows, "kind", "graphics"),
+        _says(rows, "kind", "memcpy", "memset"),
         integers(rows, "start_ns"),
         integers(rows, "end_ns"),
         integers(rows, "launch_ns", NO_LAUNCH),

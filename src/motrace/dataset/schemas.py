@@ -41,7 +41,7 @@ EVENT_SCHEMAS: dict[str, pa.Schema] = {
     "api_calls": keyed(
         PID,
         TID,
-        column("api", WORD, "cuda, vulkan, osrt or python"),
+        column("api", WORD, "cuda, vulkan, osrt, torch (its operators) or python"),
         column("name", WORD, "name of the function"),
         START,
         END,

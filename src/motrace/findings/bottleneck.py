@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..attribution.aggregate import PYTHON, UNSPLIT
 from ..attribution.run import PROFILER_ONLY
@@ -11,12 +13,23 @@ from ..dataset.facts import Environment
 from ..dataset.times import BucketTime, CauseTime
 from ..vocabulary import Tool
 from .bottleneck_rules import TRACE_RULES, leading_rule, rules_of
-from .codes import Action, Advice, Doubt, Meaning, Use
+from .codes import Action, Advice, Doubt, Meaning, Owner, Use
 from .contention import MUCH, contention_share
 from .model import Claim, ProfilerOverhead, Verdict
 from .pools import sum_buckets, sum_causes
+from .profile_model import GpuCover
 from .run_model import Pool, RunSummary
-from .setup_findings import judged_runs, setup_findings, starved
+from .setup_findings import judged_runs, motrix_drew, setup_findings, starved
+
+MOST = 0.5
+"""A GPU that copies, or computes, for so much of a run leads the answer."""
+AMD = re.compile(r"\b(AMD|Radeon|radv)\b", re.IGNORECASE)
+ON_AMD = {
+    Action.RECORD_WITH_NSYS: Action.RECORD_WITH_ROCPROF,
+    Action.FIND_PASSES_WITH_NSYS: Action.RECORD_WITH_ROCPROF,
+    Action.SAMPLE_STATES_OR_SCHEDULING: Action.SAMPLE_THREAD_STATES,
+}
+"""What takes the place of advice that needs an NVIDIA GPU."""
 
 
 def judge(
@@ -43,6 +56,9 @@ def judge(
     causes = sum_causes(chosen, wall) if composed is None else composed.causes
     buckets = sum_buckets(chosen, causes, wall) if composed is None else composed.buckets
     first, second = sorted(buckets, key=lambda one: (-one.time.ns, one.bucket))[:2]
+    gpus, leading = _gpus(first.bucket, chosen), first
+    if any(covers(one, first.bucket) for one in gpus):  # the device's own clock shows it, whatever the thread did
+        leading = replace(first, guess=False)
     software = any(run.software for run in chosen)
     rule = leading_rule(first.bucket, software, causes)
     if all(run.mode == PROFILER_ONLY for run in chosen):
@@ -55,22 +71,45 @@ def judge(
         settle = Advice(Action.SPLIT_RUNNING)
     if composed is None and starved(first.bucket, chosen):
         doubt, claims, settle = Doubt.STARVED, (), Advice(Action.RECORD_ON_IDLE_MACHINE)
+    owner = rule.owner
+    if owner is Owner.RENDERER and not motrix_drew(chosen, environment):
+        owner = Owner.OTHER_RENDERER
     return Verdict(
         runs=tuple(run.run_id for run in chosen),
         composed_from=() if composed is None else composed.runs,
         setup=setup,
-        leading=first,
+        leading=leading,
         runner_up=second,
         margin=first.share - second.share,
         certain=doubt is None,
         software_adapter=software,
         meaning=rule.meaning,
-        owner=rule.owner,
-        advice=rule.advice(tools),
+        owner=owner,
+        advice=suited(rule.advice(tools), chosen),
         doubt=doubt,
         claims=claims,
-        settle=settle,
+        settle=None if settle is None else suited(settle, chosen),
+        gpus=gpus,
     )
+
+
+def _gpus(bucket: str, runs: Sequence[RunSummary]) -> tuple[GpuCover, ...]:
+    """What the GPUs did in the first run that shows it, where that is part of the answer."""
+    shown = next((run.trace.gpu_covers for run in runs if run.trace is not None and run.trace.gpu_covers), ())
+    leads = bucket in ("gpu_compute", "gpu_copies") or all(run.mode == PROFILER_ONLY for run in runs)
+    return shown if leads else ()
+
+
+def covers(one: GpuCover, bucket: str) -> bool:
+    """Whether a device did what a bucket is of for most of the run."""
+    busy = {"gpu_compute": one.kernels_ns, "gpu_copies": one.copies_ns}
+    return busy.get(bucket, 0) >= MOST * one.extent_ns
+
+
+def suited(advice: Advice, runs: Sequence[RunSummary]) -> Advice:
+    """The same for an AMD GPU, which Nsight Systems does not see."""
+    amd = any(run.adapter is not None and AMD.search(f"{run.adapter.name} {run.adapter.driver}") for run in runs)
+    return replace(advice, action=ON_AMD.get(advice.action, advice.action)) if amd else advice
 
 
 def _parts(leading: BucketTime, software: bool, causes: Sequence[CauseTime], wall_ns: int) -> list[Claim]:

@@ -40,6 +40,8 @@ RULES = (
     BucketRule("renderer_cpu", False, Meaning.RENDERER_THREADS_WORK, Owner.RENDERER, Action.SAMPLE_RENDERER_THREADS),
     BucketRule("renderer_stall", True, Meaning.WAITS_FOR_RASTERIZER, Owner.SETUP, Action.USE_GPU),
     BucketRule("renderer_stall", False, Meaning.WAITS_FOR_PICTURE, Owner.APPLICATION, Action.OVERLAP_CAPTURE),
+    BucketRule("gpu_compute", None, Meaning.KERNELS_RUN, Owner.APPLICATION, Action.READ_KERNELS),
+    BucketRule("gpu_copies", None, Meaning.GPU_COPIES, Owner.APPLICATION, Action.COPY_LESS),
     BucketRule("python_overhead", None, Meaning.HANDLES_FRAMES, Owner.APPLICATION, Action.REDUCE_COPIES),
     BucketRule("encoder", None, Meaning.WAITS_FOR_ENCODER, Owner.ENCODER, Action.STREAM_ENCODING),
     BucketRule("simulation", None, Meaning.SIMULATES, Owner.APPLICATION, Action.PROFILE_STEP),

@@ -12,6 +12,8 @@ class Owner(str, Enum):
     """Whose a cause is to change."""
 
     RENDERER = "renderer"
+    """Motrix, where it drew."""
+    OTHER_RENDERER = "other_renderer"
     APPLICATION = "application"
     ENCODER = "encoder"
     SETUP = "setup"
@@ -55,6 +57,8 @@ class Meaning(str, Enum):
     WAITS_FOR_PIPE = "waits_for_pipe"
     OTHER_THREADS_WORK = "other_threads_work"
     CHILD_PROCESS_WORKS = "child_process_works"
+    KERNELS_RUN = "kernels_run"
+    GPU_COPIES = "gpu_copies"
     WAITS_FOR_CUDA = "waits_for_cuda"
     """Of a profiler-only trace."""
     THREAD_RUNS = "thread_runs"
@@ -109,6 +113,8 @@ class Action(str, Enum):
     CHECK_THREAD = "check_thread"
     CHECK_PROCESS = "check_process"
     READ_KERNELS = "read_kernels"
+    COPY_LESS = "copy_less"
+    RECORD_WITH_ROCPROF = "record_with_rocprof"
     SAMPLE_THIS_THREAD = "sample_this_thread"
 
 

@@ -16,7 +16,7 @@ from ..dataset.thread_time import Heaviest
 from ..vocabulary import ClockMethod
 from .benchmark_codes import BenchmarkItem, Note
 from .codes import Advice, Answer, Doubt, Meaning, Owner, Reason, SetupCode, Use, Whole
-from .profile_model import UserProfile
+from .profile_model import GpuCover, UserProfile
 from .run_model import Pool, RunSummary
 from .values import BucketTime, Difference, PoolKey, check
 
@@ -122,7 +122,8 @@ class Verdict:
     ``leading`` is None where there is no completed run with a loop. ``certain``: its lower bound lies above the
     runner-up's upper bound, on evidence of its own. ``doubt`` and ``settle`` say why not, and what would settle it;
     ``claims`` are what the doubt is about. ``meaning`` and ``advice`` are of the cause that leads the bucket.
-    ``heaviest`` is what is slow under it, by name; ``whole`` is what shares are of.
+    ``heaviest`` is what is slow under it, by name; ``whole`` is what shares are of. ``gpus``: what the GPUs did, of a
+    trace alone or where they lead.
     """
 
     runs: tuple[str, ...] = ()
@@ -141,6 +142,7 @@ class Verdict:
     settle: Advice | None = None
     whole: Whole = Whole.LOOP
     heaviest: tuple[Heaviest, ...] = ()
+    gpus: tuple[GpuCover, ...] = ()
 
     def __post_init__(self) -> None:
         check([(not self.certain or self.leading is not None, "a certain verdict names a bucket"),

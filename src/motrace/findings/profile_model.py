@@ -21,6 +21,28 @@ class GpuPhase:
 
 
 @dataclass(frozen=True)
+class CopyFlow:
+    """Copies of one direction: how many, when at least one of them ran, and bytes."""
+
+    name: str
+    operations: int
+    ns: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class GpuCover:
+    """For how much of a run a device computed and copied; times of one kind that overlap count once."""
+
+    device: int
+    extent_ns: int
+    busy_ns: int
+    kernels_ns: int
+    copies_ns: int
+    copies: tuple[CopyFlow, ...]
+
+
+@dataclass(frozen=True)
 class GpuPerFrame:
     """Means over frames, warm-up left out. ``serialisation``: 1 if CPU and GPU alternated, 0 if they overlapped."""
 
@@ -91,3 +113,4 @@ class TraceSummary:
     gpu_operations: tuple[NamedTime, ...]
     waits: tuple[CallSum, ...]
     renderer_calls: tuple[CallSum, ...]
+    gpu_covers: tuple[GpuCover, ...] = ()

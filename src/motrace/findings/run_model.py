@@ -82,8 +82,15 @@ class RunSummary:
 
     @property
     def software(self) -> bool:
-        """Whether its renderer drew on the CPU."""
-        return self.adapter is not None and self.adapter.is_software
+        """Whether its renderer drew on the CPU: as its adapter says, else as its threads show."""
+        return self.software_name is not None
+
+    @property
+    def software_name(self) -> str | None:
+        """What drew on the CPU; None where nothing did."""
+        if self.adapter is not None:
+            return self.adapter.name if self.adapter.is_software else None
+        return "a software rasterizer" if any(one.cause == "raster" and one.time.ns for one in self.causes) else None
 
     @property
     def disturbed(self) -> bool:

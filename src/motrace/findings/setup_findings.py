@@ -35,7 +35,7 @@ def setup_findings(runs: Sequence[RunSummary], environment: Environment) -> tupl
     """Findings about the set-up that come before any number."""
     findings: list[SetupFinding] = []
     gpus = environment.gpus or []
-    adapter = next((run.adapter.name for run in runs if run.adapter is not None and run.adapter.is_software), None)
+    adapter = next((run.software_name for run in runs if run.software), None)
 
     def say(code: SetupCode, owner: Owner, action: Action, **values: str | float | tuple[str, ...]) -> None:
         findings.append(SetupFinding(code, owner, Advice(action), {**values}))
@@ -62,6 +62,13 @@ def waited_for_a_core(runs: Iterable[RunSummary]) -> float:
     causes = [one for run in runs for one in run.causes]
     running, runnable = (sum(one.time.ns for one in causes if one.state == state) for state in ("running", "runnable"))
     return runnable / (running + runnable) if runnable else 0.0
+
+
+def motrix_drew(runs: Iterable[RunSummary], environment: Environment) -> bool:
+    """Whether the renderer was Motrix: its adapter line was recorded, or it is among the program's packages."""
+    measured = environment.measured
+    installed = (measured.packages or {}).get("motrixsim-core") or measured.motrixsim_build
+    return bool(installed) or any(run.adapter is not None for run in runs)
 
 
 def starved(leading: str, runs: Sequence[RunSummary]) -> bool:

@@ -11,6 +11,7 @@ from ..attribution.run import RunAnalysis
 from ..sampling.by_phase import count_by_phase
 from ..sampling.user_profiles import heaviest_lines
 from ..vocabulary import FRAMED_SEGMENTS, RECORDING_SEGMENTS, EvidenceKind, Tool
+from .gpu_cover import gpu_covers
 from .heaviest import gpu_operations
 from .profile_model import CallSum, EventCount, GpuPerFrame, GpuPhase, SampleCount, TraceSummary
 from .sensors import gpu_sensors
@@ -45,6 +46,7 @@ def trace_summary(analysis: RunAnalysis, tables: dict[str, pa.Table]) -> TraceSu
         gpu_operations=gpu_operations(trace.store, trace.pids),
         waits=_most(one for one in calls if one.role == "loop" and one.waits_on is not None),
         renderer_calls=_most(one for one in calls if one.role in ("renderer", "raster", "task_pool")),
+        gpu_covers=gpu_covers(analysis),
     )
 
 

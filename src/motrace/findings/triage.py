@@ -23,10 +23,10 @@ REPORTED_TO = {
     Owner.RENDERER: Owner.RENDERER,
     Owner.APPLICATION: Owner.APPLICATION,
     Owner.ENCODER: Owner.APPLICATION,
-    Owner.SETUP: Owner.NONE,
+    Owner.SETUP: Owner.SETUP,
     Owner.NONE: Owner.NONE,
 }
-"""Who should act, by the owner of the cause: the application chooses its encoder; neither chooses the machine."""
+"""Who should act, by the owner of the cause: the application chooses its encoder."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ RULES = (
     TriageRule("policy", None, Answer.OUTSIDE_RENDERER, Reason.POLICY),
     *(
         TriageRule(bucket, None, Answer.OUTSIDE_RENDERER, Reason.MEANING)
-        for bucket in ("own_threads", "child_processes", "pipes", "io", "pacing")
+        for bucket in ("gpu_compute", "gpu_copies", "own_threads", "child_processes", "pipes", "io", "pacing")
     ),
     TriageRule("system", None, Answer.MACHINE_SETUP, Reason.WAITS_FOR_CORE),
     TriageRule("unexplained", None, Answer.UNDECIDED, Reason.NO_EVIDENCE),
@@ -88,7 +88,7 @@ def _triage(
     if not any(run.phase("capture") for run in chosen):
         both = Advice(Action.RECORD_BOTH_MODES)
         return _open(Reason.NO_PICTURE, both if verdict.whole is Whole.LOOP else verdict.next_step)
-    adapter = next((run.adapter.name for run in chosen if run.adapter is not None and run.adapter.is_software), None)
+    adapter = next((run.software_name for run in chosen if run.software), None)
     best = next(pool for pool in pools if pool.key == chosen[0].key).best
     found = [
         (_rule(bucket, rule), rule)
@@ -107,7 +107,8 @@ def _triage(
         return _open(Reason.SEVERAL_MAY_LEAD, verdict.next_step, about, rule.meaning)
     fix = next((one.advice for one in verdict.setup if one.owner is Owner.SETUP), Advice(rule.action))
     advice = fix if adapter is not None and has_gpu else verdict.advice
-    return Triage(first.answer, first.reason, REPORTED_TO[rule.owner], advice, about, rule.meaning)
+    owner = verdict.owner if rule.owner is Owner.RENDERER else REPORTED_TO[rule.owner]
+    return Triage(first.answer, first.reason, owner, advice, about, rule.meaning)
 
 
 def _may_lead(leading: BucketTime, buckets: Iterable[BucketTime]) -> list[str]:

@@ -91,7 +91,7 @@ def recording_of(
         start_ns=loop.start_ns - first, end_ns=loop.end_ns - first,
     )  # fmt: skip
     if not loop.is_frame.any():
-        loop = replace(loop, marks=_whole_loop(loop, end - first))
+        loop = replace(loop, marks=((0, "loop"), (end - first, "shutdown")))
     warnings: list[str | Caution] = [f"recorded by {trace.maker}: {said}"]
     if chosen is not None and not loop.is_frame.any():
         warnings.append("no range repeats: there are no frames")
@@ -119,21 +119,10 @@ def _frames_cover(loop: ThreadSpans) -> float:
     return float(within / max(1, int(frames.end_ns.max() - frames.start_ns.min())))
 
 
-def _whole_loop(loop: ThreadSpans, length_ns: int) -> tuple[tuple[int, str], ...]:
-    """A segment ``loop`` from the first range to the last; all of it without ranges."""
-    start, end = 0, length_ns
-    if len(loop):
-        start = int(loop.start_ns[0])
-        end = int(loop.end_ns[loop.closed].max(initial=int(loop.start_ns.max())))
-    return (start, "loop"), (end, "shutdown")
-
-
 def _extent(trace: Watched, table: pa.Table) -> tuple[int, int]:
-    """Begin and end of all there is: events, ranges, and the time that the trace says it lasted."""
+    """Begin and end of all there is: events and ranges, else the time that the trace says it lasted."""
     edges = [pc.min(table.column("start_ns")).as_py(), pc.max(table.column("end_ns")).as_py(), *(trace.events_ns or ())]
-    if trace.duration_ns is not None or trace.events_ns is None:
-        edges += [0, trace.duration_ns or 1]
-    known = [edge for edge in edges if edge is not None]
+    known = [edge for edge in edges if edge is not None] or [0, trace.duration_ns or 1]
     return min(known), min(max(*known, min(known) + 1), min(known) + LONGEST_TRACE_NS)
 
 

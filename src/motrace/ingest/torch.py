@@ -15,7 +15,7 @@ from ..dataset.tables import ExperimentKey
 from ..errors import MotraceError
 from ..readers.recording import RunRecording
 from ..readers.torch.events import EARLIEST_UTC_NS, read_events
-from ..readers.torch.kineto import GPU_RANGE, RANGE, TorchTrace, read_torch
+from ..readers.torch.kineto import GPU_RANGE, RANGE, TorchTrace, busiest, on_threads, read_torch
 from ..sampling.user_profiles import named_times
 from ..timeline.clocks import ClockFit
 from ..vocabulary import ClockMethod, Tool
@@ -79,12 +79,16 @@ class TorchSource(Source):
         own = events["nvtx"].filter(pc.field("kind").cast(pa.string()) == RANGE)
         utc_ns = start if start > EARLIEST_UTC_NS else None
         names = file.name, f"{self.name} alone", "user annotations"
-        watched = Watched(*names, sorted(pids), {}, utc_ns, end - start)
+        calls = events["api_calls"]
+        ran = moved(on_threads(file.path), -start)
+        watched = Watched(*names, sorted(pids), {}, utc_ns, end - start, (0, end - start), busiest(calls, ran))
         run, fit = recording_of(watched, own, file.path, experiment, phases)
         run.run_id = file.name
         run.warnings += [one for one in found.warnings if one.code is not CautionCode.NOT_ALIGNED]
-        covered = write_events(events, run.key, fit.offset_ns, folder)
-        seen = covered if events["gpu_ops"].num_rows else None
+        if calls.num_rows or events["gpu_ops"].num_rows:
+            events["api_calls"] = pa.concat_tables([calls, ran]).unify_dictionaries()
+        write_events(events, run.key, fit.offset_ns, folder)
+        seen = (0, run.end_ns) if calls.num_rows or events["gpu_ops"].num_rows else None
         profile = _profile(file, run, found, ProfileTimes.OWN_CLOCK)
         if not events["gpu_ops"].num_rows and not events["api_calls"].num_rows:  # a program of the CPU
             profile = replace(profile, thread=operated_time(found.operators, found.functions))

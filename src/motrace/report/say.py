@@ -135,9 +135,10 @@ def triage_owner(triage: Triage) -> str:
     application = f"{triage.application or 'application'} optimisation"
     return {
         Owner.RENDERER: "Motrix renderer issue",
+        Owner.OTHER_RENDERER: "renderer issue",
         Owner.APPLICATION: application,
         Owner.ENCODER: application,
-        Owner.SETUP: "no action",
+        Owner.SETUP: "no action (runtime set-up)",
         Owner.NONE: "no action",
     }[triage.owner]
 

@@ -18,6 +18,7 @@ Sentences = Mapping[Enum, str]
 
 OWNERS: Sentences = {
     Owner.RENDERER: "Motrix renderer",
+    Owner.OTHER_RENDERER: "the renderer",
     Owner.APPLICATION: "the application",
     Owner.ENCODER: "encoder settings",
     Owner.SETUP: "runtime set-up",
@@ -57,6 +58,8 @@ MEANINGS: Sentences = {
     Meaning.WAITS_FOR_PIPE: "the loop waits for the process at the far end of a pipe",
     Meaning.OTHER_THREADS_WORK: "another thread of the process works while the loop waits",
     Meaning.CHILD_PROCESS_WORKS: "a child process works while the loop waits",
+    Meaning.KERNELS_RUN: "the loop waits while the GPU runs kernels",
+    Meaning.GPU_COPIES: "the loop waits while data are copied to or from the GPU",
     Meaning.WAITS_FOR_CUDA: "the thread waits for CUDA work",
     Meaning.THREAD_RUNS: "the thread itself runs, as far as the trace shows",
 }
@@ -110,6 +113,8 @@ ACTIONS: Sentences = {
     Action.CHECK_THREAD: "make that thread faster, or overlap its work with the loop (the table of workers names it)",
     Action.CHECK_PROCESS: "make that process faster, or overlap its work with the loop (the table of workers names it)",
     Action.READ_KERNELS: "see which kernels and copies take the time: the table gpu_ops names them",
+    Action.COPY_LESS: "copy less, from pinned memory, and while kernels run: the table gpu_ops has every copy",
+    Action.RECORD_WITH_ROCPROF: "record once under rocprofv3 or torch.profiler, which see an AMD GPU",
     Action.SAMPLE_THIS_THREAD: "record the thread with stack samples to see what it runs",
 }
 

@@ -63,9 +63,10 @@ _VERSION = re.compile(r"_v\d{4,}(?=$|_ptsz$|_ptds$)")
 
 _WAITS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "cuda": (
-        (re.compile(r"(cu(da)?|hip)(Device|Thread|Ctx)Synchronize"), "device"),
-        (re.compile(r"(cu(da)?|hip)StreamSynchronize"), "stream"),
-        (re.compile(r"(cu(da)?|hip)EventSynchronize"), "event"),
+        (re.compile(r"\w+(Device|Thread|Ctx)Synchronize|waitForCompletion"), "device"),
+        (re.compile(r"\w+StreamSynchronize"), "stream"),
+        (re.compile(r"\w+EventSynchronize|urEventWait|ze\w+HostSynchronize"), "event"),
+        (re.compile(r"\w+QueueSynchronize|urQueueFinish"), "queue"),
         (re.compile(r"(cu(da)?|hip)Memcpy(?!.*(Async|Batch|GetAttribute|Node))"), "memcpy"),
     ),
     "vulkan": (
@@ -106,8 +107,9 @@ def api_name(name: str) -> str:
 def waits_on(api: str, name: str) -> str | None:
     """What a call of ``name`` waits for, by its name alone; None if it does not wait.
 
-    ``api`` is cuda (HIP, which AMD's ROCm has, is named alike), vulkan or osrt. The type that CUPTI gives a
-    synchronisation is not used: files are known in which cudaDeviceSynchronize has the type of an event.
+    ``api`` is cuda (AMD's HIP and other vendors' runtimes are named much alike), vulkan or osrt. The type
+    that CUPTI gives a synchronisation is not used: files are known in which cudaDeviceSynchronize has the type of
+    an event.
     """
     return next((what for pattern, what in _WAITS[api] if pattern.match(name)), None)
 

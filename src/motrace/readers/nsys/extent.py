@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...dataset.tables import RunKey
+from ...vocabulary import GPU_APIS
 from ..times import LATEST_NS, near_most
 from .calls import APIS, OPS
 from .enums import NVTX_KINDS
@@ -21,7 +22,6 @@ from .source import NULL, READ_ERRORS, Ints, Query
 from .stream import results
 from .trace import NsysTrace, one_line, pid_of, tid_of
 
-GPU_APIS = ("cuda", "vulkan")
 MINUTE_NS = 60 * 10**9
 
 

@@ -28,8 +28,11 @@ OPERATIONS = {
     "gpu_memset": "memset",
     "memcpy": "memcpy",
     "memset": "memset",
+    "vendor_op": "kernel",
 }
-"""Categories of what a GPU does, and how the table calls them; the last two are those of PyTorch 1.8."""
+"""Categories of what a GPU does, and how the table calls them; memcpy and memset alone are those of PyTorch 1.8."""
+_VENDORS = re.compile(r"(xpu|mtia|hpu|privateuse1)_(runtime|driver)$|(xpu|mtia|hpu|privateuse1)_(?!insight)\w+$")
+"""Categories of Intel's, Meta's, Habana's and plugins' devices: calls, or what the device did."""
 CALLS = ("cuda_runtime", "cuda_driver", "hip_runtime", "hip_driver", "runtime")
 ANNOTATION, GPU_ANNOTATION = "user_annotation", "gpu_user_annotation"
 OPERATORS = ("cpu_op", "operator")
@@ -118,6 +121,9 @@ class _Collector:
     def add(self, event: JsonObject) -> None:
         """Take an event."""
         category = str(event.get("cat") or "").lower()
+        vendors = _VENDORS.match(category)
+        if vendors is not None:
+            category = "runtime" if vendors[2] else "vendor_op"
         if event.get("ph") != "X" or category not in _READ:
             if event.get("ph") not in _PAIRED and category not in _PASSED_OVER:
                 self.unread[category or "no category"] += 1

@@ -41,7 +41,8 @@ NEAR_UTC_NS = 20_000_000
 
 RANGE, GPU_RANGE = "range", "gpu_range"
 """Kinds of annotations: on the CPU, and the same one again from its first kernel to its last."""
-_COPY = re.compile(r"Memcpy ([HDAP])to([HDAP])\b|Copy(Host|Device)To(Host|Device)\b")
+_COPY = re.compile(r"(?:Memcpy[ _]|DMA )([HDAPM])(?:to|2)([HDAPM])\b|Copy(Host|Device)To(Host|Device)\b", re.IGNORECASE)
+_SLEEP = re.compile(r"<built-in \w+ sleep\b")
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,8 @@ def _gpu_ops(events: KinetoEvents, shift: int) -> pa.Table:
     kinds = list(dict.fromkeys(OPERATIONS.values()))
     kind = np.repeat([kinds.index(name) for name in OPERATIONS.values()], list(counts.values()))
     rows = events.rows(*OPERATIONS)
+    copies = np.array([_COPY.search(name) is not None for name in rows.names], bool)
+    kind = np.where((kind == kinds.index("kernel")) & copies[rows["name"]], kinds.index("memcpy"), kind)
     tagged = EventRows(rows.names, {**rows.columns, "kind": kind}).in_order()
     kind, count = tagged["kind"], len(tagged)
     calls = events.rows(*CALLS)
@@ -208,22 +211,44 @@ def _op_name(name: str) -> str:
     found = _COPY.match(name)
     if found is None:
         return name
-    words = {"H": "Host", "D": "Device", "A": "Array", "P": "Peer"}
-    begin, end = (words.get(word, word) for word in found.groups() if word)
+    words = {"H": "Host", "M": "Host", "D": "Device", "A": "Array", "P": "Peer"}
+    begin, end = (words.get(word.upper(), word) for word in found.groups() if word)
     return f"{begin}-to-{end}"
 
 
-def _api_calls(rows: EventRows, shift: int) -> pa.Table:
+def on_threads(path: Path) -> pa.Table:
+    """Rows of ``api_calls`` for what shows that threads ran or slept: PyTorch's operators, and Python's sleep. UTC."""
+    events = read_events(path)
+    operators, functions = events.rows(*OPERATORS), events.rows("python_function")
+    sleeps = np.array([bool(_SLEEP.match(name)) for name in functions.names], bool)
+    functions = functions.where(sleeps[functions["name"]])
+    return pa.concat_tables([
+        _api_calls(operators, 0, "torch"), _api_calls(functions, 0, "python", "sleep")
+    ]).unify_dictionaries()  # fmt: skip
+
+
+def busiest(*tables: pa.Table) -> tuple[int, int, str] | None:
+    """The (pid, tid, api) of the thread that is longest in the calls of the first table that has any."""
+    for table in (one for one in tables if one.num_rows):
+        owner = np.column_stack([table.column(name).to_numpy() for name in ("pid", "tid")])
+        threads, which = np.unique(owner, axis=0, return_inverse=True)
+        length = table.column("end_ns").to_numpy() - table.column("start_ns").to_numpy()
+        pid, tid = threads[int(np.argmax(np.bincount(which.reshape(-1), length + 1.0)))].tolist()
+        return pid, tid, "cuda"
+    return None
+
+
+def _api_calls(rows: EventRows, shift: int, api: str = "cuda", what: str | None = None) -> pa.Table:
     return _table(
         "api_calls",
         {
             "pid": rows["pid"],
             "tid": rows["tid"],
-            "api": constant("cuda", len(rows)),
+            "api": constant(api, len(rows)),
             "name": encoded(rows["name"], rows.names),
             **_times(rows, shift),
             "correlation": rows["correlation"],
-            "waits_on": encoded(rows["name"], [waits_on("cuda", name) for name in rows.names]),
+            "waits_on": encoded(rows["name"], [waits_on(api, name) if api == "cuda" else what for name in rows.names]),
             "source": constant(SOURCE, len(rows)),
         },
     )

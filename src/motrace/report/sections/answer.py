@@ -5,10 +5,14 @@ from __future__ import annotations
 from ...cautions import Caution
 from ...findings.benchmark_codes import BenchmarkGroup, BenchmarkItem
 from ...findings.model import BenchmarkRow, Report, Verdict
+from ...findings.profile_model import GpuCover
 from ...vocabulary import BUCKETS
 from ..blocks import Section, Text, Tone, section, table, words
-from ..format import number, percent, size
+from ..format import ms, number, percent, size
 from ..say import advice, capital, doubt, known, next_step, ranges, reason, say, triage_owner
+
+MOST_FLOWS = 3
+"""So many directions of copies are named at most."""
 
 
 def verdict(one: Verdict) -> list[Text]:
@@ -20,11 +24,12 @@ def verdict(one: Verdict) -> list[Text]:
     first, second = one.leading, one.runner_up
     if first is None:
         return [*texts, Text(f"{doubt(one)}. Next: {next_step(one)}.", Tone.ANSWER, "No verdict:"), *_heaviest(one)]
+    slow = [*_heaviest(one), *(Text(gpu(each), Tone.ANSWER) for each in one.gpus)]
     if one.open:
         return [
             *texts,
             Text(f"{capital(doubt(one))}. To settle it: {next_step(one)}.", Tone.ANSWER, "No certain verdict:"),
-            *_heaviest(one),
+            *slow,
         ]
     sure = "" if one.certain else "No certain verdict. Most likely "
     meaning = "" if one.meaning is None else f": {say(one.meaning)}"
@@ -33,7 +38,7 @@ def verdict(one: Verdict) -> list[Text]:
     texts.append(Text(
         f"{say(one.whole)}{between}{meaning}.{composed}", Tone.ANSWER, f"{sure}{BUCKETS[first.bucket]}: {lead}",
     ))  # fmt: skip
-    texts += _heaviest(one)
+    texts += slow
     if second is not None:
         margin = "" if first.guess or second.guess else f"; margin {percent(one.margin)}"
         texts.append(Text(f"Runner-up: {BUCKETS[second.bucket]}, {known(second)}{margin}.", Tone.ANSWER))
@@ -43,6 +48,16 @@ def verdict(one: Verdict) -> list[Text]:
         settle = "" if one.settle == one.advice else f" To settle it: {next_step(one)}."
         texts.append(Text(f"{capital(doubt(one))}.{settle}", Tone.ANSWER, "Why not certain:"))
     return texts
+
+
+def gpu(one: GpuCover) -> str:
+    """What a device did, for how much of the time."""
+    said = [f"kernels {ms(one.kernels_ns)} ms"] if one.kernels_ns else []
+    for flow in one.copies[:MOST_FLOWS]:
+        speed = f" ({size(flow.bytes)} at {number(flow.bytes / flow.ns, 1)} GB/s)" if flow.bytes and flow.ns else ""
+        said.append(f"{flow.name} {ms(flow.ns)} ms{speed}")
+    busy = f"{percent(one.busy_ns / one.extent_ns)} of {ms(one.extent_ns)} ms"
+    return f"GPU {one.device} was busy for {busy}: {', '.join(said)}."
 
 
 def _heaviest(one: Verdict) -> list[Text]:

@@ -97,8 +97,6 @@ def workers(pool: Pool) -> Table:
 
 def _label(pool: Pool) -> str:
     """What a bucket's label does not say of these runs."""
-    if pool.profiler_only:
-        return f"{BUCKETS['policy']} is all CUDA work here that the thread waited for."
     if pool.software_adapter:
         return f"{BUCKETS['renderer_gpu']} is a software rasterizer here, which draws on the CPU in the GPU's place."
     return ""
