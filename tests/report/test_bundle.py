@@ -98,7 +98,7 @@ def test_values_are_those_of_the_report(analysis: Analysis, bundle: PlayBundle) 
     assert bundle.checkpoint_path and bundle.video_path == "01-record/play_video.mp4"
     extra = bundle.extra or {}
     assert extra["phase_capture_ms_p50"] == by_name["capture"].time.p50_ns / 1e6
-    assert extra["residual_ns"] == 0 and extra["owner"] == "none"
+    assert extra["residual_ns"] == 0 and extra["owner"] == "setup"
     assert all(isinstance(value, int | float | str | bool) for value in extra.values())
 
 
