@@ -51,6 +51,7 @@ class Evidence:
     it was inside calls that don't wait; None where all time outside waiting calls is its own. ``gpu_waits`` is when a
     thread waited in Vulkan for what it had submitted, given where the trace doesn't show what the GPU drew: most likely
     it did then.
+    ``alone``: no CPU clock was recorded beside it.
     ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
     these causes that the trace can't show. ``perhaps_gil`` is when it was in calls by which Python waits for its lock,
     and others for a condition of theirs.
@@ -72,6 +73,7 @@ class Evidence:
     gpu_calls: Intervals = field(default_factory=Intervals.nothing)
     often_pipes: Intervals = field(default_factory=Intervals.nothing)
     worked: Intervals | None = None
+    alone: bool = False
     gpu_waits: Intervals | None = None
     waits: dict[str, Intervals] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
@@ -151,7 +153,8 @@ def exclusive_sets(
     graphics = (evidence.graphics or Intervals.nothing()).clip(start_ns, end_ns)
     cuda = (evidence.cuda or Intervals.nothing()).clip(start_ns, end_ns)
     copies = (evidence.copies or Intervals.nothing()).clip(start_ns, end_ns)
-    asked = Intervals.nothing() if group in ("policy", "renderer") else evidence.gpu_calls.clip(start_ns, end_ns)
+    own = not evidence.alone or group in ("policy", "renderer")
+    asked = Intervals.nothing() if own else evidence.gpu_calls.clip(start_ns, end_ns)
     left = Intervals.nothing().gaps(start_ns, end_ns)
     sets: dict[str, Intervals] = {}
 
@@ -181,7 +184,7 @@ def exclusive_sets(
             if role in working:
                 take(ROLE_CAUSES[role], working[role])
         if name == "policy":
-            take("cuda", cuda)
+            take("cuda", cuda | copies if name == group else cuda)
             take("gpu_copies", copies)
     for cause, found in sorted(waits.items() if not owns_waits else ()):
         take(cause, found)

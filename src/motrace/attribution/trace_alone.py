@@ -54,7 +54,7 @@ def split_alone(
 def waits_where_it_asks(evidence: Evidence) -> Evidence:
     """A thread that waits for the GPU waits, whether it sleeps or spins on its core."""
     off = evidence.off_core
-    return evidence if off is None else replace(evidence, off_core=off | evidence.gpu_calls)
+    return replace(evidence, alone=True, off_core=None if off is None else off | evidence.gpu_calls)
 
 
 def outside_calls(evidence: Evidence, pieces: Pieces, states: States) -> tuple[Array, dict[str, Array]]:
