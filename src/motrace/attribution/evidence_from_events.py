@@ -82,6 +82,7 @@ def evidence_from(events: WindowEvents, who: Who, coverage: Coverage) -> Evidenc
         cuda=any_of(gpu.rows(kernels).busy().values()) if coverage.cuda else None,
         copies=any_of(gpu.rows(events.ops.copies).busy().values()) if coverage.cuda else None,
         gpu_calls=_waits_of(events, who, events.calls.gpu & np.isin(events.calls.waits_on, list(GPU_WAITS))),
+        vulkan_calls=_waits_of(events, who, events.calls.vulkan & np.isin(events.calls.waits_on, list(GPU_WAITS))),
         often_pipes=_waits_of(events, who, ~events.calls.gpu & np.isin(events.calls.waits_on, list(OFTEN_PIPES))),
         worked=None if events.worked is None else Intervals.union(*events.worked),
         waits=_own_waits(events, who),

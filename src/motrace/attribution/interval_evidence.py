@@ -47,10 +47,10 @@ class Evidence:
     thread of theirs was on a core; it is None unless every worker was seen. ``waiting`` maps CPU
     log slots to when that thread was inside a waiting call. ``graphics``, ``cuda`` (kernels) and ``copies`` are
     what the GPUs did, None where the trace doesn't show it. ``gpu_calls`` is when the loop thread waited for the GPU
-    inside a call of its API, ``often_pipes`` when it did for something that the call does not name. ``worked`` is when
-    it was inside calls that don't wait; None where all time outside waiting calls is its own. ``gpu_waits`` is when a
-    thread waited in Vulkan for what it had submitted, given where the trace doesn't show what the GPU drew: most likely
-    it did then.
+    inside a call of its API, ``vulkan_calls`` the part in Vulkan's, ``often_pipes`` when it did for something that the
+    call does not name. ``worked`` is when it was inside calls that don't wait; None where all time outside waiting
+    calls is its own. ``gpu_waits`` is when a thread waited in Vulkan for what it had submitted, given where the trace
+    doesn't show what the GPU drew: most likely it did then.
     ``alone``: no CPU clock was recorded beside it.
     ``waits`` is when the loop thread waited for something that is a cause by itself, by cause; ``hidden`` are those of
     these causes that the trace can't show. ``perhaps_gil`` is when it was in calls by which Python waits for its lock,
@@ -71,6 +71,7 @@ class Evidence:
     cuda: Intervals | None = None
     copies: Intervals | None = None
     gpu_calls: Intervals = field(default_factory=Intervals.nothing)
+    vulkan_calls: Intervals = field(default_factory=Intervals.nothing)
     often_pipes: Intervals = field(default_factory=Intervals.nothing)
     worked: Intervals | None = None
     alone: bool = False
@@ -165,9 +166,10 @@ def exclusive_sets(
 
     waits = {cause: found.clip(start_ns, end_ns) for cause, found in evidence.waits.items()}
     take("gil", waits.pop("gil", Intervals.nothing()))
-    take("cuda", cuda & asked)
-    take("gpu_copies", copies & asked)
-    take("gpu_only", graphics & asked)
+    drawn = evidence.vulkan_calls.clip(start_ns, end_ns) & asked
+    take("cuda", cuda & (asked - drawn))
+    take("gpu_copies", copies & (asked - drawn))
+    take("gpu_only", graphics & drawn)
     asked = asked & left
     left = left - asked  # no other worker's time: the thread says what it waits for
     for name in (group, *(other for other in ROLE_GROUPS if other != group)):

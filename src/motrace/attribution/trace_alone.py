@@ -37,17 +37,20 @@ def split_alone(
     middle = (start + end) // 2
     inner_start, inner_end = np.minimum(start + error, middle), np.maximum(end - error, middle)
     may_be = np.minimum(blocked, loose.within(start - error, end + error))
-    causes = {cause: Usage(zero, zero, may_be, zero) for cause in UNSEEN}
+    unseen = np.minimum(blocked, (dark | loose).within(start - error, end + error))
+    causes = {cause: Usage(zero, zero, unseen, zero) for cause in UNSEEN}
+    causes["gpu_only"] = Usage(zero, zero, np.minimum(blocked, (dark & (evidence.graphics or dark)).within(
+        start - error, end + error)), zero)  # fmt: skip
     for cause in (*likely, *said.keys() - likely.keys()):
         sure, perhaps = said.get(cause, Intervals.nothing()), likely.get(cause)
         lo = np.minimum(blocked, sure.within(inner_start, inner_end))
         most = sure.within(start - error, end + error) + (0 if perhaps is None else may_be)
+        most = most + (causes[cause].hi_ns if cause == "gpu_only" else 0)
         point = sure.within(start, end) + (0 if perhaps is None else perhaps.within(start, end))
         hi = np.minimum(blocked, np.maximum(lo, most))
         causes[cause] = Usage(lo, np.clip(point.astype(float), lo, hi), hi, lo)
     rest = (dark | (loose - any_of(likely.values()))).within(start, end).astype(float)
-    most = np.minimum(blocked, (dark | loose).within(start - error, end + error))
-    causes["unexplained"] = Usage(zero, np.minimum(rest, most), most, zero)
+    causes["unexplained"] = Usage(zero, np.minimum(rest, unseen), unseen, zero)
     return whole_ns(causes, states.blocked_ns[rows])
 
 
@@ -80,7 +83,9 @@ def _gpu(evidence: Evidence) -> Found:
 def _said(evidence: Evidence, owns_waits: bool, away: Intervals) -> tuple[dict[str, Intervals], Intervals]:
     """Waits whose calls say what for, by cause; and waits for a GPU that did nothing meanwhile."""
     asked = evidence.gpu_calls & away
-    said = _first(_gpu(evidence), asked)
+    drawn = evidence.vulkan_calls & away
+    said = _first([("gpu_only", evidence.graphics)], drawn)
+    said |= _first([("cuda", evidence.cuda), ("gpu_copies", evidence.copies)], asked - drawn)
     dark = asked - any_of(said.values())
     own: Found = [(cause, found) for cause, found in sorted(evidence.waits.items()) if not owns_waits or cause == "gil"]
     return {**said, **_first(own, away - asked)}, dark
