@@ -53,9 +53,9 @@ def test_no_event_is_lost_whatever_the_metadata_say(
     leading = report.verdict.leading
     assert leading is not None and (leading.bucket != "unexplained" or not report.verdict.certain)
     if not ranges:
-        policy = buckets(run)["policy"].time
-        assert policy.lo_ns == pytest.approx(4 * 90 * MS, rel=0.01) and policy.hi_ns < 4 * 95 * MS
-        assert report.verdict.certain and leading.bucket == "policy"
+        compute = buckets(run)["gpu_compute"].time
+        assert compute.lo_ns == pytest.approx(4 * 90 * MS, rel=0.01)
+        assert report.verdict.certain and leading.bucket == "gpu_compute"
     advised = (report.verdict.advice, report.verdict.settle)
     assert not any("Nsight Systems" in advice(one) for one in advised if one is not None)
 

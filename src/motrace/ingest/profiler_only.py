@@ -39,6 +39,8 @@ LIBRARY_DOMAINS = ("MPI", "NCCL", "CCCL", "cu*", "CUB", "thrust", "TensorRT", "U
 """Domains in which libraries mark their own calls: taken for phases only where there are no others."""
 MOST = 0.5
 """If frames cover less of the loop, times per frame say little of it."""
+CAPTURED = 0.5
+"""Of the time that a trace says it lasted; if its events fill less, it recorded a window of it."""
 _MOST_CHOICES = 8
 LONGEST_DAYS = 30
 LONGEST_TRACE_NS = 10**9 * 3600 * 24 * LONGEST_DAYS
@@ -120,10 +122,16 @@ def _frames_cover(loop: ThreadSpans) -> float:
 
 
 def _extent(trace: Watched, table: pa.Table) -> tuple[int, int]:
-    """Begin and end of all there is: events and ranges, else the time that the trace says it lasted."""
+    """Begin and end of all there is: events and ranges, and the time that the trace says it lasted.
+
+    Events that fill little of that time were captured in a window, and the rest is not the run's.
+    """
     edges = [pc.min(table.column("start_ns")).as_py(), pc.max(table.column("end_ns")).as_py(), *(trace.events_ns or ())]
     known = [edge for edge in edges if edge is not None] or [0, trace.duration_ns or 1]
-    return min(known), min(max(*known, min(known) + 1), min(known) + LONGEST_TRACE_NS)
+    first, end = min(known), max(*known, min(known) + 1)
+    if trace.duration_ns is not None and end - first >= CAPTURED * trace.duration_ns:
+        first, end = min(first, 0), max(end, trace.duration_ns)
+    return first, min(end, first + LONGEST_TRACE_NS)
 
 
 def _choose(table: pa.Table, phases: str | None, trace: Watched) -> tuple[tuple[int, int, str], pa.Table] | None:
