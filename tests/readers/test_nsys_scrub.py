@@ -118,7 +118,8 @@ def test_a_recording_made_here(tmp_path: Path) -> None:
     scrub(source, target, [])
     values = [value for value in recorded.ENVIRONMENT.values() if len(value) > 1]
     assert forbidden(source, values) != []
-    words = [*values, "/root", "/home", "/tmp", "/usr", "PATH=", "HOME=", os.uname().nodename, str(tmp_path)]
+    words = [*values, "/root", "/home", "/tmp", "/usr", "PATH=", "HOME=", str(tmp_path)]
+    words += [host for host in [os.uname().nodename] if len(host) > 3]  # a shorter one is in other words by chance
     assert forbidden(target, words) == []
     before, after = (recorded.run("nsys", "stats", "-q", "-r", "nvtxsum,osrtsum", "--format", "csv", "-o", "-", path)
                      for path in (source, target))  # fmt: skip
