@@ -67,7 +67,7 @@ def main() -> None:
                 if os.environ.get("HOG") and number % 5 == 0:
                     wanted.set()
                     with motrace.span("held"):
-                        for _ in range(12):
+                        for _ in range(60):
                             os.write(null, b"x")
                     wanted.clear()
     launched.end(folder)
