@@ -39,13 +39,12 @@ def split_alone(
     may_be = np.minimum(blocked, loose.within(start - error, end + error))
     unseen = np.minimum(blocked, (dark | loose).within(start - error, end + error))
     causes = {cause: Usage(zero, zero, unseen, zero) for cause in UNSEEN}
-    causes["gpu_only"] = Usage(zero, zero, np.minimum(blocked, (dark & (evidence.graphics or dark)).within(
-        start - error, end + error)), zero)  # fmt: skip
-    for cause in (*likely, *said.keys() - likely.keys()):
+    gpu = {cause: busy & away for cause, busy in _gpu(evidence) if busy is not None}  # it is no longer than it worked
+    for cause in dict.fromkeys((*likely, *said, *gpu)):
         sure, perhaps = said.get(cause, Intervals.nothing()), likely.get(cause)
         lo = np.minimum(blocked, sure.within(inner_start, inner_end))
-        most = sure.within(start - error, end + error) + (0 if perhaps is None else may_be)
-        most = most + (causes[cause].hi_ns if cause == "gpu_only" else 0)
+        most = gpu.get(cause, sure).within(start - error, end + error)
+        most = most + (may_be if perhaps is not None and cause not in gpu else 0)
         point = sure.within(start, end) + (0 if perhaps is None else perhaps.within(start, end))
         hi = np.minimum(blocked, np.maximum(lo, most))
         causes[cause] = Usage(lo, np.clip(point.astype(float), lo, hi), hi, lo)
