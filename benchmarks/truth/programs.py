@@ -74,10 +74,14 @@ def copies(oracle: Oracle) -> Frames:
 
 def worker(oracle: Oracle) -> Frames:
     """A thread computes with the GIL released, and the loop waits for it."""
-    thread, own = AskedThread(calibrated(native, 12)), calibrated(python_loop, 2)
+    return _asks(oracle, "prepare", own_ms=2, thread_ms=12)
+
+
+def _asks(oracle: Oracle, name: str, own_ms: float, thread_ms: float) -> Frames:
+    thread, own = AskedThread(calibrated(native, thread_ms)), calibrated(python_loop, own_ms)
     while True:
         yield
-        with motrace.span("prepare"), oracle.section("prepare"):
+        with motrace.span(name), oracle.section(name):
             own()
         with motrace.span("wait for the thread"), oracle.section("wait for the thread") as section:
             section.answered("other_threads", thread.ask())
@@ -214,13 +218,7 @@ def disk(oracle: Oracle) -> Frames:
 
 def crowded(oracle: Oracle) -> Frames:
     """The loop computes and waits for a thread, while other processes want every core."""
-    thread, own = AskedThread(calibrated(native, 4)), calibrated(python_loop, 8)
-    while True:
-        yield
-        with motrace.span("step"), oracle.section("step"):
-            own()
-        with motrace.span("wait for the thread"), oracle.section("wait for the thread") as section:
-            section.answered("other_threads", thread.ask())
+    return _asks(oracle, "step", own_ms=8, thread_ms=4)
 
 
 PROGRAMS: dict[str, Program] = {

@@ -290,11 +290,10 @@ def test_every_range_says_what_it_is(report: Report) -> None:
     leading = verdict.leading
     assert (leading.least_run_share, leading.most_run_share) == (min(shares), max(shares))
     assert leading.interval is IntervalKind.MEASURED
-    between = f"{min(shares) * 100:.1f} % to {max(shares) * 100:.1f} %, between runs"
+    between = f"between runs {min(shares) * 100:.1f} % to {max(shares) * 100:.1f} %"
+    bound = f"measuring bound {leading.lo_share * 100:.1f} % to {leading.hi_share * 100:.1f} %"
     for shown in (terminal.render(short(report), 200), markdown.render(short(report)), html.render(short(report))):
-        assert (
-            between in shown and f"{leading.hi_share * 100:.1f} %, measuring bound" in shown and "model, 95 %" in shown
-        )
+        assert between in shown and bound in shown and "95 % by the model" in shown
     written = json.loads(encode(report))["verdict"]["leading"]
     assert written["interval"] == "measured" and written["least_run_share"] == min(shares)
     kinds = {THREADS: IntervalKind.SAMPLED, (EvidenceKind.SCHEDULING,): IntervalKind.MEASURED,

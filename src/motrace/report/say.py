@@ -90,8 +90,8 @@ def ranges(one: BucketTime) -> str:
         (IntervalKind.MODEL, one.likely_lo_share, one.likely_hi_share),
         (IntervalKind.SPREAD, one.least_run_share, one.most_run_share),
     )
-    said = [f"{bounds(one.lo_share, one.hi_share)}, {say(one.interval)}"]
-    said += [f"{bounds(lo, hi)}, {say(kind)}" for kind, lo, hi in others if lo is not None and hi is not None]
+    said = [f"{say(one.interval)} {bounds(one.lo_share, one.hi_share)}"]
+    said += [f"{say(kind)} {bounds(lo, hi)}" for kind, lo, hi in others if lo is not None and hi is not None]
     return "; ".join(said)
 
 

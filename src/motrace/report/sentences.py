@@ -185,9 +185,9 @@ EVIDENCE_KINDS: Sentences = {
 
 INTERVALS: Sentences = {
     IntervalKind.MEASURED: "measuring bound",
-    IntervalKind.SAMPLED: "95 % sampling",
+    IntervalKind.SAMPLED: "95 % by samples",
     IntervalKind.TRANSFERRED: "transferred",
-    IntervalKind.MODEL: "model, 95 %",
+    IntervalKind.MODEL: "95 % by the model",
     IntervalKind.SPREAD: "between runs",
 }
 
