@@ -84,7 +84,7 @@ def shown_numbers(pool: Pool) -> set[str]:
     best = (*pool.buckets, *(pool.composed.buckets if pool.composed is not None else ()))
     buckets = [one for one in best if one.time.hi_ns]
     points = [one for one in buckets if not one.guess]
-    times = [*(one.time.ns for one in points), *(ns for one in buckets for ns in (one.time.lo_ns, one.time.hi_ns))]
+    times = [one.time.ns for one in points]
     shares = [*(one.share for one in points), *(share for one in buckets for share in (one.lo_share, one.hi_share))]
     frames = [getattr(one.time, name) for one in pool.phases
               for name in ("total_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns")]  # fmt: skip

@@ -132,14 +132,13 @@ def buckets(pool: Pool, of: Pool | Composition) -> Table:
     columns: list[Column[BucketTime]] = [
         BUCKET,
         _time(pool),
-        *BOUNDS,
         *SHARES,
         words("bounds are", lambda one: say(one.interval)),
         numbers("likely", lambda one: one, _likely),
         numbers("its runs", lambda one: one, _runs),
         words("rests on", lambda one: evidence(one.evidence)),
     ]
-    total = ("sum", seconds(pool.recording_wall_ns), "", "", percent(1.0) if pool.recording_wall_ns else "–")
+    total = ("sum", seconds(pool.recording_wall_ns), percent(1.0) if pool.recording_wall_ns else "–")
     return table("", columns, _shown(of), total)
 
 
